@@ -1,0 +1,74 @@
+# Everything runs in .venv, which `setup` makes; nothing needs root, Docker or a running server.
+
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(NEW_ENOUGH)' 2>/dev/null \
+	&& echo "$$python" && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+KEY := $(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d ' ' -f 1)
+INSTALLED := .venv/.installed-$(KEY)
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench soak docs lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(INSTALLED) ## Make .venv with everything, as locked in requirements/dev.txt
+
+$(INSTALLED):
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "Paperfleet needs Python 3.11 or newer; found: $(or $(PYTHON),none)." \
+		"Install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "Making .venv with $$("$(PYTHON)" --version)"; \
+		"$(PYTHON)" -m venv --clear .venv; } || { rm -rf .venv; echo "Making .venv failed." \
+		"On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing what requirements/dev.txt names"
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.installed-*
+	@touch $@
+
+demo: setup ## See the mirror work; SOURCE=… TARGET=… for your own
+	@$(BIN)/paperfleet demo $${SOURCE:+"$$SOURCE"} $${TARGET:+"$$TARGET"}
+
+test: setup ## Run every test; ARGS=… for pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report term $(ARGS)
+
+lint: setup ## Check format, style, types and layers
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure beside rclone; writes bench/results/
+	@$(BIN)/python -m bench $(ARGS)
+
+soak: SEED ?= $(shell date +%s)
+soak: setup ## Run the crash and property tests for longer; SEED=… to repeat
+	@echo "make soak SEED=$(SEED)"
+	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n $(WORKERS) --timeout 3600 \
+		-m "crash or property" --hypothesis-seed $(SEED) $(ARGS)
+
+docs: setup ## Make the generated pages of docs/ again
+	@$(BIN)/paperfleet settings --markdown > docs/reference/settings.md.new
+	@mv docs/reference/settings.md.new docs/reference/settings.md
+
+UV ?= $(shell command -v uv || echo $(BIN)/uv)
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+EXTRAS := --extra s3 --extra redis --extra postgres
+lock: ## Lock the newest dependencies again (needs uv); UPGRADE= keeps what still fits
+lock: UPGRADE ?= --upgrade
+lock:
+	@$(UV) --version >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	@$(LOCK) $(UPGRADE) pyproject.toml $(EXTRAS) --output-file requirements/base.txt
+	@$(LOCK) $(UPGRADE) --group build --output-file requirements/build.txt
+	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+
+clean: ## Remove .venv and what the tools left
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

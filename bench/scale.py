@@ -1,0 +1,56 @@
+"""How much is measured: everything for the table, or little to see that the benchmarks work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.trees import Tree
+
+KB = 1000
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of one run. ``rounds`` are measurements per client, in turn with the others.
+
+    ``simulated`` is the tree for the simulated Nextcloud: there a request takes as long as on a
+    real one, and a run with all files would be minutes of waiting. ``renamed`` is the folder that
+    is renamed; ``others`` is what lies beside what is changed.
+    """
+
+    tree: Tree
+    simulated: Tree
+    renamed: Tree
+    others: Tree
+    rounds: int
+    simulated_rounds: int
+    edits: int
+    live_checks: int
+    many: int
+    servers: tuple[str, ...]
+
+
+FULL = Scale(
+    tree=Tree(files=2000, folders=100, smallest=5 * KB, largest=500 * KB, seed=1),
+    simulated=Tree(files=300, folders=15, smallest=5 * KB, largest=500 * KB, seed=2),
+    renamed=Tree(files=500, folders=1, smallest=5 * KB, largest=50 * KB, seed=3),
+    others=Tree(files=200, folders=10, smallest=5 * KB, largest=50 * KB, seed=4),
+    rounds=2,
+    simulated_rounds=2,
+    edits=50,
+    live_checks=5,
+    many=100_000,
+    servers=("rclone", "apache", "nextcloud"),
+)
+QUICK = Scale(
+    tree=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=1),
+    simulated=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=2),
+    renamed=Tree(files=20, folders=1, smallest=KB, largest=2 * KB, seed=3),
+    others=Tree(files=10, folders=2, smallest=KB, largest=2 * KB, seed=4),
+    rounds=1,
+    simulated_rounds=1,
+    edits=3,
+    live_checks=1,
+    many=2000,
+    servers=("wsgidav", "nextcloud"),
+)

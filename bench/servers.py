@@ -1,0 +1,73 @@
+"""The servers to measure against, and folders in them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import httpx
+from tests.servers.kinds import KINDS
+
+from bench.simulated import simulated_nextcloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tests.servers.base import WebDavServer
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A server: its title in tables, and what rclone is told that it is (``--webdav-vendor``)."""
+
+    title: str
+    vendor: str
+    start: Callable[[], AbstractContextManager[WebDavServer]]
+    simulated: bool = False
+
+
+SERVERS = {
+    "rclone": Kind("rclone serve webdav", "rclone", KINDS["rclone"].start),
+    "apache": Kind("Apache mod_dav", "other", KINDS["apache"].start),
+    "wsgidav": Kind("WsgiDAV (Python)", "other", KINDS["wsgidav"].start),
+    "nextcloud": Kind("Nextcloud, simulated", "nextcloud", simulated_nextcloud, simulated=True),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A folder at a running server. ``url`` ends with a slash; ``root`` is where it is on disk."""
+
+    kind: Kind
+    url: str
+    user: str
+    password: str
+    root: Path
+
+    def through(self, url: str) -> Target:
+        """Return the same folder, reached by another address of its server."""
+        return replace(self, url=url)
+
+
+def missing(name: str) -> str | None:
+    """Return why a server cannot run here, None when it can."""
+    return KINDS[name].missing()
+
+
+@contextmanager
+def folder_at(kind: Kind, server: WebDavServer) -> Iterator[Target]:
+    """Make a new, empty folder at the server; remove it with all in it afterwards."""
+    name = f"run-{next(_numbers)}"
+    target = Target(kind, f"{server.url}{name}/", server.user, server.password, server.root / name)
+    with httpx.Client(auth=server.auth, timeout=120) as client:
+        client.request("MKCOL", target.url).raise_for_status()
+        try:
+            yield target
+        finally:
+            client.delete(target.url).raise_for_status()

@@ -1,0 +1,7 @@
+"""``python -m paperfleet``."""
+
+import sys
+
+from paperfleet.cli import main
+
+sys.exit(main())

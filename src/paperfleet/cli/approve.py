@@ -1,0 +1,75 @@
+"""``paperfleet approve``: let what the guard holds back happen once."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from paperfleet.cli.options import setting_options
+from paperfleet.cli.state import open_journal
+from paperfleet.cli.words import files_text
+from paperfleet.errors import ConfigurationError
+from paperfleet.storage.names import readable
+
+if TYPE_CHECKING:
+    from paperfleet.journal.refusals import Refusal
+    from paperfleet.journal.view import JournalView
+
+SHOWN_NAMES = 10
+EXAMPLES = """\b
+Examples:
+  paperfleet approve
+  paperfleet approve --yes
+"""
+
+
+@click.command("approve", epilog=EXAMPLES)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@setting_options("journal")
+def command(*, yes: bool, **arguments: object) -> None:
+    """Let the guard's refused plan run once.
+
+    It shows what would happen and asks first. The running mirror takes notice by itself.
+    """
+    with open_journal(arguments) as view:
+        waiting = _waiting(view)
+        if not waiting:
+            click.echo("nothing is held back")
+            return
+        _show(waiting)
+        if not yes:
+            _ask()
+        _refuse_changed(waiting, _waiting(view))
+        click.echo(f"approved: {view.approve():,}; the mirror goes on with it by itself")
+
+
+def _waiting(view: JournalView) -> list[Refusal]:
+    return [refusal for refusal in view.refusals() if not refusal.approved]
+
+
+def _show(waiting: list[Refusal]) -> None:
+    for reason, count in Counter(refusal.reason for refusal in waiting).items():
+        click.echo(f"{files_text(count)} held back: {readable(reason)}")
+    for refusal in waiting[:SHOWN_NAMES]:
+        click.echo(f"  {readable(refusal.name)}")
+    if len(waiting) > SHOWN_NAMES:
+        click.echo(f"  and {len(waiting) - SHOWN_NAMES:,} more: paperfleet status --json")
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "there is nobody to ask whether this is right", hint="Run: paperfleet approve --yes"
+        )
+    click.confirm("Let this happen at the target?", abort=True)
+
+
+def _refuse_changed(shown: list[Refusal], now: list[Refusal]) -> None:
+    """Nobody may approve what was not shown."""
+    if {refusal.name for refusal in now} - {refusal.name for refusal in shown}:
+        raise ConfigurationError(
+            "meanwhile the guard holds back more than was shown", hint="Look again, then approve"
+        )

@@ -1,0 +1,169 @@
+"""``paperfleet migrate``: bring all of one storage to another, proven, and only then let go."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from paperfleet.cli.entry import FAILED, FINE
+from paperfleet.cli.migratebar import MigrationBar
+from paperfleet.cli.stopping import Stopper, signals_to
+from paperfleet.cli.words import files_text, size_text
+from paperfleet.errors import ConfigurationError
+from paperfleet.service.places import state_folder
+from paperfleet.service.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
+from paperfleet.storage.names import readable
+
+if TYPE_CHECKING:
+    from paperfleet.migration.migrate import Account
+    from paperfleet.storage.protocol import DocumentStorage
+
+EXAMPLES = """\b
+Examples:
+  paperfleet migrate --dry-run /srv/documents s3://my-docs/originals
+  paperfleet migrate /srv/documents s3://my-docs/originals --receipt documents.receipt
+  paperfleet migrate --delete-source s3://old/originals file:///srv/documents
+  paperfleet verify documents.receipt s3://my-docs/originals
+
+\b
+Options of a storage that are secret stand in PAPERFLEET_SOURCE_OPTIONS and
+PAPERFLEET_TARGET_OPTIONS, as JSON, or in files named by …_OPTIONS_FILE:
+  export PAPERFLEET_TARGET_OPTIONS='{"access_key": "…", "secret_key": "…"}'
+
+\b
+Exit codes:
+  0  every file is at the target, proven by its bytes
+  1  a setting is wrong, or a storage cannot be used
+  3  some files failed, or it was interrupted; run it again to go on
+"""
+
+
+@click.command("migrate", epilog=EXAMPLES)
+@click.argument("source")
+@click.argument("target")
+@click.option("--dry-run", is_flag=True, help="Print what there is to do and do nothing.")
+@click.option(
+    "--delete-source", is_flag=True, help="Delete at the source, once every file is verified."
+)
+@click.option("--bwlimit", metavar="RATE", help="Bytes a second, such as 500K or 10M.")
+@click.option("--threads", default=8, show_default=True, help="Files at one time.")
+@click.option("--receipt", type=click.Path(path_type=Path), help="Write the receipt here.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report here.")
+def command(
+    source: str,
+    target: str,
+    *,
+    dry_run: bool,
+    delete_source: bool,
+    bwlimit: str | None,
+    threads: int,
+    receipt: Path | None,
+    report: Path | None,
+) -> int:
+    """Bring every file of SOURCE to TARGET and prove that it arrived.
+
+    What is at TARGET already counts only when its bytes are equal. Cut off at any point, the next
+    run goes on. Nothing at SOURCE is changed without --delete-source.
+    """
+    from paperfleet.migration.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
+    from paperfleet.migration.migrate import Migration  # noqa: PLC0415
+    from paperfleet.migration.progress import Progress  # noqa: PLC0415
+    from paperfleet.service.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
+
+    rate = parse_rate(bwlimit) if bwlimit else None
+    old = storage_of(source, SOURCE_OPTIONS, os.environ)
+    new = storage_of(target, TARGET_OPTIONS, os.environ)
+    check_apart(old, new)
+    new = for_looking(new) if dry_run else new
+    bar = MigrationBar(sys.stderr.isatty())
+    stopper = Stopper()
+    progress = Progress(progress_path(old, new))
+    with signals_to(stopper), old, new, progress, bar:
+        migration = Migration(old, new, progress, Bandwidth(rate), bar, threads=threads)
+        stopper.on_signal(migration.stop)
+        files, there = migration.plan()
+        if dry_run:
+            return FINE
+        account = migration.copy(files, there)
+        if account.complete:
+            write_receipt(receipt, account, old, new)
+            if delete_source:
+                migration.let_go(account)
+                progress.discard()
+    return finish(account, report)
+
+
+def progress_path(source: DocumentStorage, target: DocumentStorage) -> Path:
+    """Return where the progress of this pair is kept."""
+    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
+
+    pair = f"{label_of(source)}\n{label_of(target)}"
+    return state_folder(os.environ) / f"migration-{sha256(pair.encode()).hexdigest()[:12]}.jsonl"
+
+
+def parse_rate(text: str) -> float:
+    """Return bytes a second of '500K', '10M', '1.5G' or a plain number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)", text, re.IGNORECASE)
+    rate = float(match[1]) * 1000 ** " KMG".index(match[2].upper() or " ") if match else 0.0
+    if not rate:
+        raise ConfigurationError(f"--bwlimit {text!r} is no rate", hint="Such as 500K or 10M")
+    return rate
+
+
+def write_receipt(
+    path: Path | None, account: Account, source: DocumentStorage, target: DocumentStorage
+) -> None:
+    """Write the receipt, whole or not at all."""
+    from paperfleet.migration.receipt import lines  # noqa: PLC0415
+    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
+
+    if path is None:
+        return
+    text = lines(
+        account.entries,
+        source=label_of(source),
+        target=label_of(target),
+        now=datetime.now(UTC),
+    )
+    new = path.with_name(path.name + ".new")
+    with new.open("w", encoding="utf-8") as file:
+        file.writelines(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    click.echo(f"receipt: {path}")
+
+
+def finish(account: Account, report: Path | None) -> int:
+    """Print how it ended, write the report, return the exit code."""
+    counts = {step.value: count for step, count in account.counts.items() if count}
+    size = sum(entry.size for entry in account.entries)
+    total = f"{files_text(len(account.entries))}, {size_text(size)} proven at the target"
+    words = ", ".join(f"{count:,} {step}" for step, count in counts.items())
+    click.echo(f"{total}: {words}" if words else total)
+    for name, reason in sorted(account.failures.items()):
+        click.echo(f"failed: {readable(name)}: {reason}", err=True)
+    if account.stopped:
+        click.echo(f"stopped: {account.stopped}", err=True)
+    if not account.complete:
+        click.echo("Not complete. Run the same command again to go on.", err=True)
+    if report:
+        document = {
+            "complete": account.complete,
+            "counts": counts,
+            "files": len(account.entries),
+            "bytes": size,
+            "copied_bytes": account.copied_bytes,
+            "failures": {readable(name): reason for name, reason in account.failures.items()},
+            "stopped": account.stopped,
+        }
+        report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return FINE if account.complete else FAILED

@@ -1,0 +1,35 @@
+"""``paperfleet settings``: what is in force, and where it comes from."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from paperfleet.cli.options import setting_options
+from paperfleet.service.config import origins, read
+from paperfleet.service.reference import settings_page
+from paperfleet.storage.addresses import redacted
+from paperfleet.storage.names import readable
+
+EXAMPLES = """\b
+Examples:
+  paperfleet settings
+  paperfleet settings --config /etc/paperfleet.toml
+"""
+
+
+@click.command("settings", epilog=EXAMPLES)
+@click.option("--markdown", is_flag=True, help="Print docs/reference/settings.md instead.")
+@setting_options()
+def command(*, markdown: bool, **arguments: object) -> None:
+    """Show every setting with its value and where it comes from; secrets stay hidden."""
+    if markdown:
+        click.echo(settings_page(), nl=False)
+        return
+    reading = read(arguments, os.environ)
+    for setting, value, origin in origins(reading):
+        shown = "-" if value in (None, "") else readable(redacted(str(value)))
+        click.echo(f"{setting.key:<22} {shown:<24} {origin}")
+    for notice in reading.notices:
+        click.echo(notice)

@@ -1,0 +1,50 @@
+"""``paperfleet status``: how the mirror is, from another terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from paperfleet.cli.options import setting_options
+from paperfleet.cli.state import read_state
+
+if TYPE_CHECKING:
+    from paperfleet.cli.state import MirrorState
+
+EXAMPLES = """\b
+Examples:
+  paperfleet status
+  paperfleet status /srv/documents nextclouds://alice@cloud.example/Archive
+  paperfleet status --json | jq '.quarantined[].name'
+"""
+
+
+@click.command("status", epilog=EXAMPLES)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@setting_options("journal")
+def command(*, as_json: bool, **arguments: object) -> None:
+    """Show what is in sync, pending, in quarantine and held back.
+
+    It reads the journal of the mirror, which may run or not. With one mirror on this machine it
+    needs no argument.
+    """
+    state = read_state(arguments)
+    if as_json:
+        click.echo(json_text(state))
+        return
+    from rich.console import Console  # noqa: PLC0415  # rich is slow to import
+
+    from paperfleet.cli.statustable import tables  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    for table in tables(state):
+        console.print(table)
+
+
+def json_text(state: MirrorState) -> str:
+    """Return the state as one JSON object; the keys are those of ``MirrorState``."""
+    lists = ("pending", "quarantined", "refused")
+    rows = {key: [row._asdict() for row in getattr(state, key)] for key in lists}
+    return json.dumps(state._asdict() | rows | {"journal": str(state.journal)}, indent=2)

@@ -1,0 +1,107 @@
+"""The state of a mirror as tables for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from paperfleet.cli.state import pause_text
+from paperfleet.cli.words import duration_text, files_text
+from paperfleet.storage.names import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from paperfleet.cli.state import MirrorState
+
+SHOWN_ROWS = 20
+SILENT_SECONDS = 120.0
+
+
+def tables(state: MirrorState) -> Iterator[Table]:
+    """Yield the overview, then one table for each kind of trouble that there is."""
+    yield _overview(state)
+    if state.pending:
+        rows = [(p.kind, p.name, p.state, _ago(state, p.since)) for p in state.pending]
+        yield _listing("Pending", ("what", "name", "state", "since"), rows)
+    if state.quarantined:
+        rows = [
+            (
+                q.name,
+                f"{q.reason}. {q.hint}".rstrip(". "),
+                f"{q.attempts}",
+                _until(state, q.next_try),
+            )
+            for q in state.quarantined
+        ]
+        yield _listing("Quarantine", ("name", "reason", "tries", "next try"), rows)
+    if state.refused:
+        rows = [
+            (r.name, r.reason, "approved" if r.approved else "held back", _ago(state, r.since))
+            for r in state.refused
+        ]
+        yield _listing("Refused", ("name", "reason", "", "since"), rows)
+
+
+def _overview(state: MirrorState) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in _facts(state):
+        table.add_row(key, Text(readable(value)))
+    return table
+
+
+def _facts(state: MirrorState) -> Iterator[tuple[str, str]]:
+    yield "source", state.source
+    yield "target", state.target
+    yield "journal", str(state.journal)
+    yield "mirror", mirror_text(state)
+    if state.paused:
+        until = _until(state, float(state.paused.get("until", state.at)))
+        yield "paused", f"{pause_text(state)} (next try {until})"
+    yield "in sync", "never yet" if state.converged_at is None else _ago(state, state.converged_at)
+    yield "at the target", files_text(state.known)
+    yield "pending", files_text(len(state.pending))
+    yield "in quarantine", files_text(len(state.quarantined))
+    held = Counter(refusal.reason for refusal in state.refused if not refusal.approved)
+    yield "held back", files_text(held.total())
+    for reason, count in held.items():
+        yield "", f"{files_text(count)}: {reason}. Let it happen: paperfleet approve"
+
+
+def mirror_text(state: MirrorState) -> str:
+    """Say in one line what the mirror is doing: 'idle, inotify (pid 12, heard 3 s ago)'."""
+    beat = state.heartbeat
+    if not beat:
+        return "has not run yet"
+    what = ", ".join(str(beat[key]) for key in ("state", "reason", "watching") if beat.get(key))
+    silence = state.at - float(beat.get("at", 0))
+    if beat.get("state") != "stopped" and silence > SILENT_SECONDS:
+        return f"not running: it was {what}, and was last heard {_ago(state, beat['at'])}"
+    return f"{what} (pid {beat.get('pid')}, heard {_ago(state, beat['at'])})"
+
+
+def _listing(title: str, columns: Iterable[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    more = len(rows) - SHOWN_ROWS
+    caption = f"and {more:,} more: paperfleet status --json" if more > 0 else None
+    table = Table(title=f"{title} ({len(rows):,})", title_justify="left", caption=caption, box=None)
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="left")
+    for row in rows[:SHOWN_ROWS]:
+        table.add_row(*(Text(readable(cell)) for cell in row))
+    return table
+
+
+def _ago(state: MirrorState, moment: float) -> str:
+    return f"{duration_text(max(0.0, state.at - moment))} ago"
+
+
+def _until(state: MirrorState, moment: float) -> str:
+    if not moment:
+        return "when it changes"
+    wait = moment - state.at
+    return f"in {duration_text(wait)}" if wait > 0 else "now"

@@ -1,0 +1,70 @@
+"""``paperfleet verify``: check a storage against the receipt of a migration."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from paperfleet.cli.entry import FAILED, FINE
+from paperfleet.cli.words import files_text, size_text
+from paperfleet.errors import ConfigurationError
+from paperfleet.service.storagevars import STORAGE_OPTIONS
+from paperfleet.storage.names import readable
+
+EXAMPLES = """\b
+Examples:
+  paperfleet verify documents.receipt s3://my-docs/originals
+  paperfleet verify --json documents.receipt /mnt/backup/documents
+
+\b
+Secret options stand in PAPERFLEET_STORAGE_OPTIONS, as JSON, or in a file named by
+PAPERFLEET_STORAGE_OPTIONS_FILE.
+
+\b
+Exit codes:
+  0  every file of the receipt is there, byte for byte
+  1  the receipt or the storage cannot be used
+  3  some files are missing, changed or unreadable
+"""
+
+
+@click.command("verify", epilog=EXAMPLES)
+@click.argument("receipt", type=click.Path(path_type=Path))
+@click.argument("storage")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--threads", default=8, show_default=True, help="Files at one time.")
+def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
+    """Read every file that RECEIPT names from STORAGE and compare its bytes."""
+    from paperfleet.migration.receipt import parse  # noqa: PLC0415  # slow to import
+    from paperfleet.migration.verify import State, check  # noqa: PLC0415
+    from paperfleet.service.storages import storage_of  # noqa: PLC0415
+
+    try:
+        with receipt.open(encoding="utf-8") as lines:
+            expected = parse(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(f"the receipt {receipt} cannot be read: {reason}") from None
+    with storage_of(storage, STORAGE_OPTIONS, os.environ) as opened:
+        results = list(check(expected, opened, threads))
+    counts = Counter(result.state for result in results)
+    wrong = [result for result in results if result.state is not State.INTACT]
+    if as_json:
+        document = {
+            "intact": counts[State.INTACT],
+            "wrong": [
+                {"name": r.entry.name, "state": r.state.value, "reason": r.reason} for r in wrong
+            ],
+        }
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        for result in wrong:
+            click.echo(f"{result.state.value}: {readable(result.entry.name)}: {result.reason}")
+        total = f"{files_text(len(results))}, {size_text(expected.size)} in the receipt"
+        words = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
+        click.echo(f"{total} of {expected.created}: {words or 'nothing to check'}")
+    return FAILED if wrong else FINE

@@ -1,0 +1,218 @@
+"""Every error that Paperfleet raises.
+
+    PaperfleetError
+    ├── ConfigurationError (ValueError)      a setting is wrong; the hint names it
+    ├── JournalError                         the journal cannot be used
+    ├── LeaseError (OSError)                 the lease store cannot be used now
+    │   ├── LeaseLostError                   somebody else may hold the lease by now
+    │   └── LeaseTimeoutError (TimeoutError) somebody else holds it still
+    └── StorageError (OSError)               an operation on a storage failed
+        ├── only this name suffers
+        │   ├── NotFoundError (FileNotFoundError)
+        │   ├── AlreadyExistsError (FileExistsError)
+        │   ├── InvalidNameError (ValueError)
+        │   ├── NameRefusedError             the target does not take such a name
+        │   ├── PreconditionFailedError      it is not what the caller believed it to be
+        │   ├── IntegrityError               the bytes are not the ones that were meant
+        │   ├── LockedError (BlockingIOError)
+        │   ├── TooLargeError
+        │   └── FileAccessError (PermissionError)
+        └── the whole storage suffers
+            ├── UnavailableError (ConnectionError)   no answer, or a 5xx
+            ├── MaintenanceError                     the server says: later
+            ├── ThrottledError                       the server says: slower
+            ├── QuotaExceededError
+            ├── CredentialsError (PermissionError)   stop asking: failed logins are counted
+            └── NotAStorageError                     wrong address, wrong protocol
+
+Storage and lease errors are ``OSError`` because the rollback of paperless-ngx catches only
+``OSError`` and ``DatabaseError`` (``documents/signals/handlers.py``).
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+
+
+class Scope(enum.Enum):
+    """How far an error reaches."""
+
+    NAME = "name"
+    STORAGE = "storage"
+
+
+class PaperfleetError(Exception):
+    """The root of all errors of this package; ``hint`` says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(PaperfleetError, ValueError):
+    """A setting is missing, wrong or contradicts another one."""
+
+
+class JournalError(PaperfleetError):
+    """The journal is corrupt, too new, in use, or cannot be written."""
+
+
+class LeaseError(PaperfleetError, OSError):
+    """The lease store does not answer, or refuses; the lease may or may not have been taken."""
+
+    code: int = errno.ENOLCK
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        PaperfleetError.__init__(self, message, hint=hint)
+        self.errno = self.code
+        self.strerror = message
+
+    __str__ = PaperfleetError.__str__
+
+
+class LeaseLostError(LeaseError):
+    """The lease ran out or was taken over: write nothing more under it."""
+
+    code = errno.ESTALE
+
+
+class LeaseTimeoutError(LeaseError, TimeoutError):
+    """Somebody else held the lease for as long as the caller would wait."""
+
+    code = errno.ETIMEDOUT
+
+
+class StorageError(PaperfleetError, OSError):
+    """An operation on a storage failed.
+
+    ``operation`` is the verb, ``name`` the file (empty for the storage as a whole), ``storage`` a
+    label of the storage without secrets, ``reason`` what was found. ``transient`` says that the
+    same call may succeed later without anybody's doing, ``retry_after`` in how many seconds at the
+    earliest when the storage said so.
+    """
+
+    scope = Scope.NAME
+    transient = False
+    code: int = errno.EIO
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        operation: str = "",
+        name: str = "",
+        storage: str = "",
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        doing = f"{operation} {name!r}" if operation and name else operation or repr(name)
+        where = f" on {storage}" if storage else ""
+        what = f"{doing}{where}: {reason}" if (operation or name) else f"{reason}{where}"
+        PaperfleetError.__init__(self, what, hint=hint)
+        self.errno = self.code
+        self.strerror = reason
+        self.reason = reason
+        self.operation = operation
+        self.name = name
+        self.storage = storage
+        self.retry_after = retry_after
+
+    __str__ = PaperfleetError.__str__
+
+
+class NotFoundError(StorageError, FileNotFoundError):
+    """There is no file of this name."""
+
+    code = errno.ENOENT
+
+
+class AlreadyExistsError(StorageError, FileExistsError):
+    """There is something of this name already."""
+
+    code = errno.EEXIST
+
+
+class InvalidNameError(StorageError, ValueError):
+    """This is not a name: absolute, with ``..``, a NUL, an empty segment, or outside the root."""
+
+    code = errno.EINVAL
+
+
+class NameRefusedError(StorageError):
+    """The storage does not take such a name; it would have to be renamed at the source."""
+
+    code = errno.EINVAL
+
+
+class PreconditionFailedError(StorageError):
+    """The file is not in the state that the caller knew."""
+
+    code = errno.ESTALE
+
+
+class IntegrityError(StorageError):
+    """What was read, sent or stored is not what was meant."""
+
+    transient = True
+
+
+class LockedError(StorageError, BlockingIOError):
+    """Somebody holds a lock on the file; it goes away by itself."""
+
+    transient = True
+    code = errno.EAGAIN
+
+
+class TooLargeError(StorageError):
+    """The server does not take a body of this size."""
+
+    code = errno.EFBIG
+
+
+class FileAccessError(StorageError, PermissionError):
+    """Reading or writing this one file is not allowed."""
+
+    code = errno.EACCES
+
+
+class UnavailableError(StorageError, ConnectionError):
+    """The storage did not answer, or answered that it cannot now. The effect may have happened."""
+
+    scope = Scope.STORAGE
+    transient = True
+    code = errno.ECONNABORTED
+
+
+class MaintenanceError(UnavailableError):
+    """The server is in maintenance mode."""
+
+
+class ThrottledError(UnavailableError):
+    """The server asks for fewer requests."""
+
+
+class QuotaExceededError(StorageError):
+    """The storage is full."""
+
+    scope = Scope.STORAGE
+    transient = True
+    code = errno.ENOSPC
+
+
+class CredentialsError(StorageError, PermissionError):
+    """The storage does not know this user or password. Ask again only when they have changed."""
+
+    scope = Scope.STORAGE
+    code = errno.EACCES
+
+
+class NotAStorageError(StorageError):
+    """At this address is no storage of this kind."""
+
+    scope = Scope.STORAGE
+    code = errno.ENODEV

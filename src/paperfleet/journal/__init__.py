@@ -1,0 +1,1 @@
+"""The journal: what we know to be at the target, and what we were doing."""

@@ -1,0 +1,128 @@
+"""One SQLite connection, shared by all threads of a process under one lock."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from paperfleet.errors import JournalError
+from paperfleet.journal.faults import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_OLDEST: Final = (3, 37, 0)
+"""The first SQLite with STRICT tables."""
+
+_BUSY_SECONDS: Final = 10.0
+"""How long to wait for the transaction of another process."""
+
+
+class Database:
+    """A connection with its lock; every ``sqlite3.Error`` leaves it as a ``JournalError``.
+
+    Any thread may call any method; one at a time gets in. ``mode`` is that of an SQLite URI: the
+    file must exist. Transactions are durable against the death of the process; against a power
+    cut only those asked to be, and with them all before them.
+    """
+
+    def __init__(self, path: Path, mode: Literal["ro", "rw"]) -> None:
+        self.path = path
+        self._lock = RLock()
+        self._connection = _connect(path, mode)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of a query."""
+        with self._lock, explained(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def value(self, sql: str) -> Any:  # noqa: ANN401  # whatever SQLite answers
+        """Return the only column of the only row."""
+        return self.rows(sql)[0][0]
+
+    def stream(self, sql: str) -> Iterator[Any]:
+        """Yield the rows as they are when the first is asked for; no lock is held meanwhile."""
+        with self.aside() as connection:
+            yield from connection.execute(sql)
+
+    @contextmanager
+    def aside(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection of its own, to read and for temporary tables; no lock is held."""
+        with explained(self.path), closing(_connect(self.path, "ro")) as connection:
+            # A container with a read-only root may have no folder for temporary files.
+            connection.execute("PRAGMA temp_store = MEMORY")
+            yield connection
+
+    @contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Commit at the end of the block; undo everything when it raises.
+
+        ``durable`` makes the commit wait for the disk, so that it survives a power cut.
+        """
+        with self._lock, explained(self.path):
+            connection = self._connection
+            _check_idle(connection)
+            if durable:
+                connection.execute("PRAGMA synchronous = FULL")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if durable:
+                    connection.execute("PRAGMA synchronous = NORMAL")
+
+    def script(self, sql: str) -> None:
+        """Run several statements in one transaction."""
+        with self._lock, explained(self.path):
+            try:
+                self._connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nCOMMIT;")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def use_wal(self) -> None:
+        """Let readers and the writer of several processes work side by side."""
+        mode = self.value("PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            raise JournalError(
+                f"The journal {self.path} lies on a filesystem without shared memory",
+                hint="Put the journal on a local disk",
+            )
+        self.rows("PRAGMA synchronous = NORMAL")
+        self.rows("PRAGMA journal_size_limit = 16777216")
+
+    def close(self) -> None:
+        """Close the connection; closing twice is harmless."""
+        with self._lock, explained(self.path):
+            self._connection.close()
+
+
+def _check_idle(connection: sqlite3.Connection) -> None:
+    """Raise when a lazily computed argument of one transaction begins another."""
+    if connection.in_transaction:
+        raise JournalError(
+            "A transaction of the journal was begun within another",
+            hint="This is a fault in Paperfleet; please report it",
+        )
+
+
+def _connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise JournalError(
+            f"This Python brings SQLite {sqlite3.sqlite_version}; the journal needs 3.37",
+            hint="Use a Python that is linked with a newer SQLite",
+        )
+    with explained(path):
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )

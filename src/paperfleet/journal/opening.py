@@ -1,0 +1,126 @@
+"""Opening a journal file: what is refused, what is created, what is brought up to date."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from paperfleet.errors import JournalError
+from paperfleet.filesystems import filesystem_type, is_network
+from paperfleet.journal.database import Database
+from paperfleet.journal.faults import MOVE_ASIDE, explained_os
+from paperfleet.journal.processlock import ProcessLock
+from paperfleet.journal.queries import MIGRATIONS, queries, read_sql
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APPLICATION_ID: Final = 0x50464C54
+"""Marks an SQLite file as a journal of ours ("PFLT")."""
+
+_SQL = queries("schema")
+
+
+def lock_and_create(path: Path) -> ProcessLock:
+    """Take the lock of the journal and see that the file exists, readable by its owner alone."""
+    fstype = filesystem_type(path)
+    if is_network(fstype):
+        raise JournalError(
+            f"The journal {path} would lie on a network filesystem ({fstype})",
+            hint="Put it on a local disk: it needs locks and shared memory that such a"
+            " filesystem does not give",
+        )
+    with explained_os(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = ProcessLock(path.with_name(path.name + ".lock"))
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+
+def open_for_writing(path: Path) -> Database:
+    """Open the existing file, check it, and bring its schema up to date."""
+    database = Database(path, "rw")
+    try:
+        version = _checked_version(database)
+        _check_pages(database)
+        database.use_wal()
+        _migrate(database, version)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_for_reading(path: Path) -> Database:
+    """Open a journal of the current schema without changing it."""
+    with explained_os(path):
+        if not path.exists():
+            raise JournalError(
+                f"There is no journal at {path}", hint="Start the mirror, or name the right file"
+            )
+    database = Database(path, "ro")
+    try:
+        _check_complete(database, _checked_version(database))
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def claim(database: Database, source: str, target: str, now: float) -> None:
+    """Bind the journal to this pair of labels, or see that it is bound to it already."""
+    for pair in database.rows(_SQL["pair"]):
+        if pair != (source, target):
+            raise JournalError(
+                f"The journal {database.path} belongs to {pair[0]} -> {pair[1]},"
+                f" not to {source} -> {target}",
+                hint="Give this pair a journal of its own, or move the old one aside if the pair"
+                " was renamed",
+            )
+    with database.transaction(durable=True) as connection:
+        connection.execute(_SQL["set_pair"], (source, target, now))
+
+
+def _checked_version(database: Database) -> int:
+    """Return the schema's version; raise ``JournalError`` for a foreign or a newer file."""
+    mark = database.value("PRAGMA application_id")
+    if mark != APPLICATION_ID and (mark or database.value(_SQL["tables"])):
+        raise JournalError(
+            f"The SQLite file {database.path} is not a journal of Paperfleet",
+            hint="Name another file for the journal",
+        )
+    version = int(database.value("PRAGMA user_version"))
+    if version > len(MIGRATIONS):
+        raise JournalError(
+            f"The journal {database.path} was written by a newer Paperfleet"
+            f" (schema {version}; this one knows {len(MIGRATIONS)})",
+            hint=f"Use the newer version. Or: {MOVE_ASIDE[0].lower()}{MOVE_ASIDE[1:]}",
+        )
+    return version
+
+
+def _check_complete(database: Database, version: int) -> None:
+    if version < len(MIGRATIONS):
+        raise JournalError(
+            f"The journal {database.path} is not set up yet, or by an older Paperfleet",
+            hint="Start the mirror, which brings it up to date",
+        )
+
+
+def _check_pages(database: Database) -> None:
+    found = database.value("PRAGMA quick_check(1)")
+    if found != "ok":
+        raise JournalError(f"The journal {database.path} is corrupt ({found})", hint=MOVE_ASIDE)
+
+
+def _migrate(database: Database, version: int) -> None:
+    for number, file in enumerate(MIGRATIONS[version:], version + 1):
+        database.script(
+            f"{read_sql(file)}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\n"
+            f"PRAGMA user_version = {number};"
+        )

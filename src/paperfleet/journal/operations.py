@@ -1,0 +1,149 @@
+"""Operations, from their record to their end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from paperfleet.errors import JournalError
+from paperfleet.journal.doubts import decode, encode
+from paperfleet.journal.known import doubt_known, write_known
+from paperfleet.journal.queries import queries
+from paperfleet.journal.states import STORED, State, Step, next_state
+from paperfleet.model import Delete, Move, MoveFolder, Operation, Put
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+
+    from paperfleet.journal.database import Database
+    from paperfleet.model import KnownFile
+
+    Result = tuple[int, Iterable[KnownFile], Iterable[str]]
+
+_SQL = queries("operations")
+_KINDS: Final = {Put: "put", Move: "move", MoveFolder: "move folder", Delete: "delete"}
+_DELETE: Final = _KINDS[Delete]
+_KEEP_DELETIONS: Final = 24 * 3600.0
+
+
+class PendingOperation(NamedTuple):
+    """One operation that has not ended: recorded or running, ``since`` its record (Unix time)."""
+
+    kind: str
+    name: str
+    state: str
+    since: float
+
+
+class Operations:
+    """The table of operations. Every step follows ``journal.states`` or raises."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def record(self, operations: Sequence[Operation]) -> list[int]:
+        """Write down what is about to be tried, safe from a power cut; return the ids, in order."""
+        now = self._clock()
+        with self._database.transaction(durable=True) as connection:
+            return [_insert(connection, operation, now) for operation in operations]
+
+    def start(self, ids: Sequence[int]) -> None:
+        """Note that these are being tried."""
+        self._step_all(ids, Step.START)
+
+    def withdraw(self, ids: Sequence[int]) -> None:
+        """Drop operations that were recorded and never tried."""
+        self._step_all(ids, Step.WITHDRAW)
+
+    def fail(self, operation_id: int) -> None:
+        """Drop an operation that was tried and certainly had no effect."""
+        self._step_all([operation_id], Step.FAIL)
+
+    def complete(
+        self, operation_id: int, upserts: Iterable[KnownFile] = (), forgets: Iterable[str] = ()
+    ) -> None:
+        """Drop an operation that took effect and write what is known now, in one transaction."""
+        self.complete_many([(operation_id, upserts, forgets)])
+
+    def complete_many(self, results: Iterable[Result]) -> None:
+        """Complete several operations, each with its upserts and forgets, in one transaction."""
+        deletions = 0
+        with self._database.transaction() as connection:
+            for operation_id, upserts, forgets in results:
+                kind = _step(connection, operation_id, Step.COMPLETE)
+                write_known(connection, upserts, forgets)
+                deletions += kind == _DELETE
+            if deletions:
+                _count_deletions(connection, deletions, self._clock())
+
+    def doubt(self, operation_id: int) -> None:
+        """Drop an operation whose outcome nobody saw and make all that it concerns unsure.
+
+        Afterwards no row of its names is sure, and ``intended_sha256`` says what may be there now:
+        see ``journal.doubts``.
+        """
+        with self._database.transaction() as connection:
+            _doubt(connection, operation_id, Step.DOUBT)
+
+    def settle_leftovers(self) -> int:
+        """Doubt every operation that an earlier run left behind; return how many there were."""
+        with self._database.transaction(durable=True) as connection:
+            ids = [row[0] for row in connection.execute(_SQL["ids"]).fetchall()]
+            for operation_id in ids:
+                _doubt(connection, operation_id, Step.SETTLE)
+        return len(ids)
+
+    def pending(self, limit: int = -1) -> list[PendingOperation]:
+        """Return the operations that have not ended, the oldest first; all for a limit of -1."""
+        return [PendingOperation(*row) for row in self._database.rows(_SQL["pending"], (limit,))]
+
+    def count_pending(self) -> int:
+        """Return the number of operations that have not ended."""
+        return int(self._database.value(_SQL["count"]))
+
+    def deletions_since(self, when: float) -> int:
+        """Return how many deletions were completed since ``when`` (Unix time), 24 h at most."""
+        return int(self._database.rows(_SQL["deletions_since"], (when,))[0][0])
+
+    def _step_all(self, ids: Iterable[int], step: Step) -> None:
+        with self._database.transaction() as connection:
+            for operation_id in ids:
+                _step(connection, operation_id, step)
+
+
+def _insert(connection: sqlite3.Connection, operation: Operation, now: float) -> int:
+    name = operation.old_name if isinstance(operation, MoveFolder) else operation.names[0]
+    fields = (_KINDS[type(operation)], name, State.RECORDED.value, now, encode(operation))
+    operation_id = connection.execute(_SQL["insert"], fields).lastrowid
+    if operation_id is None:  # cannot be after an INSERT; sqlite3 types it so
+        raise JournalError("SQLite gave an operation no id")
+    return operation_id
+
+
+def _step(connection: sqlite3.Connection, operation_id: int, step: Step) -> str:
+    """Take a step: store the next state, or drop the row of what has ended. Return the kind."""
+    row = connection.execute(_SQL["state"], (operation_id,)).fetchone()
+    if row is None:
+        raise JournalError(
+            f"Operation {operation_id} has ended or was never recorded",
+            hint="This is a fault in Paperfleet; please report it",
+        )
+    kind, state = row
+    after = next_state(State(state), step)
+    if after in STORED:
+        connection.execute(_SQL["set_state"], (operation_id, after.value))
+    else:
+        connection.execute(_SQL["delete"], (operation_id,))
+    return str(kind)
+
+
+def _doubt(connection: sqlite3.Connection, operation_id: int, step: Step) -> None:
+    doubts = connection.execute(_SQL["doubts"], (operation_id,)).fetchone()
+    _step(connection, operation_id, step)
+    doubt_known(connection, decode(doubts[0]))
+
+
+def _count_deletions(connection: sqlite3.Connection, count: int, now: float) -> None:
+    connection.execute(_SQL["count_deletions"], (now, count))
+    connection.execute(_SQL["prune_deletions"], (now - _KEEP_DELETIONS,))

@@ -1,0 +1,33 @@
+-- name: insert
+INSERT INTO operations (kind, name, state, recorded_at, doubts) VALUES (?1, ?2, ?3, ?4, ?5)
+
+-- name: state
+SELECT kind, state FROM operations WHERE id = ?1
+
+-- name: doubts
+SELECT doubts FROM operations WHERE id = ?1
+
+-- name: set_state
+UPDATE operations SET state = ?2 WHERE id = ?1
+
+-- name: delete
+DELETE FROM operations WHERE id = ?1
+
+-- name: ids
+SELECT id FROM operations ORDER BY id
+
+-- name: pending
+SELECT kind, name, state, recorded_at FROM operations ORDER BY id LIMIT ?1
+
+-- name: count
+SELECT count(*) FROM operations
+
+-- name: count_deletions
+INSERT INTO deletions (at, count) VALUES (?1, ?2)
+ON CONFLICT (at) DO UPDATE SET count = count + excluded.count
+
+-- name: prune_deletions
+DELETE FROM deletions WHERE at < ?1
+
+-- name: deletions_since
+SELECT coalesce(sum(count), 0) FROM deletions WHERE at >= ?1

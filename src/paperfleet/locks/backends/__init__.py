@@ -1,0 +1,1 @@
+"""Where leases are kept; only the registry imports these."""

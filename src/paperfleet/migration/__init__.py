@@ -1,0 +1,1 @@
+"""Copy all of one storage to another, verify all, then let go."""

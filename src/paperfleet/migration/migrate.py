@@ -1,0 +1,237 @@
+"""The migration: copy all, verify all, and only then let go."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
+from paperfleet.migration.copying import Brought, Copier, Outcome
+from paperfleet.migration.progress import Verified, state_of
+from paperfleet.migration.receipt import Entry
+from paperfleet.storage import abilities
+from paperfleet.storage.names import collision_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from paperfleet.migration.bandwidth import Bandwidth
+    from paperfleet.migration.progress import Progress
+    from paperfleet.model import FileStat
+    from paperfleet.storage.protocol import DocumentStorage
+
+_AHEAD = 4
+"""Files that are handed out for each thread, so that none waits."""
+
+
+class Step(enum.Enum):
+    """What became of one file."""
+
+    COPIED = "copied"
+    REPLACED = "replaced"
+    PRESENT = "present"
+    TRUSTED = "verified before"
+    VANISHED = "vanished"
+    FAILED = "failed"
+    DELETED = "deleted"
+    KEPT = "kept"
+
+
+class FileEvent(NamedTuple):
+    """One file came to an end of a step; ``reason`` says why, where it did not go well."""
+
+    step: Step
+    name: str
+    size: int = 0
+    reason: str = ""
+
+
+class Planned(NamedTuple):
+    """What there is to do: files and bytes at the source, how many of them are at the target."""
+
+    files: int
+    size: int
+    there: int
+    there_size: int
+
+
+class Listener(Protocol):
+    """Takes events; called from the thread that runs the migration."""
+
+    def __call__(self, event: FileEvent | Planned) -> None:
+        """Take one event; must not raise."""
+        ...
+
+
+@dataclass(slots=True)
+class Account:
+    """How a migration ended: counts by step, what failed and why, and the receipt's entries."""
+
+    counts: dict[Step, int] = field(default_factory=lambda: dict.fromkeys(Step, 0))
+    copied_bytes: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file of the source is at the target, proven."""
+        return not self.failures and not self.stopped
+
+
+class Migration:
+    """Brings every file of one storage to another; both are entered by the caller.
+
+    Nothing at the source is touched before every file is verified, and then only by
+    ``let_go``. Single failures are counted and do not stop the rest; an error of a whole storage
+    does, and the next run goes on from there.
+    """
+
+    def __init__(
+        self,
+        source: DocumentStorage,
+        target: DocumentStorage,
+        progress: Progress,
+        bandwidth: Bandwidth,
+        listener: Listener,
+        *,
+        threads: int = 8,
+    ) -> None:
+        self._source, self._target = source, target
+        self._progress, self._listener = progress, listener
+        self._copier = Copier(source, target, bandwidth)
+        self._threads = threads
+        self._stop = threading.Event()
+        self._can = abilities.capabilities_of(target)
+        self._keys: dict[str, str] = {}
+
+    def stop(self) -> None:
+        """End soon: what is under way is finished; safe from a signal handler."""
+        self._stop.set()
+
+    def plan(self) -> tuple[list[FileStat], dict[str, FileStat]]:
+        """Return what is at the source, sorted by name, and what is at the target, by name."""
+        files = sorted(abilities.list_stats(self._source))
+        there = {stat.name: stat for stat in abilities.list_stats(self._target)}
+        sizes = [f.size for f in files if f.name in there]
+        self._listener(Planned(len(files), sum(f.size for f in files), len(sizes), sum(sizes)))
+        return files, there
+
+    def copy(self, files: Iterable[FileStat], there: dict[str, FileStat]) -> Account:
+        """Copy and verify; return the account."""
+        account = Account()
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="migrate") as pool:
+            self._run(pool, iter(files), there, account)
+        if self._stop.is_set() and not account.stopped:
+            account.stopped = "it was interrupted"
+        account.entries.sort()
+        return account
+
+    def _run(
+        self,
+        pool: ThreadPoolExecutor,
+        files: Iterator[FileStat],
+        there: dict[str, FileStat],
+        account: Account,
+    ) -> None:
+        running: dict[Future[Brought], FileStat] = {}
+        more = True
+        while running or more:
+            while more and len(running) < _AHEAD * self._threads and not account.stopped:
+                source = None if self._stop.is_set() else next(files, None)
+                if source is None:
+                    more = False
+                elif not (
+                    self._collides(source, account)
+                    or self._trust(source, there.get(source.name), account)
+                ):
+                    future = pool.submit(self._copier.bring, source, there.get(source.name))
+                    running[future] = source
+            more = more and not account.stopped
+            done, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), None)
+            for future in done:
+                self._note(future, running.pop(future), account)
+
+    def _collides(self, source: FileStat, account: Account) -> bool:
+        """Fail a file that the target would take for another one: it would overwrite that one."""
+        key = collision_key(source.name, self._can)
+        other = self._keys.setdefault(key, source.name)
+        if other == source.name:
+            return False
+        reason = f"the target takes it for {other!r}; rename one of them at the source"
+        account.failures[source.name] = reason
+        self._count(account, Step.FAILED, source, reason)
+        return True
+
+    def _trust(self, source: FileStat, there: FileStat | None, account: Account) -> bool:
+        """Count a file that an earlier run verified and that nobody has touched since."""
+        entry = self._progress.still_true(source.name, source, there)
+        if entry is None:
+            return False
+        self._count(account, Step.TRUSTED, source)
+        account.entries.append(Entry(entry.target_name, entry.size, entry.sha256))
+        return True
+
+    def _note(self, future: Future[Brought], source: FileStat, account: Account) -> None:
+        error = future.exception()
+        if error is None:
+            brought = future.result()
+            self._progress.add(brought.verified)
+            entry = brought.verified
+            account.entries.append(Entry(entry.target_name, entry.size, entry.sha256))
+            step = Step[brought.outcome.name]
+            account.copied_bytes += source.size if brought.outcome is not Outcome.PRESENT else 0
+            self._count(account, step, source)
+        elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
+            self._count(account, Step.VANISHED, source, "it vanished from the source meanwhile")
+        elif isinstance(error, PaperfleetError | OSError):
+            self._fail(error, source, account)
+        else:
+            raise error
+
+    def _fail(self, error: Exception, source: FileStat, account: Account) -> None:
+        account.failures[source.name] = str(error)
+        self._count(account, Step.FAILED, source, str(error))
+        if isinstance(error, StorageError) and error.scope is Scope.STORAGE:
+            account.stopped = str(error)
+
+    def _count(self, account: Account, step: Step, source: FileStat, reason: str = "") -> None:
+        account.counts[step] += 1
+        self._listener(FileEvent(step, source.name, source.size, reason))
+
+    def let_go(self, account: Account) -> None:
+        """Delete from the source what was verified and has not changed since.
+
+        Does nothing unless the account is complete. A file that changed or came since is kept, and
+        counted.
+        """
+        if not account.complete:
+            return
+        for source in sorted(abilities.list_stats(self._source)):
+            if self._stop.is_set():
+                account.stopped = "it was interrupted while deleting"
+                return
+            entry = self._progress.verified.get(source.name)
+            self._delete(source, entry, account)
+
+    def _delete(self, source: FileStat, entry: Verified | None, account: Account) -> None:
+        if entry is None or not self._unchanged(source, entry):
+            self._count(account, Step.KEPT, source, "it came or changed after it was verified")
+            return
+        try:
+            self._source.delete(source.name)
+        except StorageError as error:
+            account.failures[source.name] = str(error)
+            self._count(account, Step.KEPT, source, str(error))
+        else:
+            self._count(account, Step.DELETED, source)
+
+    def _unchanged(self, source: FileStat, entry: Verified) -> bool:
+        """Say whether the source file is the one that was verified, by its bytes if need be."""
+        if entry.source_state and entry.source_state == state_of(source):
+            return True
+        digest = abilities.content_sha256(self._source, source.name)
+        return source.size == entry.size and digest == entry.sha256

@@ -1,0 +1,107 @@
+"""What a migration remembers between two runs: which files were verified, in which state.
+
+A file of JSON lines that is only ever appended to. A line that a crash cut off is ignored: its file
+is verified again.
+"""
+
+from __future__ import annotations
+
+import json
+from threading import Lock
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from paperfleet.model import FileStat
+
+
+class Verified(NamedTuple):
+    """A file whose bytes were equal on both sides: their hash, and the state of both sides then."""
+
+    name: str
+    target_name: str
+    size: int
+    sha256: str
+    source_state: str
+    target_state: str
+
+
+def state_of(stat: FileStat) -> str:
+    """Return what changes when the file does, '' when the storage tells nothing of the sort.
+
+    Size alone is no state.
+    """
+    if stat.etag is None and stat.modified_ns is None:
+        return ""
+    return f"{stat.size}-{stat.modified_ns}-{stat.etag}"
+
+
+class Progress:
+    """The verified files of one migration, in memory and on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._file: IO[str] | None = None
+        self.verified: dict[str, Verified] = {}
+
+    def __enter__(self) -> Self:
+        """Read what earlier runs wrote and open the file for more."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists():
+            self._read()
+        self._file = self._path.open("a", encoding="utf-8")
+        if self._path.stat().st_size:
+            self._file.write("\n")  # closes a line that was cut off; an empty line means nothing
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+    def _read(self) -> None:
+        with self._path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                entry = _parsed(line)
+                if entry:
+                    self.verified[entry.name] = entry
+
+    def add(self, entry: Verified) -> None:
+        """Remember a file; any thread may call."""
+        with self._lock:
+            self.verified[entry.name] = entry
+            if self._file:
+                self._file.write(json.dumps(entry) + "\n")
+                self._file.flush()
+
+    def still_true(self, name: str, source: FileStat, target: FileStat | None) -> Verified | None:
+        """Return what was verified, if neither side has changed since."""
+        entry = self.verified.get(name)
+        if entry is None or target is None or not entry.source_state or not entry.target_state:
+            return None
+        same = entry.source_state == state_of(source) and entry.target_state == state_of(target)
+        return entry if same else None
+
+    def discard(self) -> None:
+        """Remove the file: the migration is complete."""
+        if self._file:
+            self._file.close()
+            self._file = None
+        self._path.unlink(missing_ok=True)
+
+
+def _parsed(line: str) -> Verified | None:
+    """Return the entry of a line, None for one that was cut off."""
+    try:
+        values = json.loads(line)
+        return Verified(*values) if isinstance(values, list) else None
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,1 @@
+"""Keep a target equal to a source: watch, scan, plan, guard, execute."""

@@ -1,0 +1,379 @@
+"""The mirror: one loop in which data passes from watch to scan, plan, guard, journal, target."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from paperfleet.errors import CredentialsError, StorageError
+from paperfleet.mirror.changes import Changes
+from paperfleet.mirror.events import Notice, Paused, Resumed, Started
+from paperfleet.mirror.execute import Executor
+from paperfleet.mirror.parallelism import Parallelism
+from paperfleet.mirror.passes import Passes
+from paperfleet.mirror.policy import pause_seconds
+from paperfleet.mirror.pool import Pool
+from paperfleet.mirror.prepare import Looker
+from paperfleet.mirror.record import Record
+from paperfleet.mirror.target import TargetCheck
+from paperfleet.mirror.work import Work
+from paperfleet.storage import abilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.events import Reporter
+    from paperfleet.mirror.options import Options
+    from paperfleet.mirror.watch import Watcher
+    from paperfleet.storage.protocol import DocumentStorage
+
+EVERYTHING = ""
+_HEARTBEAT_SECONDS = 5.0
+_QUIET_SECONDS = 1.0
+_SOURCE_GONE_SECONDS = 5.0
+_LAST_WORK_SECONDS = 6.0
+_TRIES_ONCE = 4
+_ASKED_FOR = "paperfleet"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: files to be tried again, deletes that wait, whether it converged."""
+
+    failed: int
+    refused: int
+    converged: bool
+
+
+class Mirror:
+    """Keeps a target equal to a source.
+
+    Use it as a context manager; then ``run`` until ``stop``, or ``run_once``. All methods but
+    ``stop`` belong to one thread.
+    """
+
+    def __init__(
+        self,
+        source: DocumentStorage,
+        target: DocumentStorage,
+        journal: Journal,
+        watcher: Watcher,
+        options: Options,
+        report: Reporter,
+        *,
+        source_filesystem: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._source, self._target = source, target
+        self._journal, self._watcher = journal, watcher
+        self._options, self._report = options, report
+        self._changes = Changes(options.settle, options.open_settle)
+        self._check = TargetCheck(target, journal)
+        self._record = Record(journal, report)
+        self._pool = Pool(options.connections + 2)
+        self._work = Work(
+            Executor(source, target),
+            journal,
+            self._pool,
+            Parallelism(most=options.connections),
+            watcher.wake,
+        )
+        looker = Looker(source, target, options.adopt)
+        self._passes = Passes(
+            source,
+            target,
+            journal,
+            self._work,
+            looker,
+            self._record,
+            self._changes,
+            options,
+            self._pool,
+            source_filesystem,
+        )
+        self._stopping = threading.Event()
+        self._stack = ExitStack()
+        now = time.monotonic()
+        self._next_scan = self._next_check = self._next_heartbeat = now
+        self._quiet_since = now
+        self._paused_until: float | None = None
+        self._failures = 0
+        self._pause_error: StorageError | None = None
+        self._source_error: StorageError | None = None
+        self._began = now
+        self._contacted = self._first_done = self._unsettled = False
+        self._check_due = False
+        self._quiet = _QUIET_SECONDS
+
+    def __enter__(self) -> Self:
+        """Open the storages and begin to watch: nothing that happens from now on is missed."""
+        self._stack.enter_context(self._source)
+        self._stack.enter_context(self._target)
+        self._stack.enter_context(self._watcher)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Finish or safely abandon what is under way; the journal says which."""
+        self._pool.close()
+        try:
+            self._work.withdraw()
+            self._work.wait(_LAST_WORK_SECONDS)
+            self._settle_finished()
+            self._record.heartbeat("stopped", self._watcher.description)
+        finally:
+            self._stack.close()
+
+    def stop(self) -> None:
+        """End ``run`` soon; safe from any thread and from a signal handler."""
+        self._stopping.set()
+        self._watcher.wake()
+
+    def run(self) -> Outcome:
+        """Mirror until ``stop``; wait out whatever passes by itself.
+
+        Raises ``CredentialsError`` at the first refused login, as servers count them, and, before
+        the target has ever answered, whatever says that it is not one (``NotAStorageError`` …).
+        """
+        self._begin()
+        while not self._stopping.is_set():
+            self._turn()
+            error = self._pause_error
+            hopeless = isinstance(error, CredentialsError) or not self._contacted
+            if error and hopeless and not error.transient:
+                raise error
+        return self._outcome()
+
+    def run_once(self) -> Outcome:
+        """Mirror until source and target agree, then return.
+
+        Raises the ``StorageError`` that kept source or target out of reach: a wrong password at
+        once, an absent server after a few tries.
+        """
+        self._quiet = 0.0
+        self._begin()
+        while not (self._stopping.is_set() or (self._first_done and self._settled())):
+            self._turn()
+            patience = self._failures < _TRIES_ONCE
+            if self._pause_error and not (self._pause_error.transient and patience):
+                raise self._pause_error
+            if self._source_error:
+                raise self._source_error
+        return self._outcome()
+
+    def plan(self) -> list[str]:
+        """Return what a run would do now, line by line, and do nothing at the target."""
+        self._begin()
+        self._passes.accept(self._check.check())
+        return self._passes.describe()
+
+    def _begin(self) -> None:
+        leftovers = self._journal.settle_leftovers()
+        if leftovers:
+            self._record.sweep_due = True
+            text = f"{leftovers} operations were cut off; their files are looked at first"
+            self._report(Notice(text, "info"))
+        labels = abilities.label_of(self._source), abilities.label_of(self._target)
+        self._report(Started(*labels, self._watcher.description))
+
+    def _outcome(self) -> Outcome:
+        record = self._record
+        return Outcome(record.failing(), len(record.refused), self._settled())
+
+    def _turn(self) -> None:
+        """Take what has happened, begin what is due, wait for more."""
+        self._hear(self._patience())
+        self._settle_finished()
+        now = time.monotonic()
+        try:
+            if not self._is_paused(now):
+                self._begin_due(now)
+        except StorageError as error:
+            self._pause(error)
+        self._note_convergence(time.monotonic())
+        self._beat(time.monotonic())
+
+    def _hear(self, seconds: float) -> None:
+        """Take hints, and wait so long for one."""
+        hints = self._watcher.wait(seconds)
+        self._changes.add(hints, time.monotonic())
+        self._passes.renamed.update((h.name, h.partner) for h in hints if h.partner)
+        self._passes.renamed.update((h.partner, h.name) for h in hints if h.partner)
+
+    def _patience(self) -> float:
+        now = time.monotonic()
+        due = [self._next_heartbeat - now]
+        if self._paused_until is not None:
+            due.append(self._paused_until - now)
+        elif not self._contacted:
+            due.append(0.0)
+        else:
+            settles = self._changes.next_due(now)
+            due += [self._next_scan - now] + ([settles] if settles is not None else [])
+            if self._check_due and self._work.idle:
+                due.append(self._quiet_since + self._quiet - now)
+            if self._passes.backlog and self._work.idle:
+                due.append(0.0)
+        return max(0.0, min(due))
+
+    def _begin_due(self, now: float) -> None:
+        if not self._contacted:
+            self._look_at_target()
+            self._contacted = True
+            self._record.contacted()
+            self._changes.put_back([EVERYTHING], now, 0.0)
+            self._next_scan = now + self._options.scan_interval
+        self._changes.put_back(self._record.due_again(), now, 0.0)
+        if now >= self._next_scan:
+            self._next_scan = now + self._options.scan_interval
+            self._changes.put_back([EVERYTHING], now, 0.0)
+            self._check_due = True
+        if self._target_check_due(now):
+            self._look_at_target()
+        self._take_changes(now)
+        self._passes.feed()
+        self._work.pump()
+
+    def _sweep(self) -> None:
+        """Remove the temporary files of saves that ended in doubt, now or in an earlier run."""
+        if not self._record.sweep_due:
+            return
+        try:
+            abilities.sweep(self._target, older_than=0.0)
+        except CredentialsError:
+            raise
+        except StorageError as error:
+            # They are in nobody's way; the next look at the target tries again.
+            self._report(Notice(f"Temporary files stay at the target: {error.reason}", "info"))
+        else:
+            self._record.sweep_due = False
+
+    def _target_check_due(self, now: float) -> bool:
+        if not self._work.idle or self._passes.backlog:
+            return False
+        quiet = now >= self._quiet_since + self._quiet
+        periodic = self._check.by_etags and self._first_done and now >= self._next_check
+        return (self._check_due and quiet) or periodic
+
+    def _look_at_target(self) -> None:
+        """Compare the target with the journal; what it contradicts is looked at again."""
+        self._sweep()
+        finding = self._check.check()
+        self._passes.accept(finding)
+        now = time.monotonic()
+        self._changes.put_back((row.name for row in finding.doubtful), now, 0.0)
+        self._check_due = False
+        self._next_check = now + self._options.target_check
+
+    def _take_changes(self, now: float) -> None:
+        names = self._changes.take(now, self._work.busy)
+        if not names:
+            return
+        self._passes.sees_writers = self._watcher.sees_writers
+        try:
+            planned = self._passes.scan(names, first=not self._first_done)
+        except StorageError as error:
+            self._source_gone(names, error, now)
+            return
+        self._source_error = None
+        if planned is not None:
+            self._report(planned)
+        self._unsettled = True
+
+    def _source_gone(self, names: list[str], error: StorageError, now: float) -> None:
+        """Do nothing at all while the source cannot be read: absent is not empty."""
+        self._source_error = error
+        if self._record.source_fault != error.reason:
+            self._record.source_fault = error.reason
+            self._report(Notice(str(error), "error"))
+        self._changes.put_back([*names, EVERYTHING], now, _SOURCE_GONE_SECONDS)
+
+    def _settle_finished(self) -> None:
+        finished, looked = self._work.collect()
+        if finished:
+            self._quiet_since = time.monotonic()
+            self._check_due = self._check_due or self._check.by_etags
+        error = self._passes.settle(finished)
+        if error is not None:
+            self._pause(error)
+        if looked:
+            self._hear(0.0)  # what was written while it was read is not settled any more
+        for one in looked:
+            if isinstance(one.sights, StorageError):
+                error = one.sights
+                self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
+            elif isinstance(one.sights, BaseException):
+                raise one.sights
+            elif self._paused_until is not None or self._pool.closed:
+                self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
+            else:
+                error = self._passes.carry_out(one.batch, one.sights) or error
+            if error is not None:
+                self._pause(error)
+        if finished and error is None:
+            self._failures = 0
+
+    def _pause(self, error: StorageError) -> None:
+        """Send nothing for a while; what is queued goes back to be looked at again."""
+        if self._paused_until is not None:
+            return
+        self._failures += 1
+        seconds = pause_seconds(error, self._failures, self._options.pause)
+        self._work.slow_down()
+        self._paused_until = time.monotonic() + seconds
+        self._pause_error = error
+        self._record.pause(Paused(error.message, error.hint, time.time() + seconds))
+        self._changes.put_back(self._work.withdraw(), time.monotonic(), 0.0)
+
+    def _is_paused(self, now: float) -> bool:
+        """Say whether requests must wait; at the end of a pause one request asks."""
+        if self._paused_until is None:
+            return False
+        if now < self._paused_until:
+            return True
+        self._paused_until, self._pause_error = None, None
+        if self._work.running:
+            # A look at everything has to wait until nothing is under way; the rest has not.
+            self._target.exists(_ASKED_FOR)
+            self._check_due = True
+        elif self._contacted:
+            self._look_at_target()
+        self._record.resume(Resumed())
+        return False
+
+    def _settled(self) -> bool:
+        return (
+            self._contacted
+            and self._paused_until is None
+            and not self._record.source_fault
+            and self._work.idle
+            and not self._passes.backlog
+            and not self._changes
+            and not (self._check_due and self._check.by_etags)
+        )
+
+    def _note_convergence(self, now: float) -> None:
+        if not self._settled() or not self._unsettled:
+            return
+        self._unsettled = False
+        seconds = now - self._began
+        self._report(self._record.synced(first=not self._first_done, seconds=seconds))
+        self._first_done = True
+        self._next_heartbeat = now
+
+    def _beat(self, now: float) -> None:
+        if now < self._next_heartbeat:
+            return
+        self._next_heartbeat = now + _HEARTBEAT_SECONDS
+        settled = self._settled()
+        state = "paused" if self._paused_until else "idle" if settled else "syncing"
+        self._record.heartbeat(state, self._watcher.description, converged=settled)
+        self._changes.put_back(self._passes.approved(), now, 0.0)

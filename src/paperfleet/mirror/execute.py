@@ -1,0 +1,244 @@
+"""Carry out one operation on the target and say what the journal shall know. No journal here."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
+
+from paperfleet.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
+from paperfleet.mirror.classify import matches, row_of
+from paperfleet.mirror.events import Action, Done
+from paperfleet.model import BatchFile, Delete, KnownFile, Move, MoveFolder, Put, Upload, moved_row
+from paperfleet.storage import abilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperfleet.model import FileStat, Operation
+    from paperfleet.storage import protocol
+    from paperfleet.storage.protocol import DocumentStorage
+
+
+class SourceError(StorageError):
+    """The source could not be read; nothing is wrong with the target."""
+
+
+class FolderHasOthersError(PreconditionFailedError):
+    """The folder at the target is not, file for file, what the mirror put there."""
+
+
+class Result(NamedTuple):
+    """What the journal shall know, and what shall be told, once an operation took effect."""
+
+    rows: tuple[KnownFile, ...] = ()
+    forgets: tuple[str, ...] = ()
+    events: tuple[Done, ...] = ()
+
+
+class Executor:
+    """Carries out operations; safe to use from many threads."""
+
+    def __init__(self, source: DocumentStorage, target: DocumentStorage) -> None:
+        self._source = source
+        self._target = target
+        self._can = abilities.capabilities_of(target)
+
+    def run(self, operation: Operation, folder_etag: str | None = None) -> Result:
+        """Carry out one operation; raise a ``StorageError`` when it did not (surely) take effect.
+
+        ``folder_etag`` is the state of a folder in which everything was seen to be the mirror's.
+        """
+        if isinstance(operation, Put):
+            return self._put(operation)
+        if isinstance(operation, Move):
+            return self._move(operation)
+        if isinstance(operation, MoveFolder):
+            return self._move_folder(operation, folder_etag)
+        return self._delete(operation)
+
+    def _put(self, put: Put) -> Result:
+        events = self._set_aside(put)
+        source = put.source
+        upload = Upload(lambda: self._open(source), source.size, source.modified_ns, source.sha256)
+        stored = abilities.save(self._target, put.target_name, upload, put.expect)
+        self._check_arrival(put, stored)
+        return _put_result(put, stored, events)
+
+    def _set_aside(self, put: Put) -> tuple[Done, ...]:
+        if put.aside is None:
+            return ()
+        self._target.move(put.target_name, put.aside)
+        return (Done("set aside", put.target_name, put.aside),)
+
+    def _check_arrival(self, put: Put, stored: FileStat) -> None:
+        if stored.size != put.source.size or stored.sha256 not in {None, put.source.sha256}:
+            raise IntegrityError(
+                f"the target has {stored.size} bytes of other content",
+                operation="save",
+                name=put.target_name,
+                storage=abilities.label_of(self._target),
+            )
+
+    def _open(self, source: FileStat) -> IO[bytes]:
+        try:
+            stream = self._source.open(source.name)
+        except StorageError as error:
+            raise SourceError(error.reason, operation="read", name=source.name) from error
+        return cast("IO[bytes]", _SourceStream(stream, source.name))
+
+    def put_batch(self, puts: Sequence[Put]) -> list[Result | StorageError]:
+        """Send small new files with one request; one answer for each."""
+        answers: list[Result | StorageError] = []
+        readable: list[tuple[Put, bytes]] = []
+        for put in puts:
+            content = self._content(put)
+            if isinstance(content, StorageError):
+                answers.append(content)
+            else:
+                readable.append((put, content))
+        files = [BatchFile(p.target_name, content, p.source.modified_ns) for p, content in readable]
+        stored = cast("protocol.SupportsSaveBatch", self._target).save_batch(files) if files else []
+        sent = iter(zip(readable, stored, strict=True))
+        by_name = {
+            put.source.name: one if isinstance(one, StorageError) else _put_result(put, one, ())
+            for (put, _), one in sent
+        }
+        failed = iter(answers)
+        return [by_name[p.source.name] if p.source.name in by_name else next(failed) for p in puts]
+
+    def _content(self, put: Put) -> bytes | StorageError:
+        try:
+            with self._open(put.source) as stream:
+                content = stream.read()
+        except StorageError as error:
+            return error
+        if hashlib.sha256(content).hexdigest() == put.source.sha256:
+            return content
+        return IntegrityError(
+            "it changed while it was read", operation="read", name=put.source.name
+        )
+
+    def _move(self, move: Move) -> Result:
+        old, new = move.known.target_name, move.target_name
+        try:
+            self._target.move(old, new)
+        except NotFoundError:
+            if not self._arrived(move):
+                raise
+        etag = move.known.target_etag if self._can.folder_etags else self._etag_of(new)
+        row = moved_row(move.known, move.source, move.new_name, new)._replace(target_etag=etag)
+        return Result((row,), (move.known.name,), (Done("moved", move.known.name, move.new_name),))
+
+    def _arrived(self, move: Move) -> bool:
+        """Say whether a move that finds nothing to move was done before."""
+        there = abilities.find(self._target, move.target_name)
+        if there is None or there.size != move.known.size:
+            return False
+        return abilities.content_sha256(self._target, move.target_name) == move.known.sha256
+
+    def _etag_of(self, target_name: str) -> str | None:
+        return abilities.stat(self._target, target_name).etag
+
+    def _move_folder(self, move: MoveFolder, folder_etag: str | None) -> Result:
+        if not self._can.move_folder:
+            raise FolderHasOthersError("folders cannot be moved here", name=move.old_target)
+        try:
+            self._rename_folder(move, folder_etag)
+        except (PreconditionFailedError, AlreadyExistsError) as error:
+            raise FolderHasOthersError(error.reason, name=move.old_target) from error
+        keeps = self._can.folder_etags
+        rows = tuple(
+            moved_row(m.known, m.source, m.new_name, m.target_name)._replace(
+                target_etag=m.known.target_etag if keeps else None
+            )
+            for m in move.members
+        )
+        done = Done("moved", move.old_name + "/", move.new_name + "/", count=len(rows))
+        return Result(rows, tuple(m.known.name for m in move.members), (done,))
+
+    def _rename_folder(self, move: MoveFolder, trusted: str | None) -> None:
+        """Move it in the trusted state; in any other one look at every file first."""
+        storage = cast("protocol.SupportsMoveFolder", self._target)
+        if trusted is not None:
+            with contextlib.suppress(PreconditionFailedError):
+                storage.move_folder(move.old_target, move.new_target, trusted)
+                return
+        etag = None
+        if self._can.folder_etags:
+            etag = cast("protocol.SupportsFolderEtags", self._target).folder_etag(move.old_target)
+        self._check_folder(move)
+        storage.move_folder(move.old_target, move.new_target, etag)
+
+    def _check_folder(self, move: MoveFolder) -> None:
+        """Raise unless the folder holds what the mirror put there and nothing else."""
+        expected = {member.known.target_name: member.known for member in move.members}
+        for seen in abilities.list_stats(self._target, move.old_target):
+            known = expected.pop(seen.name, None)
+            if known is None or not matches(seen, known):
+                raise FolderHasOthersError(f"{seen.name!r} is not ours", name=move.old_target)
+        if expected:
+            raise FolderHasOthersError(f"{min(expected)!r} is not there", name=move.old_target)
+
+    def _delete(self, delete: Delete) -> Result:
+        known = delete.known
+        # Somebody may have been faster: then the target is as it should be.
+        with contextlib.suppress(NotFoundError):
+            self._delete_ours(known)
+        return Result((), (known.name,), (Done("deleted", known.name),))
+
+    def _delete_ours(self, known: KnownFile) -> None:
+        if self._can.conditional_delete and known.target_etag is not None:
+            storage = cast("protocol.SupportsConditionalDelete", self._target)
+            storage.delete_if(known.target_name, known.target_etag)
+            return
+        seen = abilities.stat(self._target, known.target_name)
+        if not matches(seen, known):
+            raise PreconditionFailedError(
+                "somebody changed it since", operation="delete", name=known.target_name
+            )
+        self._target.delete(known.target_name)
+
+
+def _put_result(put: Put, stored: FileStat, before: tuple[Done, ...]) -> Result:
+    action: Action = put.why
+    row = row_of(put.source, stored.name, stored.etag)
+    return Result((row,), (), (*before, Done(action, put.source.name, size=put.source.size)))
+
+
+class _SourceStream(io.BufferedIOBase):
+    """A source's stream whose read errors are told from the target's."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        super().__init__()
+        self._stream, self._name = stream, name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return self._stream.read(-1 if size is None else size)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise SourceError(reason, operation="read", name=self._name) from error
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

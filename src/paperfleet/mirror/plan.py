@@ -1,0 +1,156 @@
+"""Turn a view of source, journal and target into ordered operations. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paperfleet.mirror.classify import Equal, Forget, Vanished, classify
+from paperfleet.mirror.order import in_waves, takes_of
+from paperfleet.mirror.pairing import find_moves
+from paperfleet.model import Delete, MoveFolder, Put
+from paperfleet.storage.names import collision_key, parents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paperfleet.mirror.view import View
+    from paperfleet.model import KnownFile, Move
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that cannot be mirrored as things are."""
+
+    name: str
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered work.
+
+    First ``rows`` and ``forgets`` (journal only), then ``clearing`` (deletes that make room), then
+    each wave of ``moves``, then ``puts``, then ``deletes``. Within a stage, order is free.
+    """
+
+    rows: tuple[KnownFile, ...] = ()
+    adopted: tuple[str, ...] = ()
+    forgets: tuple[Forget, ...] = ()
+    clearing: tuple[Delete, ...] = ()
+    moves: tuple[tuple[Move | MoveFolder, ...], ...] = ()
+    puts: tuple[Put, ...] = ()
+    deletes: tuple[Delete, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def all_deletes(self) -> tuple[Delete, ...]:
+        """Every delete, whenever it happens."""
+        return self.clearing + self.deletes
+
+    @property
+    def operations(self) -> list[Put | Move | MoveFolder | Delete]:
+        """Every operation on the target, in order."""
+        return [
+            *self.clearing,
+            *(move for wave in self.moves for move in wave),
+            *self.puts,
+            *self.deletes,
+        ]
+
+
+def plan(view: View) -> Plan:
+    """Return what makes the target equal to the source, never overwriting on the way."""
+    rows: list[KnownFile] = []
+    adopted: list[str] = []
+    forgets: list[Forget] = []
+    vanished: dict[str, KnownFile] = {}
+    puts: dict[str, Put] = {}
+    for name in sorted(view.source.keys() | view.known.keys()):
+        need = classify(name, view)
+        if isinstance(need, Put):
+            puts[name] = need
+        elif isinstance(need, Equal):
+            rows.append(need.row)
+            adopted.extend([name] if need.adopted else [])
+        elif isinstance(need, Vanished):
+            vanished[name] = need.known
+        elif isinstance(need, Forget):
+            forgets.append(need)
+    problems = _collisions(puts, vanished, view)
+    renamed_rows, moves = find_moves(puts, vanished, view)
+    waves = in_waves(moves, lambda name: collision_key(name, view.capabilities))
+    rest = [Delete(known) for _, known in sorted(vanished.items())]
+    clearing, deletes = _split(rest, [*(m for wave in waves for m in wave), *puts.values()], view)
+    return Plan(
+        rows=(*rows, *(row for row, _ in renamed_rows)),
+        adopted=tuple(adopted),
+        forgets=(*forgets, *(Forget(old, foreign=False) for _, old in renamed_rows)),
+        clearing=tuple(clearing),
+        moves=tuple(tuple(wave) for wave in waves),
+        puts=tuple(puts.values()),
+        deletes=tuple(deletes),
+        problems=tuple(problems),
+    )
+
+
+def _collisions(puts: dict[str, Put], vanished: dict[str, KnownFile], view: View) -> list[Problem]:
+    """Take out of ``puts`` what the target would hold to be a file that is there already."""
+    folds = view.capabilities.unicode_form or not view.capabilities.case_sensitive
+    if not folds:
+        return []
+    problems, taken = [], dict[str, str]()
+    for name in sorted(puts, key=lambda n: (n not in view.known, n)):
+        key = collision_key(name, view.capabilities)
+        other = taken.setdefault(key, name)
+        owner = view.owner(key)
+        if other == name and owner not in {None, name} and owner not in vanished:
+            other = str(owner)
+        if other != name:
+            del puts[name]
+            hint = f"Rename one of them at the source; {other!r} is mirrored"
+            problems.append(Problem(name, f"the target takes it for {other!r}", hint))
+    return problems
+
+
+def _split(
+    deletes: Iterable[Delete], creations: list[Put | Move | MoveFolder], view: View
+) -> tuple[list[Delete], list[Delete]]:
+    """Part the deletes that must come first: they stand where something is to be put."""
+    taken = {collision_key(takes_of(operation), view.capabilities) for operation in creations}
+    above = {folder for name in taken for folder in parents(name)}
+    clearing: list[Delete] = []
+    later: list[Delete] = []
+    for delete in deletes:
+        key = collision_key(delete.known.target_name, view.capabilities)
+        in_the_way = key in taken or key in above or any(up in taken for up in parents(key))
+        (clearing if in_the_way else later).append(delete)
+    return clearing, later
+
+
+def describe(work: Plan) -> list[str]:
+    """Return the plan as lines for people and for tests, in the order of work."""
+    lines = [f"adopt {name}" for name in work.adopted]
+    lines += [f"{'let go' if f.foreign else 'forget'} {f.name}" for f in work.forgets]
+    lines += [line for operation in work.operations for line in _lines(operation)]
+    return lines + [f"refuse {p.name}: {p.reason}" for p in work.problems]
+
+
+def _lines(operation: Put | Move | MoveFolder | Delete) -> list[str]:
+    verbs = {"created": "create", "updated": "update", "restored": "restore"}
+    if isinstance(operation, Put):
+        aside = (
+            [f"set aside {operation.target_name} -> {operation.aside}"] if operation.aside else []
+        )
+        return [*aside, f"{verbs[operation.why]} {operation.source.name}"]
+    if isinstance(operation, Delete):
+        return [f"delete {operation.known.name}"]
+    return [move_line(operation)]
+
+
+def move_line(move: Move | MoveFolder) -> str:
+    """Return 'move a -> b', for a folder with the number of files in it."""
+    if isinstance(move, MoveFolder):
+        return f"move {move.old_name}/ -> {move.new_name}/ ({len(move.members)} files)"
+    return f"move {move.known.name} -> {move.new_name}"

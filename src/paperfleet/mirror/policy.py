@@ -1,0 +1,105 @@
+"""What an error of one operation means for the journal and for what is done next. Pure data."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from paperfleet import errors
+from paperfleet.mirror.execute import SourceError
+from paperfleet.model import MoveFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperfleet.model import Operation
+
+
+class Effect(enum.Enum):
+    """What is known of the target afterwards."""
+
+    NONE = "the server refused: nothing happened"
+    UNKNOWN = "nobody knows: look at the target before anything else"
+
+
+class Then(enum.Enum):
+    """What the mirror does next."""
+
+    AGAIN = "look at the name again soon"
+    QUARANTINE = "leave the name for a while and tell why"
+    PAUSE = "send nothing for a while"
+    PAUSE_AND_COUNT = "send nothing for a while; a name that brings it about each time is left"
+
+
+class Verdict(NamedTuple):
+    """What an error means."""
+
+    effect: Effect
+    then: Then
+
+
+_POLICY: Sequence[tuple[type[Exception], Effect, Then]] = (
+    # The first row that fits counts; an error class stands above those it derives from.
+    (errors.LeaseLostError, Effect.UNKNOWN, Then.AGAIN),
+    (SourceError, Effect.UNKNOWN, Then.AGAIN),
+    (errors.CredentialsError, Effect.NONE, Then.PAUSE),
+    (errors.MaintenanceError, Effect.NONE, Then.PAUSE),
+    (errors.ThrottledError, Effect.NONE, Then.PAUSE),
+    # No pause: moves and deletes must go on, as deletes make room.
+    (errors.QuotaExceededError, Effect.UNKNOWN, Then.QUARANTINE),
+    (errors.NotAStorageError, Effect.UNKNOWN, Then.PAUSE),
+    (errors.UnavailableError, Effect.UNKNOWN, Then.PAUSE_AND_COUNT),
+    (errors.PreconditionFailedError, Effect.UNKNOWN, Then.AGAIN),
+    (errors.AlreadyExistsError, Effect.UNKNOWN, Then.AGAIN),
+    (errors.NotFoundError, Effect.UNKNOWN, Then.AGAIN),
+    (errors.IntegrityError, Effect.UNKNOWN, Then.AGAIN),
+    (errors.InvalidNameError, Effect.NONE, Then.QUARANTINE),
+    (errors.NameRefusedError, Effect.NONE, Then.QUARANTINE),
+    (errors.LockedError, Effect.UNKNOWN, Then.QUARANTINE),
+    (errors.TooLargeError, Effect.NONE, Then.QUARANTINE),
+    (errors.FileAccessError, Effect.NONE, Then.QUARANTINE),
+    (Exception, Effect.UNKNOWN, Then.QUARANTINE),
+)
+
+TRIES_BEFORE_QUARANTINE = 3
+"""How often a name is looked at again at once before it is left for a while."""
+
+_LONGEST_PAUSE = 60.0
+_CREDENTIALS_PAUSE = 1800.0
+_QUOTA_REST = 300.0
+_FIRST_QUARANTINE, _LONGEST_QUARANTINE = 30.0, 3600.0
+
+
+def tried_together(operation: Operation) -> tuple[str, ...]:
+    """Return the names that rest, and are looked at again, as one: a move has to stay a move."""
+    if isinstance(operation, MoveFolder):
+        return (operation.old_name, operation.new_name)
+    return operation.names
+
+
+def verdict(error: BaseException) -> Verdict:
+    """Return what this error means."""
+    for kind, effect, then in _POLICY:
+        if isinstance(error, kind):
+            return Verdict(effect, then)
+    raise error
+
+
+def pause_seconds(error: errors.StorageError, failures: int, first: float) -> float:
+    """Return how long to send nothing after so many failures in a row: ``first``, then doubled.
+
+    After a wrong password for as long as Nextcloud throttles an address (30 minutes): each further
+    failed login would make it longer.
+    """
+    if isinstance(error, errors.CredentialsError):
+        return _CREDENTIALS_PAUSE
+    if error.retry_after is not None:
+        return min(max(error.retry_after, 0.1), 3600.0)
+    return float(min(first * 2 ** (failures - 1), _LONGEST_PAUSE))
+
+
+def quarantine_seconds(error: BaseException, attempts: int) -> float:
+    """Return how long a file rests after so many attempts; where room is missing, always alike."""
+    if isinstance(error, errors.QuotaExceededError):
+        return _QUOTA_REST
+    return float(min(_FIRST_QUARANTINE * 2 ** (attempts - 1), _LONGEST_QUARANTINE))

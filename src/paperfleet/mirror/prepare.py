@@ -1,0 +1,187 @@
+"""Get ready what the planner needs to see: hashes of the source, sights of the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from paperfleet.errors import Scope, StorageError
+from paperfleet.mirror.classify import target_name_of
+from paperfleet.mirror.scan import Pair, hashed, same_file
+from paperfleet.storage import abilities
+from paperfleet.storage.names import parents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from paperfleet.model import FileStat, KnownFile
+    from paperfleet.storage.protocol import DocumentStorage
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Names that are planned together: what differs, and what has vanished."""
+
+    changed: Sequence[Pair]
+    vanished: Sequence[KnownFile] = ()
+    renamed: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def names(self) -> set[str]:
+        """Every source name in the batch."""
+        return {stat.name for stat, _ in self.changed} | {known.name for known in self.vanished}
+
+
+@dataclass(slots=True)
+class Sights:
+    """What ``look`` found for a batch.
+
+    ``source``: hashed files; ``target``: what is under the target names that were looked at;
+    ``moving``: names that changed or vanished while they were read; ``failed``: files that could
+    not be read, at the source or the target, with the reason.
+    """
+
+    source: dict[str, FileStat] = field(default_factory=dict)
+    target: dict[str, FileStat | None] = field(default_factory=dict)
+    moving: set[str] = field(default_factory=set)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+class Looker:
+    """Reads source and target for the planner; safe to use from many threads."""
+
+    def __init__(
+        self, source: DocumentStorage, target: DocumentStorage, adopt: Literal["checksum", "mtime"]
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._adopt = adopt
+
+    def look(self, batch: Batch, listing: Mapping[str, FileStat] | None) -> Sights:
+        """Hash what differs, and look at the target where the journal cannot be believed.
+
+        ``listing`` is all that is at the target by target name, when that was listed. An error of
+        the target as a whole is raised; of one file it is noted.
+        """
+        sights = Sights()
+        gone = {known.file_id: known for known in batch.vanished if known.file_id}
+        for stat, known in batch.changed:
+            look = partial(self._both, stat, known, gone, listing, sights)
+            self._guarded(stat.name, sights, look)
+        for known in batch.vanished:
+            if not known.sure:
+                self._guarded(known.name, sights, partial(self._gone, known, sights))
+        return sights
+
+    def _guarded(self, name: str, sights: Sights, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except StorageError as error:
+            if error.scope is Scope.STORAGE:
+                raise
+            sights.failed[name] = error
+        except Exception as error:  # noqa: BLE001  # told as a fault, with its file; the rest goes on
+            sights.failed[name] = error
+
+    def _both(
+        self,
+        stat: FileStat,
+        known: KnownFile | None,
+        gone: Mapping[str, KnownFile],
+        listing: Mapping[str, FileStat] | None,
+        sights: Sights,
+    ) -> None:
+        read = self._with_hash(stat, known or gone.get(stat.file_id or ""))
+        if read is None:
+            sights.moving.add(stat.name)
+            return
+        target_name = self._target_name(stat.name, known)
+        if known is not None and not known.sure:
+            sights.target[target_name] = self._seen(target_name, read, prove=True)
+        elif known is None and listing is not None:
+            there = target_name in listing
+            sights.target[target_name] = self._seen(target_name, read) if there else None
+        sights.source[stat.name] = read
+
+    def _gone(self, known: KnownFile, sights: Sights) -> None:
+        seen = abilities.find(self._target, known.target_name)
+        if seen is not None:
+            digest = abilities.content_sha256(self._target, known.target_name)
+            seen = seen._replace(sha256=digest)
+        sights.target[known.target_name] = seen
+
+    def _with_hash(self, stat: FileStat, known: KnownFile | None) -> FileStat | None:
+        if known is not None and same_file(stat, known):
+            return stat._replace(sha256=known.sha256)
+        return hashed(self._source, stat)
+
+    def _target_name(self, name: str, known: KnownFile | None) -> str:
+        if known is not None:
+            return known.target_name
+        return target_name_of(name, abilities.capabilities_of(self._target))
+
+    def _seen(self, target_name: str, source: FileStat, *, prove: bool = False) -> FileStat | None:
+        """Return the file at the target; its bytes are compared where the size leaves it open.
+
+        A row in doubt is always proven by its bytes: after a cut overwrite Nextcloud goes on
+        showing the old size and etag.
+        """
+        seen = abilities.find(self._target, target_name)
+        if seen is None or (seen.size != source.size and not prove):
+            return seen
+        if self._adopt == "mtime" and not prove and _same_second(seen, source):
+            return seen._replace(sha256=source.sha256)
+        return seen._replace(sha256=abilities.content_sha256(self._target, target_name))
+
+
+def _same_second(one: FileStat, other: FileStat) -> bool:
+    if one.modified_ns is None or other.modified_ns is None:
+        return False
+    return one.modified_ns // _SECOND == other.modified_ns // _SECOND
+
+
+def batches(
+    changed: Sequence[Pair], vanished: Sequence[KnownFile], renamed: frozenset[tuple[str, str]]
+) -> tuple[Batch, list[Pair]]:
+    """Part what must be planned together from what may come piece by piece.
+
+    A move is found only among files of one size; so what has vanished goes together with the
+    changed files of the sizes that vanished or were overwritten, and with a file that stands where
+    a folder was, or the other way round. With 100,000 new files and nothing gone, nothing has to
+    wait for all to be hashed.
+    """
+    names = {known.name for known in vanished}
+    above = {folder for name in names for folder in parents(name)}
+    sizes = {known.size for known in vanished if known.sha256}
+    sizes |= {known.size for stat, known in changed if known and known.sha256}
+    if not vanished:
+        fresh = {stat.size for stat, known in changed if known is None or stat.size != known.size}
+        sizes &= fresh
+    together, rest = list[Pair](), list[Pair]()
+    for stat, known in changed:
+        paired = stat.size in sizes or (known is not None and known.size in sizes)
+        in_place = stat.name in above or any(folder in names for folder in parents(stat.name))
+        (together if paired or in_place else rest).append((stat, known))
+    return Batch(together, vanished, renamed), rest
+
+
+def portion(pairs: Iterable[Pair], most_files: int, most_bytes: int) -> list[Pair]:
+    """Return the first of the pairs, within both bounds, but one at least."""
+    taken, size = list[Pair](), 0
+    for pair in pairs:
+        if taken and (len(taken) >= most_files or size + pair[0].size > most_bytes):
+            break
+        taken.append(pair)
+        size += pair[0].size
+    return taken
+
+
+def without(batch: Batch, sights: Sights, names: set[str]) -> tuple[Batch, Sights]:
+    """Return a batch and what was seen of it without some of the files that differ."""
+    changed = [pair for pair in batch.changed if pair[0].name not in names]
+    source = {name: stat for name, stat in sights.source.items() if name not in names}
+    failed = {name: error for name, error in sights.failed.items() if name not in names}
+    return replace(batch, changed=changed), replace(sights, source=source, failed=failed)

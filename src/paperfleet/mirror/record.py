@@ -1,0 +1,198 @@
+"""What a person may ask about the mirror: quarantine, refusals, pauses, counts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import PaperfleetError
+from paperfleet.mirror.events import Action, Failed, Refused, Synced
+from paperfleet.mirror.policy import TRIES_BEFORE_QUARANTINE, quarantine_seconds
+from paperfleet.storage.names import is_utf8, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from paperfleet.journal.facts import JsonValue
+    from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.events import Done, Paused, Reporter, Resumed
+    from paperfleet.model import Obstacle
+
+COUNTED_FROM = "deletes_counted_from"
+_HOUR = 3600.0
+_WHEN_IT_CHANGES = 0.0
+"""The next try of what no waiting mends."""
+
+
+class Record:
+    """Keeps quarantine, refusals and status in the journal, and reports what changes."""
+
+    def __init__(self, journal: Journal, report: Reporter) -> None:
+        self._journal = journal
+        self.report = report
+        entries = journal.quarantined()
+        # A person who starts the mirror has perhaps mended it: nothing rests at the start.
+        self._resting = dict.fromkeys((entry.name for entry in entries), _WHEN_IT_CHANGES)
+        self._attempts = Counter({entry.name: entry.attempts for entry in entries})
+        self._again: Counter[str] = Counter()
+        self._counts: Counter[Action] = Counter()
+        self._obstacles: dict[str, str] = {}
+        self.refused: dict[str, str] = {r.name: r.reason for r in journal.refusals()}
+        self.source_fault = ""
+
+    def done(self, events: Sequence[Done]) -> None:
+        """Report what took effect, and let its names out of quarantine."""
+        for event in events:
+            self._counts[event.action] += event.count
+            self.report(event)
+            self.release(name.rstrip("/") for name in (event.name, event.new_name) if name)
+        gone = [event.name for event in events if event.action == "deleted"]
+        if not self.refused.keys().isdisjoint(gone):
+            self.refuse((), "", gone)
+            if not self.refused:
+                # What a person approved is no trickle: the hour begins anew.
+                self._journal.set_fact(COUNTED_FROM, time.time())
+
+    def counted_from(self) -> float:
+        """Return since when deletes count together (Unix time): an hour, or the last approval."""
+        approved = self._journal.get_fact(COUNTED_FROM)
+        began = time.time() - _HOUR
+        return max(began, approved) if isinstance(approved, float) else began
+
+    def failed(self, name: str, error: BaseException) -> None:
+        """Put a name into quarantine, tell why, and when it is tried again."""
+        reason, hint = _reason(error)
+        self._attempts[name] += 1
+        next_try = time.time() + quarantine_seconds(error, self._attempts[name])
+        self._journal.quarantine(_storable(name), reason, hint, next_try)
+        self._again.pop(name, None)
+        self._resting[name] = next_try
+        self.report(Failed(name, reason, hint, next_try))
+
+    def again(self, name: str) -> bool:
+        """Say whether the name may be looked at again at once; else it belongs in quarantine."""
+        self._again[name] += 1
+        return self._again[name] < TRIES_BEFORE_QUARANTINE and name not in self._resting
+
+    def release(self, names: Iterable[str]) -> None:
+        """Let names out of quarantine, and forget what went wrong with them."""
+        out = []
+        for name in names:
+            self._again.pop(name, None)
+            if self._resting.pop(name, None) is not None:
+                self._attempts.pop(name, None)
+                out.append(name)
+        if out:
+            self._journal.release(map(_storable, out))
+
+    def release_others(self, names: Sequence[str], in_question: Callable[[str], bool]) -> None:
+        """Let out what was looked at under ``names`` and is as it should be, or is gone."""
+        self.release([n for n in self._resting if _within(n, names) and not in_question(n)])
+
+    def resting(self, name: str) -> bool:
+        """Say whether the name is in quarantine and its time has not come."""
+        return self._resting.get(name, 0.0) > time.time()
+
+    def due_again(self) -> list[str]:
+        """Return the names whose rest is over; each once."""
+        now = time.time()
+        due = [name for name, when in self._resting.items() if when <= now and when > 0]
+        for name in due:
+            self._resting[name] = 0.0
+        return due
+
+    def failing(self) -> int:
+        """Return how many names rest until they are tried again; a skipped link is none of them."""
+        entries = self._journal.quarantined()
+        return sum(entry.next_try != _WHEN_IT_CHANGES for entry in entries)
+
+    def obstacles(self, found: Iterable[Obstacle], looked_at: Iterable[str]) -> None:
+        """Show what cannot be read at the source; forget what no longer stands in the way."""
+        now = {obstacle.name: obstacle.reason for obstacle in found}
+        scope = tuple(looked_at)
+        gone = [n for n in self._obstacles if n not in now and _within(n, scope)]
+        for name in gone:
+            del self._obstacles[name]
+        self._journal.release(map(_storable, gone))
+        for name, reason in now.items():
+            if self._obstacles.get(name) != reason:
+                self._obstacles[name] = reason
+                self._journal.quarantine(_storable(name), reason, "", _WHEN_IT_CHANGES)
+                self.report(Failed(name, reason, "", _WHEN_IT_CHANGES))
+
+    def refuse(self, names: Iterable[str], reason: str, looked_at: Iterable[str]) -> None:
+        """Keep the deletes that wait for a person; those not asked for any more are dropped."""
+        scope, asked = tuple(looked_at), set(names)
+        before = dict(self.refused)
+        stay = {n: r for n, r in before.items() if n not in scope}
+        self.refused = stay | dict.fromkeys(asked, reason)
+        if self.refused != before:
+            self._journal.refuse(self.refused, reason or next(iter(stay.values()), ""))
+        if asked - before.keys():
+            self.report(Refused(tuple(sorted(asked)), reason))
+
+    def pause(self, event: Paused) -> None:
+        """Show that nothing is sent, and why."""
+        fact: JsonValue = {"reason": event.reason, "hint": event.hint, "until": event.until}
+        self._journal.set_fact("paused", fact)
+        self.report(event)
+
+    @property
+    def sweep_due(self) -> bool:
+        """Whether a save may have left a temporary file at the target."""
+        return bool(self._journal.get_fact("sweep_due"))
+
+    @sweep_due.setter
+    def sweep_due(self, due: bool) -> None:
+        if due != self.sweep_due:
+            self._journal.set_fact("sweep_due", due)
+
+    def contacted(self) -> None:
+        """Take back a pause that an earlier run ended in."""
+        self._journal.set_fact("paused", None)
+
+    def resume(self, event: Resumed) -> None:
+        """Show that the target answers again."""
+        self._journal.set_fact("paused", None)
+        self.report(event)
+
+    def synced(self, *, first: bool, seconds: float) -> Synced:
+        """Return the account of what was done since the last one."""
+        counts = dict(self._counts)
+        self._counts.clear()
+        account = Synced(first, seconds, counts, self.failing(), len(self.refused))
+        if first:
+            by_name: dict[str, JsonValue] = {str(action): n for action, n in counts.items()}
+            self._journal.set_fact(
+                "first_sync", {"at": time.time(), "seconds": seconds, "counts": by_name}
+            )
+        return account
+
+    def heartbeat(self, state: str, watching: str, *, converged: bool = False) -> None:
+        """Write down that the mirror lives, and whether source and target agree."""
+        beat: JsonValue = {
+            "pid": os.getpid(),
+            "at": time.time(),
+            "state": state,
+            "reason": self.source_fault,
+            "watching": watching,
+        }
+        self._journal.set_fact("heartbeat", beat)
+        if converged:
+            self._journal.set_fact("converged_at", time.time())
+
+
+def _reason(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, PaperfleetError):
+        return getattr(error, "reason", error.message), error.hint
+    return f"{type(error).__name__}: {error}", "This is a fault of Paperfleet; please report it"
+
+
+def _storable(name: str) -> str:
+    return name if is_utf8(name) else readable(name)
+
+
+def _within(name: str, scope: Sequence[str]) -> bool:
+    return any(not s or name == s or name.startswith(s + "/") for s in scope)

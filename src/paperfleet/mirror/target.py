@@ -1,0 +1,159 @@
+"""Find what somebody else changed at the target."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from paperfleet.errors import NotFoundError
+from paperfleet.mirror.classify import matches
+from paperfleet.model import FileStat, FolderListing, FolderStat
+from paperfleet.storage import abilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from paperfleet.journal.journal import Journal
+    from paperfleet.model import KnownFile
+    from paperfleet.storage.protocol import DocumentStorage, SupportsFolderEtags
+
+_MANY_FOLDERS = 8
+"""Of more changed folders than this, the whole tree is listed at once."""
+
+
+class Finding(NamedTuple):
+    """What a check found.
+
+    ``doubtful``: rows that the target contradicts. ``listing``: all files by name when everything
+    was listed, else None. ``etags``: folders that were listed, to be trusted once ``doubtful`` is
+    in the journal; ``gone``: folders to be trusted no longer. ``mixed``: listed folders that have
+    files of others in them.
+    """
+
+    doubtful: list[KnownFile]
+    listing: dict[str, FileStat] | None = None
+    etags: dict[str, str] = {}  # noqa: RUF012  # a default of a NamedTuple, never changed
+    gone: frozenset[str] = frozenset()
+    mixed: frozenset[str] = frozenset()
+
+
+class TargetCheck:
+    """Compares the target with the journal.
+
+    Where folders have etags that change with anything below, an unchanged tree costs one request
+    and a change the folders above it. Elsewhere everything is listed.
+    """
+
+    def __init__(self, target: DocumentStorage, journal: Journal) -> None:
+        self._target = target
+        self._journal = journal
+        self.by_etags = abilities.capabilities_of(target).folder_etags
+
+    def check(self) -> Finding:
+        """Compare; nothing may be under way at the target meanwhile."""
+        trusted = self._journal.folder_etags() if self.by_etags else {}
+        if not self.by_etags or (not trusted and self._journal.count_known() == 0):
+            listing = {stat.name: stat for stat in abilities.list_stats(self._target)}
+            rows = self._journal.known()
+            return Finding([k for k in rows if not _agrees(listing.get(k.target_name), k)], listing)
+        root = self._root_etag()
+        return Finding([]) if root == trusted.get("") else self._walk(trusted)
+
+    def accept(self, finding: Finding) -> None:
+        """Put what was found into the journal: the doubt first, then the trust."""
+        self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
+        self._journal.set_folder_etags(finding.etags, finding.gone)
+
+    def _walk(self, trusted: Mapping[str, str]) -> Finding:
+        """List every folder whose etag is not the trusted one, from the root down."""
+        aliased = self._journal.known_under_other_names()
+        doubtful: dict[str, KnownFile] = {}
+        etags: dict[str, str] = {}
+        gone: set[str] = set()
+        mixed: set[str] = set()
+        folders = [""]
+        tree = None if trusted else self._tree()
+        while folders:
+            if tree is None and len(folders) > _MANY_FOLDERS:
+                tree = self._tree()
+            folder = folders.pop()
+            listing = self._list(folder) if tree is None else tree.get(folder)
+            if listing is None:
+                gone.add(folder)
+                doubtful |= self._journal.known_at([folder])
+                continue
+            etags[folder] = listing.etag
+            folders += [sub.name for sub in listing.folders if trusted.get(sub.name) != sub.etag]
+            rows = self._rows_in(folder, aliased)
+            found = self._contradicted(folder, listing, rows, aliased)
+            doubtful |= {row.name: row for row in found}
+            if {stat.name for stat in listing.files} - {row.target_name for row in rows}:
+                mixed.add(folder)
+        return Finding(list(doubtful.values()), None, etags, frozenset(gone), frozenset(mixed))
+
+    def _rows_in(self, folder: str, aliased: list[KnownFile]) -> list[KnownFile]:
+        inside = [row for row in aliased if row.target_name.rpartition("/")[0] == folder]
+        rows = [row for row in self._journal.known_in(folder) if row.name == row.target_name]
+        return rows + inside
+
+    def _contradicted(
+        self,
+        folder: str,
+        listing: FolderListing,
+        rows: list[KnownFile],
+        aliased: list[KnownFile],
+    ) -> Iterator[KnownFile]:
+        files = {stat.name: stat for stat in listing.files}
+        yield from (row for row in rows if not _agrees(files.get(row.target_name), row))
+        there = {sub.name for sub in listing.folders}
+        missing = self._journal.folders_in(folder) - there
+        below = self._journal.known_at(missing).values() if missing else ()
+        yield from (row for row in below if row.name == row.target_name)
+        for row in aliased:
+            inner = _folder_in(folder, row.target_name)
+            if inner and inner not in there:
+                yield row
+
+    def _root_etag(self) -> str | None:
+        try:
+            return cast("SupportsFolderEtags", self._target).folder_etag("")
+        except NotFoundError:
+            return None
+
+    def _tree(self) -> dict[str, FolderListing]:
+        """List every folder, with one request."""
+        files = defaultdict[str, list[FileStat]](list)
+        folders = defaultdict[str, list[FolderStat]](list)
+        etags: dict[str, str] = {}
+        with suppress(NotFoundError):
+            for one in cast("SupportsFolderEtags", self._target).list_tree(""):
+                above = one.name.rpartition("/")[0]
+                if isinstance(one, FileStat):
+                    files[above].append(one)
+                    continue
+                etags[one.name] = one.etag
+                if one.name:
+                    folders[above].append(one)
+        return {
+            name: FolderListing(etag, tuple(files[name]), tuple(folders[name]))
+            for name, etag in etags.items()
+        }
+
+    def _list(self, folder: str) -> FolderListing | None:
+        try:
+            return cast("SupportsFolderEtags", self._target).list_folder(folder)
+        except NotFoundError:
+            return None
+
+
+def _agrees(seen: FileStat | None, known: KnownFile) -> bool:
+    """Say whether the listing shows what the journal knows; a row in doubt is looked at anyway."""
+    return not known.sure or (seen is not None and matches(seen, known))
+
+
+def _folder_in(folder: str, name: str) -> str:
+    """Return the folder directly in ``folder`` that the name lies in, '' for none."""
+    start = f"{folder}/" if folder else ""
+    inner, slash, _ = name.removeprefix(start).partition("/")
+    return start + inner if slash and name.startswith(start) else ""

@@ -1,0 +1,215 @@
+"""What is queued for the target and what is under way, with its steps in the journal."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from paperfleet.model import Delete, Put
+from paperfleet.storage.names import is_below, parents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+
+    from paperfleet.errors import StorageError
+    from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.execute import Executor, Result
+    from paperfleet.mirror.parallelism import Parallelism
+    from paperfleet.mirror.pool import Pool
+    from paperfleet.mirror.prepare import Batch, Sights
+    from paperfleet.model import Operation
+
+Task = tuple[int, "Operation"]
+"""An operation with its number in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One operation came to an end: ``outcome`` is what to write down, or why it failed."""
+
+    number: int
+    operation: Operation
+    outcome: Result | BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A batch was looked at."""
+
+    batch: Batch
+    sights: Sights | BaseException
+
+
+@dataclass(slots=True)
+class _Running:
+    tasks: Sequence[Task]
+    began: float
+
+
+class Work:
+    """Runs operations and looks on a pool, as many at a time as the target takes well."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        journal: Journal,
+        pool: Pool,
+        parallelism: Parallelism,
+        on_finish: Callable[[], None],
+    ) -> None:
+        self._executor = executor
+        self._journal = journal
+        self._pool = pool
+        self._parallelism = parallelism
+        self._on_finish = on_finish
+        self._queue: deque[Sequence[Task]] = deque()
+        self._running: dict[Future[list[Result | StorageError]], _Running] = {}
+        self._looking: dict[Future[Sights], Batch] = {}
+        self._names: set[str] = set()
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def deletes(self) -> int:
+        """How many deletes are queued or under way."""
+        requests = [*self._queue, *(running.tasks for running in self._running.values())]
+        return sum(isinstance(operation, Delete) for tasks in requests for _, operation in tasks)
+
+    @property
+    def looking(self) -> int:
+        """How many looks are under way."""
+        return len(self._looking)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or under way."""
+        return not (self._queue or self._running or self._looking)
+
+    @property
+    def running(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._running or self._looking)
+
+    def busy(self, name: str) -> bool:
+        """Say whether the name, a folder above it or anything below it is queued or under way.
+
+        '' is everything.
+        """
+        if not name:
+            return not self.idle
+        above = any(folder in self._names for folder in parents(name))
+        return name in self._names or above or any(is_below(n, name) for n in self._names)
+
+    def doing(self, name: str) -> bool:
+        """Say whether an operation on the name is queued or under way; a look is none."""
+        looked_at = any(name in batch.names for batch in self._looking.values())
+        return name in self._names and not looked_at
+
+    def look(self, batch: Batch, look: Callable[[], Sights]) -> None:
+        """Begin to look at a batch; its names are busy until it is collected."""
+        self._names |= batch.names
+        future = self._pool.submit(look)
+        self._looking[future] = batch
+        future.add_done_callback(lambda _: self._on_finish())
+
+    def add(self, requests: Iterable[Sequence[Task]]) -> None:
+        """Queue requests: one operation each, or several sends that go together."""
+        for tasks in requests:
+            self._queue.append(tasks)
+            self._names.update(name for _, operation in tasks for name in operation.names)
+
+    def pump(self) -> None:
+        """Start as many queued requests as may run at once."""
+        started: list[Sequence[Task]] = []
+        while self._queue and len(self._running) + len(started) < self._parallelism.limit:
+            started.append(self._queue.popleft())
+        if not started:
+            return
+        self._journal.start([number for tasks in started for number, _ in tasks])
+        for tasks in started:
+            self._submit(tasks)
+
+    def run_now(
+        self, tasks: Sequence[Task], folder_etag: Callable[[Operation], str | None]
+    ) -> list[Finished]:
+        """Run operations at once, wait for all of them, and return how they ended."""
+        if not tasks:
+            return []
+        self._journal.start([number for number, _ in tasks])
+        futures = [self._submit([task], folder_etag(task[1])) for task in tasks]
+        wait(futures)
+        return [one for future in futures for one in self._end(future)]
+
+    def _submit(
+        self, tasks: Sequence[Task], folder_etag: str | None = None
+    ) -> Future[list[Result | StorageError]]:
+        self._names.update(name for _, operation in tasks for name in operation.names)
+        future = self._pool.submit(lambda: self._carry_out(tasks, folder_etag))
+        self._running[future] = _Running(tasks, time.monotonic())
+        future.add_done_callback(lambda _: self._on_finish())
+        return future
+
+    def _carry_out(
+        self, tasks: Sequence[Task], folder_etag: str | None
+    ) -> list[Result | StorageError]:
+        puts = [operation for _, operation in tasks if isinstance(operation, Put)]
+        if len(tasks) > 1:
+            return self._executor.put_batch(puts)
+        return [self._executor.run(tasks[0][1], folder_etag)]
+
+    def collect(self) -> tuple[list[Finished], list[Looked]]:
+        """Return what has ended since the last call; its names are free again."""
+        finished = [
+            one for future in [f for f in self._running if f.done()] for one in self._end(future)
+        ]
+        looked = [self._end_look(future) for future in [f for f in self._looking if f.done()]]
+        return finished, looked
+
+    def _end(self, future: Future[list[Result | StorageError]]) -> list[Finished]:
+        running = self._running.pop(future)
+        self._names.difference_update(n for _, operation in running.tasks for n in operation.names)
+        error = future.exception()
+        if error is None:
+            self._measure(running)
+            outcomes: Sequence[Result | BaseException] = future.result()
+        else:
+            outcomes = [error] * len(running.tasks)
+        pairs = zip(running.tasks, outcomes, strict=True)
+        return [Finished(number, operation, outcome) for (number, operation), outcome in pairs]
+
+    def _end_look(self, future: Future[Sights]) -> Looked:
+        batch = self._looking.pop(future)
+        self._names -= batch.names
+        return Looked(batch, future.exception() or future.result())
+
+    def _measure(self, running: _Running) -> None:
+        now = time.monotonic()
+        puts = [operation for _, operation in running.tasks if isinstance(operation, Put)]
+        if puts:
+            size = sum(put.source.size for put in puts)
+            self._parallelism.done(size, now - running.began, now)
+
+    def slow_down(self) -> None:
+        """Take note that the target asked for fewer requests."""
+        self._parallelism.throttled(time.monotonic())
+
+    def withdraw(self) -> set[str]:
+        """Take back what has not begun; return the source names that it was about."""
+        tasks = [task for request in self._queue for task in request]
+        self._queue.clear()
+        self._journal.withdraw([number for number, _ in tasks])
+        names = {name for _, operation in tasks for name in operation.names}
+        self._names -= names
+        return names
+
+    def wait(self, seconds: float) -> None:
+        """Wait for what is under way, at most so long."""
+        under_way: list[Future[Any]] = [*self._running, *self._looking]
+        wait(under_way, timeout=seconds)

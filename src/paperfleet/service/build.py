@@ -1,0 +1,164 @@
+"""Construct a mirror from its settings: the only place where the parts are put together."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.journal.journal import Journal
+from paperfleet.mirror.engine import Mirror
+from paperfleet.mirror.events import Notice
+from paperfleet.mirror.guard import Limits
+from paperfleet.mirror.options import Options
+from paperfleet.mirror.watch import choose_watcher
+from paperfleet.service.storages import check_apart, for_looking
+from paperfleet.storage.abilities import label_of
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.registry import accepted_options, open_storage
+from paperfleet.storage.wrappers.fenced import Fenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from paperfleet.mirror.events import Reporter
+    from paperfleet.service.settings import Settings
+    from paperfleet.storage.protocol import DocumentStorage
+
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def build_mirror(
+    settings: Settings, *, report: Reporter, may_write: Callable[[], None] | None = None
+) -> Iterator[Mirror]:
+    """Yield a mirror that is ready to run, and its journal closed afterwards.
+
+    ``may_write`` is asked before each write to the target, and raises when it may not be.
+    Raises ``ConfigurationError`` for settings that cannot be, ``JournalError`` for a journal that
+    cannot be used.
+    """
+    root = _source_root(settings.source)
+    source = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
+    target = open_target(settings)
+    check_apart(source, target)
+    label = label_of(target)
+    target = for_looking(target) if settings.dry_run else target
+    target = Fenced(target, may_write) if may_write else target
+
+    def notice(text: str) -> None:
+        report(Notice(text))
+
+    with _journal(settings, label_of(source), label) as journal:
+        watcher = choose_watcher(
+            root,
+            poll_seconds=settings.poll_seconds,
+            on_notice=notice,
+            follow_links=settings.follow_links,
+        )
+        mirror = Mirror(
+            source,
+            target,
+            journal,
+            watcher,
+            _options(settings),
+            report,
+            source_filesystem=lambda: filesystem_id(root),
+        )
+        with mirror:
+            yield mirror
+
+
+def open_target(settings: Settings) -> DocumentStorage:
+    """Return the target that the settings name, with their credentials."""
+    return open_storage(settings.target, _target_options(settings))
+
+
+def _target_options(settings: Settings) -> Mapping[str, object]:
+    """Return those settings that the kind of target takes."""
+    options = {
+        "username": settings.username or None,
+        "password": settings.password,
+        "allow_plain_http": settings.allow_plain_http,
+        "verify": str(settings.ca_file) if settings.ca_file else True,
+        "timeout": settings.timeout_seconds,
+        "connections": settings.connections,
+        "bulk": settings.bulk == "auto",
+        "chunk_size": settings.chunk_mb * MEGABYTE,
+        "chunk_threshold": settings.chunk_threshold_mb * MEGABYTE,
+    }
+    accepted = accepted_options(settings.target)
+    return {name: value for name, value in options.items() if name in accepted}
+
+
+def _source_root(source: str) -> Path:
+    """Return the folder that is mirrored; raise ``ConfigurationError`` unless it can be read."""
+    parts = urlsplit(source)
+    path = Path(unquote(parts.path) if parts.scheme == "file" else source).absolute()
+    if not path.is_dir():
+        reason = "is not a folder" if path.exists() else "does not exist"
+        raise ConfigurationError(
+            f"the source {path} {reason}", hint="Is the volume mounted, and the path spelled so?"
+        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise ConfigurationError(
+            f"the source {path} cannot be read",
+            hint=f"Give user {os.geteuid()} the right to read it",
+        )
+    return path
+
+
+def filesystem_id(root: Path) -> str | None:
+    """Return what tells this filesystem from another one, also after a restart; None: unknown.
+
+    ``f_fsid`` comes from the UUID of ext4, XFS and Btrfs (statvfs(3)); device numbers do not last.
+    """
+    try:
+        number = os.statvfs(root).f_fsid
+    except OSError:
+        return None
+    return f"{number:x}" if number else None
+
+
+@contextmanager
+def _journal(settings: Settings, source: str, target: str) -> Iterator[Journal]:
+    """Yield the journal; for a dry run a copy of it that is thrown away."""
+    if not settings.dry_run:
+        with Journal.open(settings.journal, source=source, target=target) as journal:
+            yield journal
+        return
+    with tempfile.TemporaryDirectory(prefix="paperfleet-") as folder:
+        copy = Path(folder) / "journal.sqlite"
+        if settings.journal.exists():
+            _copy_database(settings.journal, copy)
+        with Journal.open(copy, source=source, target=target) as journal:
+            yield journal
+
+
+def _copy_database(original: Path, copy: Path) -> None:
+    reading = sqlite3.connect(f"{original.absolute().as_uri()}?mode=ro", uri=True)
+    writing = sqlite3.connect(copy)
+    try:
+        reading.backup(writing)
+    finally:
+        writing.close()
+        reading.close()
+
+
+def _options(settings: Settings) -> Options:
+    return Options(
+        settle=settings.settle_seconds,
+        open_settle=settings.open_settle_seconds,
+        scan_interval=settings.scan_interval_seconds,
+        target_check=settings.target_check_seconds,
+        adopt=settings.adopt,
+        set_aside=settings.foreign == "keep",
+        connections=settings.connections,
+        bulk=settings.bulk == "auto",
+        limits=Limits(settings.delete_share, settings.delete_floor),
+    )

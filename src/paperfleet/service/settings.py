@@ -1,0 +1,259 @@
+"""Every setting of the mirror, once: the fields of ``Settings`` are the table.
+
+A field carries its key, type, default, help and bounds; the variable, the key in the TOML file, the
+option of the command line and the reference page are derived from it.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
+
+from paperfleet.secret import Secret
+
+PREFIX = "PAPERFLEET_"
+
+
+class About(NamedTuple):
+    """What a field says beside its name, type and default.
+
+    ``minimum`` and ``maximum`` bound a number. ``legacy`` is an older name of the variable.
+    ``flag`` replaces the option of the command line; '' means that there is none: for a secret,
+    because everybody can read the list of processes, and for what is given by its position.
+    ``unset`` tells what holds without a value.
+    """
+
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    legacy: str = ""
+    flag: str | None = None
+    unset: str = ""
+
+
+DAY = 86_400
+WEEK = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one mirror is told; times in seconds, sizes in MB of 1,000,000 bytes."""
+
+    source: Annotated[
+        str,
+        About(
+            "Folder (or URL) whose files are mirrored; it is only read",
+            flag="",
+            unset="required; `/mnt/source` beside `WEBDRIVE_URL`",
+        ),
+    ]
+    target: Annotated[
+        str,
+        About(
+            "Where the files go: `nextclouds://user@cloud.example/Archive`, "
+            "`https://cloud.example/remote.php/dav/files/user/Archive`, `webdavs://…`, `/srv/copy`",
+            legacy="WEBDRIVE_URL",
+            flag="",
+            unset="required",
+        ),
+    ]
+    username: Annotated[
+        str,
+        About(
+            "User at the target",
+            legacy="WEBDRIVE_USER",
+            unset="the one in the target's URL, if any",
+        ),
+    ] = ""
+    password: Annotated[
+        Secret | None,
+        About(
+            "Password at the target; with Nextcloud an app password",
+            legacy="WEBDRIVE_PASSWORD",
+            flag="",
+        ),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        About(
+            "File that holds the password; a newline at its end is not part of it",
+            legacy="WEBDRIVE_PASSWORD_FILE",
+        ),
+    ] = None
+    once: Annotated[bool, About("Bring source and target together, then exit")] = False
+    dry_run: Annotated[bool, About("Print what would be done and do nothing")] = False
+    settle_seconds: Annotated[
+        float,
+        About("A closed file is sent when it has not changed for so long", minimum=0, maximum=3600),
+    ] = 0.1
+    open_settle_seconds: Annotated[
+        float,
+        About(
+            "A file that nobody was seen to close is sent when it has not changed for so long",
+            minimum=0,
+            maximum=3600,
+        ),
+    ] = 5.0
+    poll_seconds: Annotated[
+        float | None,
+        About(
+            "Look at the source every so many seconds instead of watching it",
+            minimum=0.1,
+            maximum=DAY,
+            flag="--poll",
+            unset="inotify; polling only where that sees nothing, on network filesystems",
+        ),
+    ] = None
+    scan_interval_seconds: Annotated[
+        float,
+        About(
+            "Compare the whole source with the journal so often, in case an event was missed",
+            minimum=1,
+            maximum=WEEK,
+        ),
+    ] = 3600.0
+    target_check_seconds: Annotated[
+        float,
+        About(
+            "Look so often for what somebody else changed at the target", minimum=1, maximum=WEEK
+        ),
+    ] = 60.0
+    adopt: Annotated[
+        Literal["checksum", "mtime"],
+        About(
+            "When a file that is at the target already counts as the same: equal size and "
+            "`checksum`, or, without reading it, equal size and `mtime`"
+        ),
+    ] = "checksum"
+    follow_links: Annotated[
+        bool, About("Mirror what symbolic links point to, as long as it lies within the source")
+    ] = False
+    foreign: Annotated[
+        Literal["keep", "overwrite"],
+        About(
+            "Somebody else's different file of the same name, where the target keeps no versions: "
+            "`keep` it under another name, or `overwrite` it"
+        ),
+    ] = "keep"
+    delete_share: Annotated[
+        float,
+        About("Hold back deletions of more than this share of the known files …", 0, 1),
+    ] = 0.25
+    delete_floor: Annotated[
+        int, About("… when they are also more than so many files", 0, 1_000_000_000)
+    ] = 20
+    connections: Annotated[
+        int, About("Requests at one time, at most; the mirror adapts below it", 1, 64)
+    ] = 8
+    bulk: Annotated[
+        Literal["auto", "off"],
+        About("Send small files together, where a Nextcloud offers it and it proves itself"),
+    ] = "auto"
+    chunk_mb: Annotated[int, About("Size of one chunk of a large file at a Nextcloud", 5, 5000)] = (
+        10
+    )
+    chunk_threshold_mb: Annotated[int, About("Send files larger than this in chunks", 5, 5000)] = 20
+    journal: Annotated[
+        Path,
+        About(
+            "File that holds what is known to be at the target; on a local disk",
+            unset="`$XDG_STATE_HOME/paperfleet/<hash of source and target>.sqlite`; "
+            "`XDG_STATE_HOME` is `~/.local/state` unless set, and `/var/lib` in the image",
+        ),
+    ]
+    lease: Annotated[
+        Secret | None,
+        About(
+            "Lease store that mirrors of one target share, so that one works and the others stand "
+            "by: `redis://…`, `postgresql://…`, or `file:/run/paperfleet` on one host; it may have "
+            "a password in it",
+            flag="",
+            unset="no lease: start one mirror only",
+        ),
+    ] = None
+    lease_file: Annotated[
+        Path | None,
+        About("File that holds the address of the lease store; a newline at its end is no part"),
+    ] = None
+    lease_seconds: Annotated[
+        float,
+        About(
+            "A mirror that is silent for so long has lost the lease to one that stands by", 1, 3600
+        ),
+    ] = 30.0
+    log_format: Annotated[
+        Literal["text", "json"], About("Log lines for people or for programs")
+    ] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        About("`warning` leaves out what went well, `debug` adds detail"),
+    ] = "info"
+    allow_plain_http: Annotated[
+        bool,
+        About("Allow `http://` to other machines: anybody between can read the password"),
+    ] = False
+    ca_file: Annotated[
+        Path | None,
+        About("Certificates (PEM) to trust instead of the usual ones", unset="the usual ones"),
+    ] = None
+    timeout_seconds: Annotated[
+        float, About("Give up a request when nothing was heard for so long", 1, 3600)
+    ] = 60.0
+    health_seconds: Annotated[
+        float,
+        About("`paperfleet health` fails when they have been apart for so long", 1, WEEK),
+    ] = 900.0
+
+
+class Setting(NamedTuple):
+    """One row of the table.
+
+    ``kind`` is bool, int, float, str, Path or Secret; ``choices`` are the only words of a str, if
+    there are any. ``flag`` is '' where the command line has no option.
+    """
+
+    key: str
+    kind: type
+    choices: tuple[str, ...]
+    default: object
+    required: bool
+    about: About
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.key.upper()
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line, '' for none."""
+        return "--" + self.key.replace("_", "-") if self.about.flag is None else self.about.flag
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value must not be shown."""
+        return self.kind is Secret
+
+
+@cache
+def table() -> dict[str, Setting]:
+    """Return every setting by its key, in the order of the reference page."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {field.name: _row(field, hints[field.name]) for field in dataclasses.fields(Settings)}
+
+
+def _row(field: dataclasses.Field[object], hint: object) -> Setting:
+    annotated, about = get_args(hint)
+    choices = get_args(annotated) if get_origin(annotated) is Literal else ()
+    required = field.default is dataclasses.MISSING
+    default = None if required else field.default
+    kind = str if choices else _without_none(annotated)
+    return Setting(field.name, kind, choices, default, required, about)
+
+
+def _without_none(hint: object) -> type:
+    if isinstance(hint, UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    return cast("type", hint)

@@ -1,0 +1,77 @@
+"""Open the storages that a command names, with options from the environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.service.storagevars import FILE
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from paperfleet.storage.protocol import DocumentStorage
+
+
+def storage_of(spec: str, variable: str, environ: Mapping[str, str]) -> DocumentStorage:
+    """Open the storage ``spec`` with the options in ``variable``, or in the file of ``…_FILE``.
+
+    Options are a JSON object, such as ``{"access_key": "…", "secret_key": "…"}``: secrets stay off
+    the command line. Raises ``ConfigurationError``.
+    """
+    return open_storage(spec, options_of(variable, environ))
+
+
+def for_looking(storage: DocumentStorage) -> DocumentStorage:
+    """Return what a dry run may look at: a local folder that is missing is empty, and not made."""
+    missing = isinstance(storage, LocalBackend) and not storage.root.exists()
+    return MemoryBackend() if missing else storage
+
+
+def options_of(variable: str, environ: Mapping[str, str]) -> dict[str, object]:
+    """Return the options in a variable or its file; {} for neither. Never shows their values."""
+    text, where = environ.get(variable, ""), variable
+    path = environ.get(variable + FILE, "")
+    if text and path:
+        raise ConfigurationError(f"{variable} and {variable}_FILE are both set", hint="Keep one")
+    if path:
+        text, where = _content(path, variable + FILE), f"{variable}_FILE"
+    if not text:
+        return {}
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None  # the text may hold a secret, and so would the error
+    if not isinstance(options, dict):
+        raise ConfigurationError(
+            f"{where} is not a JSON object",
+            hint='Such as {"access_key": "…", "secret_key": "…"}',
+        )
+    return options
+
+
+def _content(path: str, variable: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{variable}: {path} cannot be read: {reason}") from None
+
+
+def check_apart(source: DocumentStorage, target: DocumentStorage) -> None:
+    """Raise ``ConfigurationError`` when one of two storages lies in the other."""
+    label, other = getattr(source, "label", ""), getattr(target, "label", "")
+    same = bool(label) and label.rstrip("/") == other.rstrip("/")
+    if isinstance(source, LocalBackend) and isinstance(target, LocalBackend):
+        one, two = source.root.resolve(), target.root.resolve()
+        same = one == two or one.is_relative_to(two) or two.is_relative_to(one)
+    if same:
+        raise ConfigurationError(
+            f"source {label} and target {other} lie in one another",
+            hint="Choose a target outside the source",
+        )

@@ -1,0 +1,1 @@
+"""Everything that holds documents is a ``DocumentStorage``."""

@@ -1,0 +1,107 @@
+"""Call an optional ability where the storage has it, and the nine methods where it has not."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import IO, TYPE_CHECKING, cast
+
+from paperfleet.errors import AlreadyExistsError, IntegrityError, NotFoundError
+from paperfleet.model import NINE_METHODS, FileStat
+from paperfleet.storage.hashing import CHUNK, HashingReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paperfleet.model import Capabilities, Precondition, Upload
+    from paperfleet.storage import protocol
+    from paperfleet.storage.protocol import DocumentStorage
+
+
+def capabilities_of(storage: DocumentStorage) -> Capabilities:
+    """Return what the storage says of itself; nothing said means the nine methods alone."""
+    return cast("Capabilities", getattr(storage, "capabilities", NINE_METHODS))
+
+
+def label_of(storage: DocumentStorage) -> str:
+    """Return the storage's name for people."""
+    return str(getattr(storage, "label", type(storage).__name__))
+
+
+def stat(storage: DocumentStorage, name: str) -> FileStat:
+    """Return what is known of one file; raise ``NotFoundError``."""
+    if capabilities_of(storage).stat:
+        return cast("protocol.SupportsStat", storage).stat(name)
+    return FileStat(name, storage.size(name))
+
+
+def find(storage: DocumentStorage, name: str) -> FileStat | None:
+    """Return what is known of one file, None when there is none."""
+    try:
+        return stat(storage, name)
+    except NotFoundError:
+        return None
+
+
+def list_stats(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat]:
+    """Yield every file below a folder, in any order."""
+    if capabilities_of(storage).list_stats:
+        yield from cast("protocol.SupportsListStats", storage).list_stats(prefix)
+        return
+    for name in storage.list_files(prefix):
+        yield FileStat(name, storage.size(name))
+
+
+def save(storage: DocumentStorage, name: str, upload: Upload, expect: Precondition) -> FileStat:
+    """Save under a condition and return what the storage then has (see ``SupportsSaveWith``).
+
+    With the nine methods alone the condition is looked up before, so a writer in between is not
+    noticed, and the hash of what was sent is compared afterwards.
+    """
+    if capabilities_of(storage).save_with:
+        return cast("protocol.SupportsSaveWith", storage).save_with(name, upload, expect)
+    if expect.exists is False and storage.exists(name):
+        raise AlreadyExistsError(
+            "the name is taken", operation="save", name=name, storage=label_of(storage)
+        )
+    with upload.open() as content:
+        reader = HashingReader(content)
+        used = storage.save(name, cast("IO[bytes]", reader))
+    if upload.sha256 is not None and reader.sha256 != upload.sha256:
+        raise IntegrityError(
+            "the content changed while it was read",
+            operation="save",
+            name=name,
+            storage=label_of(storage),
+        )
+    return stat(storage, used)
+
+
+def content_sha256(storage: DocumentStorage, name: str) -> str:
+    """Return the SHA-256 (hex) of what is stored, by the storage's own reading or by ours."""
+    if capabilities_of(storage).content_hash:
+        return cast("protocol.SupportsContentHash", storage).content_sha256(name)
+    digest = hashlib.sha256()
+    with storage.open(name) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def make_folder(storage: DocumentStorage, name: str) -> None:
+    """Make a folder where folders exist on their own; elsewhere there is nothing to do."""
+    if capabilities_of(storage).folders:
+        cast("protocol.SupportsFolders", storage).make_folder(name)
+
+
+def remove_folder(storage: DocumentStorage, name: str) -> bool:
+    """Remove a folder if it is empty; say whether it is gone."""
+    if not capabilities_of(storage).folders:
+        return True
+    return cast("protocol.SupportsFolders", storage).remove_folder(name)
+
+
+def sweep(storage: DocumentStorage, older_than: float) -> int:
+    """Remove what saves that were cut off left behind, older than so many seconds; count them."""
+    if not capabilities_of(storage).sweep:
+        return 0
+    return cast("protocol.SupportsSweep", storage).sweep(older_than)

@@ -1,0 +1,197 @@
+"""Any WebDAV server: files arrive under a temporary name and are then moved into place."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
+
+from paperfleet.errors import (
+    AlreadyExistsError,
+    FileAccessError,
+    IntegrityError,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.model import ANYTHING, Capabilities, FileStat
+from paperfleet.storage.dav.client import DavClient, Request
+from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
+from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.mtime import ModifiedTimes
+from paperfleet.storage.dav.target import Target
+from paperfleet.storage.dav.temporary import temporary_beside
+from paperfleet.storage.dav.tidying import Tidier
+from paperfleet.storage.dav.tree import DavTree
+from paperfleet.storage.dav.urls import parse_root
+
+if TYPE_CHECKING:
+    import httpx
+
+    from paperfleet.model import Precondition, Upload
+    from paperfleet.secret import Secret
+
+STORED = {200, 201, 204}
+
+
+class WebDavBackend(DavTree):
+    """Documents on a WebDAV server (RFC 4918), below one folder.
+
+    A save is a PUT to a temporary name in the same folder, a look whether all has arrived, and a
+    MOVE into place, as most servers show a PUT while it runs and leave half of a cut one. Nobody
+    ever reads a part; yet many servers delete the old file right before they move the new one into
+    its place, so that who looks within those milliseconds may find none. The last folder of the
+    address is made on the first save when it is missing.
+
+    Conditions are looked up right before the MOVE, not with it: another writer of the same name
+    within those milliseconds is not noticed, except for ``exists=False``, which the MOVE itself
+    ensures.
+
+    Raises ``ConfigurationError`` for an address that cannot be used (see ``parse_root``).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        username: str | None = None,
+        password: Secret | None = None,
+        allow_plain_http: bool = False,
+        verify: bool | str = True,
+        timeout: float = 60,
+        connections: int = 8,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        client = DavClient(
+            parse_root(url, allow_plain_http=allow_plain_http),
+            username=username,
+            password=password,
+            verify=verify,
+            timeout=timeout,
+            connections=connections,
+            transport=transport,
+        )
+        super().__init__(client, Listing(client), trusted=False)
+        self._times = ModifiedTimes(client)
+        self._tidier = Tidier(client, self._listing)
+        self._target = Target(client, self._listing)
+        self._moves_keep_etag: bool | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this storage can do, without a request.
+
+        ``keeps_modified`` is learned from the first file that is saved with a time.
+        """
+        return Capabilities(
+            stat=True,
+            list_stats=True,
+            save_with=True,
+            move_folder=True,
+            folders=True,
+            sweep=True,
+            keeps_modified=self._times.kept,
+        )
+
+    def save(self, name: str, content: IO[bytes]) -> str:
+        """Store all that ``content`` yields, replacing what was there; return the name."""
+        name = self._new_name(name, "save")
+        with upload_of(content) as upload:
+            return self.save_with(name, upload, ANYTHING).name
+
+    def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
+        """Save under a condition; return what the server then has (see ``SupportsSaveWith``)."""
+        name = self._new_name(name, "save")
+        temporary = temporary_beside(name)
+        with self._tidier.removing(temporary):
+            self._folders.with_parents(name, lambda: self._put(temporary, name, upload))
+            arrived = self._arrived(temporary, name, upload)
+            self._place(temporary, name, arrived, expect)
+        return self._placed(name, arrived)
+
+    def _put(self, temporary: str, name: str, upload: Upload) -> None:
+        body = Outgoing(upload, name=name, storage=self.label).body()
+        headers = {"Content-Type": content_type(name), "Content-Length": str(upload.size)}
+        request = Request(
+            "PUT",
+            self._root.path_of(temporary),
+            operation="save",
+            name=name,
+            headers=headers | self._times.headers(upload.modified_ns),
+            body=body,
+            repeatable=True,
+        )
+        self._client.ask(request, accept=STORED)
+
+    def _arrived(self, temporary: str, name: str, upload: Upload) -> FileStat:
+        """Return what the complete temporary file is; raise ``IntegrityError``."""
+        arrived = self._times.settled(
+            temporary, upload.modified_ns, lambda: self._uploaded(temporary, name)
+        )
+        if arrived.size != upload.size:
+            reason = f"{arrived.size} of {upload.size} bytes arrived"
+            raise self._client.failure(IntegrityError, reason, "save", name)
+        return arrived
+
+    def _uploaded(self, temporary: str, name: str) -> FileStat:
+        found = self._listing.look(temporary, operation="save")
+        if found is None:
+            raise self._client.failure(IntegrityError, "the upload vanished", "save", name)
+        return found.stat
+
+    def _place(self, temporary: str, name: str, arrived: FileStat, expect: Precondition) -> None:
+        if expect.etag is None and expect.exists is not True:
+            try:
+                self._move_into(temporary, name, arrived, overwrite=False)
+            except AlreadyExistsError:
+                if expect.exists is False:
+                    raise
+            else:
+                return
+        self._target.check(name, expect)  # a MOVE over a folder would take all of it away
+        self._move_into(temporary, name, arrived, overwrite=True)
+
+    def _move_into(self, temporary: str, name: str, arrived: FileStat, *, overwrite: bool) -> None:
+        try:
+            refusal = self._mover.move(temporary, name, overwrite=overwrite)
+            if refusal is not None:
+                raise refusal
+        except UnavailableError as error:
+            if self._has_moved(temporary, name, arrived, error):
+                return
+            raise
+        except AlreadyExistsError as error:
+            if overwrite:
+                raise self._cannot_replace(name) from error
+            raise
+
+    def _has_moved(
+        self, temporary: str, name: str, arrived: FileStat, unclear: UnavailableError
+    ) -> bool:
+        """Say whether an unanswered MOVE took effect; raise ``unclear`` when nobody knows."""
+        try:
+            if self._listing.look(temporary, operation="save") is not None:
+                return False
+            found = self._listing.look(name, operation="save")
+        except StorageError as error:
+            raise unclear from error
+        return found is not None and found.stat.size == arrived.size
+
+    def _cannot_replace(self, name: str) -> FileAccessError:
+        return FileAccessError(
+            "the server cannot replace a file by MOVE",
+            operation="save",
+            name=name,
+            storage=self.label,
+            hint="RFC 4918, 9.9.3 asks for it; without it no file could be replaced as a whole",
+        )
+
+    def _placed(self, name: str, arrived: FileStat) -> FileStat:
+        """Return what the server has now; looks until it is known that MOVE keeps the etag."""
+        if self._moves_keep_etag:
+            return arrived._replace(name=name)
+        found = self._target.written(name)
+        if self._moves_keep_etag is None:
+            self._moves_keep_etag = found.etag == arrived.etag
+        return found
+
+    def sweep(self, older_than: float) -> int:
+        """Remove temporary files that cut-off saves left, older than so many seconds."""
+        return self._tidier.sweep(older_than)

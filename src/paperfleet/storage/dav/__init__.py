@@ -1,0 +1,1 @@
+"""What WebDAV backends share: addresses, requests, answers, listings, streams."""

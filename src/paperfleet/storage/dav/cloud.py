@@ -1,0 +1,192 @@
+"""The Nextcloud around a folder: its other addresses, its capabilities, the names it takes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+from paperfleet.errors import (
+    ConfigurationError,
+    MaintenanceError,
+    NameRefusedError,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.storage.dav.client import Request
+from paperfleet.storage.dav.urls import Root, encode
+
+if TYPE_CHECKING:
+    from paperfleet.storage.dav.answers import Answer
+    from paperfleet.storage.dav.client import DavClient
+
+LONGEST_UPLOADED = 227
+"""Bytes of a name that a new PUT or chunked upload may have: a longer one is made on the way."""
+
+LONGEST = 250
+"""Bytes of a name in Nextcloud's file cache."""
+
+STATUS_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAddress:
+    """Where things are on one Nextcloud, as encoded paths.
+
+    ``base`` is what precedes ``/remote.php``, ``user`` the id in the path of the files, ``folder``
+    the decoded name of the root folder within them, '' for all files.
+    """
+
+    root: Root
+    base: str
+    user: str
+    folder: str
+
+    @property
+    def uploads(self) -> str:
+        """The folder of unfinished uploads, with closing slash."""
+        return f"{self.base}/remote.php/dav/uploads/{encode(self.user)}/"
+
+    @property
+    def bulk(self) -> str:
+        """The endpoint for many files at once."""
+        return f"{self.base}/remote.php/dav/bulk"
+
+    def path_in_files(self, name: str) -> str:
+        """Return the decoded path of a name from the user's files on: ``/Folder/a.pdf``."""
+        return f"/{self.folder}/{name}" if self.folder else f"/{name}"
+
+
+def cloud_address(root: Root, username: str | None) -> CloudAddress:
+    """Return what a WebDAV address of Nextcloud is made of, its names in NFC.
+
+    ``/remote.php/webdav/…`` means the files of the user who logs in. Raises ``ConfigurationError``
+    for any other address.
+    """
+    segments = [
+        unicodedata.normalize("NFC", unquote(part)) for part in root.path.split("/") if part
+    ]
+    if "remote.php" not in segments:
+        raise _not_nextcloud(root)
+    at = segments.index("remote.php")
+    base = "".join("/" + encode(segment) for segment in segments[:at])
+    below = segments[at + 1 :]
+    if below[:1] == ["webdav"] and username:
+        below = ["dav", "files", username, *below[1:]]
+    if below[:2] != ["dav", "files"] or len(below) < 3:
+        raise _not_nextcloud(root)
+    path = "".join("/" + encode(segment) for segment in ["remote.php", *below]) + "/"
+    return CloudAddress(Root(root.origin, base + path), base, below[2], "/".join(below[3:]))
+
+
+def _not_nextcloud(root: Root) -> ConfigurationError:
+    return ConfigurationError(
+        f"{root.url} is not the WebDAV address of a Nextcloud folder",
+        hint="It looks like https://cloud.example/remote.php/dav/files/USER/Folder",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """Which names Nextcloud does not take; compared in lower case."""
+
+    characters: frozenset[str] = frozenset("\\")
+    names: frozenset[str] = frozenset({".htaccess"})
+    stems: frozenset[str] = frozenset()
+    endings: tuple[str, ...] = (".part",)
+
+    def fault(self, segment: str) -> str:
+        """Return what is wrong with one segment of a name, '' for nothing."""
+        lower = segment.lower()
+        bad = next((c for c in segment if c in self.characters or ord(c) < ord(" ")), "")
+        if bad:
+            return f"Nextcloud takes no {bad!r} in a name"
+        if lower in self.names or lower.partition(".")[0] in self.stems:
+            return f"Nextcloud takes no file named {segment!r}"
+        if lower.endswith(self.endings):
+            return f"Nextcloud takes no name that ends like {segment!r}"
+        if len(segment.encode()) > LONGEST:
+            return f"the name has more than {LONGEST} bytes"
+        return ""
+
+
+class Cloud:
+    """What a Nextcloud says of itself: asked for when it is needed, and once."""
+
+    def __init__(self, client: DavClient, address: CloudAddress) -> None:
+        self._client = client
+        self._address = address
+        self._capabilities: dict[str, Any] | None = None
+        self._rules = NameRules()
+        self._lock = threading.Lock()
+
+    def capability(self, app: str, key: str) -> object:
+        """Return one of the server's capabilities, None where it has none of that name."""
+        with self._lock:
+            if self._capabilities is None:
+                self._capabilities = self._ask_capabilities()
+                self._rules = _rules(self._capabilities.get("files") or {})
+            return (self._capabilities.get(app) or {}).get(key)
+
+    def check_new(self, name: str, operation: str) -> None:
+        """Raise ``NameRefusedError`` for a name that is known to be refused; asks nothing.
+
+        Uses the server's own rules once its capabilities have been read.
+        """
+        for segment in name.split("/"):
+            fault = self._rules.fault(segment)
+            if fault:
+                raise NameRefusedError(
+                    fault,
+                    operation=operation,
+                    name=name,
+                    storage=self._address.root.url,
+                    hint="Rename it at the source",
+                )
+
+    def explain(self, answer: Answer, error: StorageError) -> StorageError:
+        """Tell maintenance from other reasons of a 503, by asking ``status.php``."""
+        if type(error) is not UnavailableError or answer.status != 503:
+            return error
+        if not self._in_maintenance():
+            return error
+        return MaintenanceError(
+            "the server is in maintenance mode",
+            operation=error.operation,
+            name=error.name,
+            storage=error.storage,
+            retry_after=error.retry_after,
+        )
+
+    def _in_maintenance(self) -> bool:
+        path = f"{self._address.base}/status.php"
+        request = Request("GET", path, identity="none", timeout=STATUS_TIMEOUT)
+        try:
+            status = json.loads(self._client.ask(request, accept={200}).body)
+        except (StorageError, ValueError):
+            return False  # no better explanation than the 503 itself
+        return isinstance(status, dict) and status.get("maintenance") is True
+
+    def _ask_capabilities(self) -> dict[str, Any]:
+        path = f"{self._address.base}/ocs/v1.php/cloud/capabilities?format=json"
+        headers = {"OCS-APIRequest": "true", "Accept": "application/json"}
+        request = Request("GET", path, operation="ask capabilities", headers=headers)
+        answer = self._client.ask(request, accept={200})
+        try:
+            return cast("dict[str, Any]", json.loads(answer.body)["ocs"]["data"]["capabilities"])
+        except (ValueError, KeyError, TypeError):
+            return {}
+
+
+def _rules(files: dict[str, Any]) -> NameRules:
+    usual = NameRules()
+    names = [*files.get("blacklisted_files", ()), *files.get("forbidden_filenames", ())]
+    return NameRules(
+        characters=usual.characters | set(files.get("forbidden_filename_characters", ())) - {"/"},
+        names=usual.names | {name.lower() for name in names},
+        stems=frozenset(stem.lower() for stem in files.get("forbidden_filename_basenames", ())),
+        endings=usual.endings + tuple(files.get("forbidden_filename_extensions", ())),
+    )

@@ -1,0 +1,87 @@
+"""Giving a file at the server the time of the document."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Literal
+
+from paperfleet.storage.dav.client import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paperfleet.model import FileStat
+    from paperfleet.storage.dav.client import DavClient
+
+SECOND = 10**9
+EARLIEST = 24 * 60 * 60 + 1
+"""Nextcloud refuses times of up to one day after the epoch, after having written the file
+(``MtimeSanitizer.php``)."""
+
+UNDECIDABLE = 10 * SECOND
+"""A document so new has the time of its upload anyway, or nearly."""
+
+_DECLINED = {400, 403, 404, 405, 409, 415, 422, 501}
+_PROPPATCH = """<?xml version="1.0" encoding="utf-8"?>
+<d:propertyupdate xmlns:d="DAV:"><d:set><d:prop>
+<d:getlastmodified>{date}</d:getlastmodified>
+</d:prop></d:set></d:propertyupdate>"""
+
+
+def mtime_headers(modified_ns: int | None) -> dict[str, str]:
+    """Return ``X-OC-Mtime`` (ownCloud, Nextcloud, rclone) in whole seconds where it may be sent."""
+    seconds = (modified_ns or 0) // SECOND
+    return {"X-OC-Mtime": str(seconds)} if seconds >= EARLIEST else {}
+
+
+class ModifiedTimes:
+    """Learns in which way a server takes the time of a file, and uses that.
+
+    With the upload (``X-OC-Mtime``), by PROPPATCH of ``getlastmodified`` afterwards (WsgiDAV), or
+    not at all. Learned from the first file whose time is not that of the upload itself.
+    """
+
+    def __init__(self, client: DavClient) -> None:
+        self._client = client
+        self._way: Literal["unknown", "header", "proppatch", "none"] = "unknown"
+
+    @property
+    def kept(self) -> bool:
+        """Say whether files are known to get their time."""
+        return self._way in {"header", "proppatch"}
+
+    def headers(self, modified_ns: int | None) -> dict[str, str]:
+        """Return what to send with an upload."""
+        return mtime_headers(modified_ns) if self._way in {"unknown", "header"} else {}
+
+    def settled(self, name: str, modified_ns: int | None, look: Callable[[], FileStat]) -> FileStat:
+        """Give an uploaded file its time and return what ``look`` then sees."""
+        if not mtime_headers(modified_ns) or self._way in {"header", "none"}:
+            return look()
+        wanted = (modified_ns or 0) // SECOND * SECOND
+        if self._way == "unknown":
+            seen = look()
+            if abs(time.time() * SECOND - wanted) < UNDECIDABLE:
+                return seen
+            if seen.modified_ns == wanted:
+                self._way = "header"
+                return seen
+        return self._patched(name, wanted, look)
+
+    def _patched(self, name: str, wanted: int, look: Callable[[], FileStat]) -> FileStat:
+        date = formatdate(wanted // SECOND, usegmt=True)
+        body = _PROPPATCH.format(date=date).encode()
+        request = Request(
+            "PROPPATCH",
+            self._client.root.path_of(name),
+            operation="save",
+            name=name,
+            headers={"Content-Type": "application/xml; charset=utf-8"},
+            body=lambda: body,
+            repeatable=True,
+        )
+        self._client.ask(request, accept={200, 207} | _DECLINED)
+        seen = look()
+        self._way = "proppatch" if seen.modified_ns == wanted else "none"
+        return seen

@@ -1,0 +1,69 @@
+"""DELETE (RFC 4918, 9.6), which takes a folder with all that is in it: so never without a look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from paperfleet.errors import NotFoundError, PreconditionFailedError
+from paperfleet.storage.dav.client import Request
+
+if TYPE_CHECKING:
+    from paperfleet.storage.dav.client import DavClient
+    from paperfleet.storage.dav.listing import Found, Listing
+
+_GONE = {200, 202, 204}
+
+
+class Remover:
+    """Removes files and empty folders below one root.
+
+    Right after the look, on the condition that the etag is still the one that was seen. A server
+    that does not know its own etags is asked without the condition from then on; what somebody else
+    does between the two requests (milliseconds) is then not noticed.
+    """
+
+    def __init__(self, client: DavClient, listing: Listing) -> None:
+        self._client = client
+        self._listing = listing
+        self._compares_etags = True
+
+    def remove_file(self, found: Found) -> None:
+        """Remove a file that was just looked at; raise ``PreconditionFailedError``."""
+        path = self._client.root.path_of(found.name)
+        if not self._removed(path, found, "delete"):
+            raise self._client.failure(
+                PreconditionFailedError, "it changed meanwhile", "delete", found.name
+            )
+
+    def remove_folder(self, name: str) -> bool:
+        """Remove a folder if nothing at all is in it; say whether it is gone. Missing: True."""
+        operation = "remove folder"
+        try:
+            folder, children = self._listing.children(name, operation=operation)
+        except NotFoundError:
+            return self._listing.look(name, operation=operation) is None
+        if children:
+            return False
+        return self._removed(self._client.root.path_of(name, folder=True), folder, operation)
+
+    def _removed(self, path: str, found: Found, operation: str) -> bool:
+        """Delete a resource in the state it was found in; False when it is in another one."""
+        etag = found.entry.etag if self._compares_etags else None
+        if self._deleted(path, found.name, operation, etag):
+            return True
+        now = self._listing.look(found.name, operation=operation)
+        if now is None:
+            return True
+        if now.entry != found.entry:
+            return False
+        self._compares_etags = False
+        return self._deleted(path, found.name, operation, None)
+
+    def _deleted(self, path: str, name: str, operation: str, etag: str | None) -> bool:
+        """Delete; False when the condition does not hold."""
+        headers = {"If-Match": etag} if etag else {}
+        request = Request("DELETE", path, operation=operation, name=name, headers=headers)
+        accept = _GONE | ({httpx.codes.PRECONDITION_FAILED} if etag else set())
+        return self._client.ask(request, accept).status in _GONE

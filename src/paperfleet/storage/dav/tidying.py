@@ -1,0 +1,86 @@
+"""Removing temporary files: of a save that failed, and those that a cut-off one left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import (
+    CredentialsError,
+    IntegrityError,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.storage.dav.client import Request
+from paperfleet.storage.dav.temporary import age
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from paperfleet.storage.dav.client import DavClient
+    from paperfleet.storage.dav.listing import Listing
+
+logger = logging.getLogger(__name__)
+TIMEOUT = 10.0
+_AFTER_A_CUT = (0.05, 0.2, 0.5)
+"""Seconds to wait for the file of an upload that was cut: the server may be about to make it."""
+
+_GONE = {200, 202, 204, 400, 404, 409}
+
+
+class Tidier:
+    """Removes temporary files of one storage."""
+
+    def __init__(self, client: DavClient, listing: Listing) -> None:
+        self._client = client
+        self._listing = listing
+
+    @contextlib.contextmanager
+    def removing(self, temporary: str) -> Iterator[None]:
+        """Remove a temporary file when the block fails."""
+        try:
+            yield
+        except CredentialsError:
+            raise  # no request is answered now; a sweep finds what there may be
+        except BaseException as error:
+            refused = isinstance(error, StorageError)
+            cut = not refused or isinstance(error, IntegrityError | UnavailableError)
+            self.discard(temporary, pauses=_AFTER_A_CUT if cut else ())
+            raise
+
+    def discard(self, temporary: str, *, pauses: Sequence[float] = ()) -> bool:
+        """Remove a temporary file; say whether it is gone. Storage errors are logged only.
+
+        Where there is none, it is looked for again after each of the ``pauses``.
+        """
+        path = self._client.root.path_of(temporary)
+        request = Request("DELETE", path, operation="tidy", timeout=TIMEOUT)
+        try:
+            for pause in pauses:
+                if self._client.ask(request, accept=_GONE).is_done:
+                    return True
+                time.sleep(pause)
+            self._client.ask(request, accept=_GONE)
+        except StorageError as error:
+            logger.warning("a temporary file stays at %s until the next sweep: %s", path, error)
+            return False
+        return True
+
+    def sweep(self, older_than: float) -> int:
+        """Remove temporary files that were made more than so many seconds ago; return how many.
+
+        Raises ``UnavailableError`` when some of them stay.
+        """
+        now = time.time()
+        left = [stat.name for stat in self._listing.temporaries()]
+        old = [name for name in left if (age(name, now) or 0) > older_than]
+        stay = len(old) - sum(self.discard(name) for name in old)
+        if stay:
+            raise UnavailableError(
+                f"{stay} of {len(old)} could not be removed",
+                operation="sweep",
+                storage=self._client.root.url,
+            )
+        return len(old)

@@ -1,0 +1,231 @@
+"""What every WebDAV storage does alike: all but saving (RFC 4918)."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Self
+
+from paperfleet.errors import (
+    AlreadyExistsError,
+    NameRefusedError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.storage.dav.files import open_file
+from paperfleet.storage.dav.folders import Folders
+from paperfleet.storage.dav.moving import Mover
+from paperfleet.storage.dav.removing import Remover
+from paperfleet.storage.names import check_name, check_prefix, is_below
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from paperfleet.model import FileStat
+    from paperfleet.storage.dav.client import DavClient
+    from paperfleet.storage.dav.listing import Found, Listing
+    from paperfleet.storage.dav.urls import Root
+
+
+class DavTree:
+    """The part of ``DocumentStorage`` and its optional protocols that needs no upload.
+
+    Listings show neither own temporary files nor names that are not UTF-8.
+    """
+
+    def __init__(self, client: DavClient, listing: Listing, *, trusted: bool) -> None:
+        self._client = client
+        self._listing = listing
+        self._folders = Folders(client, listing)
+        self._remover = Remover(client, listing)
+        self._mover = Mover(client, listing, trusted=trusted)
+
+    def __enter__(self) -> Self:
+        self._client.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._client.__exit__(exc_type, exc_val, exc_tb)
+
+    @property
+    def label(self) -> str:
+        """The address of the folder, without user and password."""
+        return self._root.url
+
+    @property
+    def _root(self) -> Root:
+        return self._client.root
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}>"
+
+    def open(self, name: str) -> IO[bytes]:
+        """Return a readable, seekable stream; raise ``NotFoundError``.
+
+        Reading asks for ranges as needed, and raises when the file was replaced meanwhile or ends
+        too early (``paperfleet.storage.dav.files``).
+        """
+        name = self._checked(name, "open")
+        found = self._found(name, "open")
+        return open_file(self._client, self._root.path_of(name), found.stat)
+
+    def exists(self, name: str) -> bool:
+        """Say whether there is a file (not a folder) of this name."""
+        found = self._listing.look(self._checked(name, "exists"), operation="exists")
+        return found is not None and not found.entry.is_folder
+
+    def size(self, name: str) -> int:
+        """Return the size in bytes; raise ``NotFoundError``."""
+        return self.stat(name).size
+
+    def stat(self, name: str) -> FileStat:
+        """Return size, time (exact to the second) and etag; raise ``NotFoundError``."""
+        return self._found(self._checked(name, "stat"), "stat").stat
+
+    def list_stats(self, prefix: str = "") -> Iterator[FileStat]:
+        """Yield every file below a folder in any order, while the answer arrives.
+
+        One request where the server lists whole trees, else one for each folder.
+        """
+        return self._listing.walk(self._checked_prefix(prefix))
+
+    def list_files(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names below a folder, sorted by code point.
+
+        Nothing is asked before the first name is wanted; then the whole listing is read and its
+        names are sorted in memory.
+        """
+        return self._sorted_names(self._checked_prefix(prefix))
+
+    def _sorted_names(self, prefix: str) -> Iterator[str]:
+        yield from sorted(stat.name for stat in self._listing.walk(prefix))
+
+    def move(self, old_name: str, new_name: str) -> None:
+        """Rename with a look and one MOVE; parents are made when missing.
+
+        Raises ``NotFoundError`` for the old name, ``AlreadyExistsError`` for the new one. After
+        ``UnavailableError`` it may have happened: look before trying again.
+        """
+        old, new = self._checked(old_name, "move"), self._new_name(new_name, "move")
+        self._check_kind(old, folder=False)
+        self._move(old, new)
+
+    def move_folder(self, old_name: str, new_name: str, etag: str | None = None) -> None:
+        """Rename a folder with all below it (see ``move``).
+
+        With ``etag`` only in that state, else ``PreconditionFailedError``: by a condition where the
+        server compares the etags of folders, else by a look right before.
+        """
+        old, new = self._checked(old_name, "move"), self._new_name(new_name, "move")
+        if etag is None:
+            self._check_kind(old, folder=True)
+        try:
+            self._move(old, new, folder=True, etag=etag)
+        except PreconditionFailedError:
+            if etag is None:
+                raise
+            self._check_folder(old, new, etag)
+            self._move(old, new, folder=True)
+
+    def _check_folder(self, old: str, new: str, etag: str) -> None:
+        """Find out what a refused condition of ``move_folder`` meant; return if it was void."""
+        found = self._listing.look(old, operation="move")
+        if found is None:
+            raise self._client.failure(NotFoundError, "there is no such folder", "move", old)
+        if found.entry.etag != etag:
+            raise self._client.failure(
+                PreconditionFailedError, "the folder has changed", "move", old
+            )
+        if self._listing.look(new, operation="move") is not None:
+            raise self._client.failure(AlreadyExistsError, "the name is taken", "move", new)
+
+    def _move(self, old: str, new: str, *, folder: bool = False, etag: str | None = None) -> None:
+        if old == new:
+            raise self._client.failure(
+                AlreadyExistsError, "old and new name are the same", "move", new
+            )
+        if is_below(new, old):
+            raise self._client.failure(
+                AlreadyExistsError, "it cannot be moved into itself", "move", old
+            )
+        refusal = self._tried_move(old, new, folder=folder, etag=etag)
+        if refusal is None:
+            return
+        if self._listing.look(old, operation="move") is None:
+            raise self._without_source(refusal, old, new)
+        self._folders.make_missing_parents(new)
+        refusal = self._tried_move(old, new, folder=folder, etag=etag)
+        if refusal is not None:
+            raise refusal
+
+    def _without_source(self, refusal: StorageError, old: str, new: str) -> StorageError:
+        """Return what it means that nothing is left of what was to be moved."""
+        unclear = isinstance(refusal, UnavailableError)
+        if unclear and self._listing.look(new, operation="move") is not None:
+            return refusal  # the server failed, perhaps after it had moved it
+        return self._client.failure(NotFoundError, "there is nothing of this name", "move", old)
+
+    def _tried_move(
+        self, old: str, new: str, *, folder: bool, etag: str | None
+    ) -> StorageError | None:
+        try:
+            return self._mover.move(old, new, folder=folder, etag=etag)
+        except NameRefusedError as error:
+            # Apache answers 400 also when a folder is to replace a file.
+            if self._listing.look(new, operation="move") is None:
+                raise
+            raise self._client.failure(
+                AlreadyExistsError, "the name is taken", "move", new
+            ) from error
+
+    def _check_kind(self, name: str, *, folder: bool) -> None:
+        """Raise ``NotFoundError`` unless there is a file, or a folder; MOVE takes either."""
+        found = self._listing.look(name, operation="move")
+        if found is None or found.entry.is_folder != folder:
+            kind = "folder" if folder else "file"
+            raise self._client.failure(NotFoundError, f"there is no such {kind}", "move", name)
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder and its missing parents; an existing one is fine.
+
+        Raises ``AlreadyExistsError`` when a file is in the way.
+        """
+        self._folders.make(self._new_name(name, "make folder"))
+
+    def remove_folder(self, name: str) -> bool:
+        """Remove a folder if nothing at all is in it; say whether it is gone. Missing: True.
+
+        It is looked into right before; what somebody else puts there within milliseconds goes with
+        it, unless the server honours the condition on the etag of the folder.
+        """
+        return self._remover.remove_folder(self._checked(name, "remove folder"))
+
+    def delete(self, name: str) -> None:
+        """Remove the file after a look at it; raise ``NotFoundError``, also for a folder."""
+        name = self._checked(name, "delete")
+        self._remover.remove_file(self._found(name, "delete"))
+
+    def _found(self, name: str, operation: str) -> Found:
+        found = self._listing.look(name, operation=operation)
+        if found is None or found.entry.is_folder:
+            raise self._client.failure(NotFoundError, "there is no such file", operation, name)
+        return found
+
+    def _checked(self, name: str, operation: str) -> str:
+        """Return the name as the server keeps it; raise ``InvalidNameError``."""
+        return check_name(name, storage=self.label, operation=operation)
+
+    def _new_name(self, name: str, operation: str) -> str:
+        """Return the name as the server will keep it; raise ``NameRefusedError`` if it will not."""
+        name = self._checked(name, operation)
+        self._root.path_of(name)  # refuses what is not UTF-8
+        return name
+
+    def _checked_prefix(self, prefix: str) -> str:
+        return check_prefix(prefix, storage=self.label)

@@ -1,0 +1,88 @@
+"""What a name is, and how names compare. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import InvalidNameError
+
+if TYPE_CHECKING:
+    from paperfleet.model import Capabilities
+
+TEMPORARY_PREFIX = ".paperfleet-"
+"""Names whose last segment begins so belong to Paperfleet and are never listed as documents."""
+
+
+def check_name(name: str, *, storage: str = "", operation: str = "") -> str:
+    """Return ``name``; raise ``InvalidNameError`` unless it is a relative POSIX key."""
+    reason = _fault(name)
+    if reason:
+        raise InvalidNameError(
+            reason,
+            name=name,
+            storage=storage,
+            operation=operation,
+            hint="A name is relative, such as 2024/acme/invoice.pdf",
+        )
+    return name
+
+
+def _fault(name: str) -> str:
+    if not name:
+        return "the name is empty"
+    if "\0" in name:
+        return "the name has a NUL character"
+    if name.startswith("/"):
+        return "the name is absolute"
+    segments = name.split("/")
+    if "" in segments:
+        return "the name has an empty segment"
+    if "." in segments or ".." in segments:
+        return "the name has a segment '.' or '..'"
+    return ""
+
+
+def check_prefix(prefix: str, *, storage: str = "") -> str:
+    """Return the folder that ``prefix`` means, without a closing slash; '' is the root."""
+    folder = prefix.removesuffix("/")
+    return check_name(folder, storage=storage, operation="list") if folder else ""
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether this is a file of our own in the middle of a save or move."""
+    return name.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
+
+
+def parents(name: str) -> list[str]:
+    """Return the folders above ``name``, the outermost first: 'a/b/c' gives ['a', 'a/b']."""
+    segments = name.split("/")
+    return ["/".join(segments[:depth]) for depth in range(1, len(segments))]
+
+
+def is_below(name: str, folder: str) -> bool:
+    """Say whether ``name`` lies in ``folder`` at any depth; everything lies in ''."""
+    return not folder or name.startswith(folder + "/")
+
+
+def is_utf8(name: str) -> bool:
+    """Say whether the name is text; the bytes of others reach Python as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def readable(name: str) -> str:
+    r"""Return the name fit for a log line or a table: no control characters, no surrogates."""
+    safe = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    if safe.isprintable():
+        return safe
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)
+
+
+def collision_key(name: str, capabilities: Capabilities) -> str:
+    """Return what two names share exactly when the storage holds them to be one."""
+    key = (
+        unicodedata.normalize(capabilities.unicode_form, name)
+        if capabilities.unicode_form
+        else name
+    )
+    return key if capabilities.case_sensitive else key.casefold()

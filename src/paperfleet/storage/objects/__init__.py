@@ -1,0 +1,1 @@
+"""What the object stores share below the backends, on obstore."""

@@ -1,0 +1,105 @@
+"""What a store's own checksum of an object will be. Pure.
+
+The etag of an S3 object that was sent in one request is its MD5; of one that was sent in parts, the
+MD5 of the parts' MD5s with their number behind it (Amazon S3 API reference, "Object"). Not so with
+encryption by KMS or a customer's key, and on some other stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import IO, TYPE_CHECKING
+
+from paperfleet.storage.hashing import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MD5 = re.compile(r"[0-9a-f]{32}(-\d+)?")
+
+
+class Digests:
+    """SHA-256 and MD5 of what passed, and the etag that it gives in parts of ``part`` bytes."""
+
+    def __init__(self, part: int = 0) -> None:
+        self.part = part
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._parts: list[bytes] = []
+        self._in_part = 0
+        self.count = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        self._sha256.update(data)
+        self.count += len(data)
+        rest = memoryview(data)
+        while rest:
+            room = self.part - self._in_part if self.part else len(rest)
+            self._md5.update(rest[:room])
+            self._in_part += len(rest[:room])
+            rest = rest[room:]
+            if self.part and self._in_part == self.part:
+                self._end_part()
+
+    def _end_part(self) -> None:
+        self._parts.append(self._md5.digest())
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._in_part = 0
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hex of all that passed."""
+        return self._sha256.hexdigest()
+
+    @property
+    def etag(self) -> str:
+        """The etag, without quotes, that an S3 store gives to all that passed."""
+        if not self.part:
+            return self._md5.hexdigest()
+        parts = [*self._parts, *([self._md5.digest()] if self._in_part else [])]
+        whole = hashlib.md5(b"".join(parts), usedforsecurity=False)
+        return f"{whole.hexdigest()}-{len(parts)}"
+
+
+def digests_of(data: bytes) -> Digests:
+    """Return the digests of what is sent in one request."""
+    digests = Digests()
+    digests.update(data)
+    return digests
+
+
+def digests_in_parts(content: IO[bytes], part: int) -> Digests:
+    """Read to the end and return the digests of what is sent in parts."""
+    digests = Digests(part)
+    for piece in pieces(content):
+        digests.update(piece)
+    return digests
+
+
+def pieces(content: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is left of the content."""
+    while data := content.read(CHUNK):
+        yield data
+
+
+def bare(etag: str | None) -> str:
+    """Return an etag without its quotes and the mark of a weak one."""
+    return (etag or "").removeprefix("W/").strip('"').lower()
+
+
+def is_md5(etag: str | None) -> bool:
+    """Say whether an etag has the form of an MD5, of the whole or of parts."""
+    return _MD5.fullmatch(bare(etag)) is not None
+
+
+MIB = 1 << 20
+MOST_PARTS = 9000
+"""S3 takes 10,000 parts (Amazon S3 user guide, "Multipart upload limits")."""
+
+
+def part_size(size: int | None, least: int) -> int:
+    """Return the size of parts, in whole MiB above ``least``, for content of so many bytes."""
+    fitting = -(-(size or 0) // MOST_PARTS)
+    return max(least, -(-fitting // MIB) * MIB)

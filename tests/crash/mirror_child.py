@@ -1,0 +1,142 @@
+"""A mirror in a process of its own that kills itself at a named point.
+
+A point is ``journal.METHOD`` or ``http.METHOD``, with ``before`` or ``after``: the process dies
+right before the call, or right after it took effect.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from paperfleet.journal.journal import Journal
+from paperfleet.mirror.engine import Mirror, Outcome
+from paperfleet.mirror.options import Options
+from paperfleet.mirror.watch_polling import PollingWatcher
+from paperfleet.secret import Secret
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.backends.webdav import WebDavBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from paperfleet.mirror.events import Event, Reporter
+    from paperfleet.storage.protocol import DocumentStorage
+
+T = TypeVar("T")
+
+JOURNAL_WRITES = (
+    "settle_leftovers",
+    "remember",
+    "record",
+    "start",
+    "complete_many",
+    "set_folder_etags",
+    "set_fact",
+)
+"""What a run without faults writes; ``doubt``, ``fail`` and ``quarantine`` need a fault."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where everything is; plain data, as it crosses to another process."""
+
+    source: Path
+    target: str
+    journal: Path
+    kind: str
+    user: str = ""
+    password: str = ""
+
+
+class Fuse:
+    """Counts how often a point is reached and kills the process there the n-th time."""
+
+    def __init__(self, point: str, nth: int) -> None:
+        self._point, self._left = point, nth
+        self._lock = threading.Lock()
+
+    def around(self, name: str, call: Callable[[], T]) -> T:
+        """Make the call between its two points."""
+        self._reach(f"{name}:before")
+        result = call()
+        self._reach(f"{name}:after")
+        return result
+
+    def _reach(self, point: str) -> None:
+        with self._lock:
+            if point != self._point:
+                return
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FusedTransport(httpx.BaseTransport):
+    """An HTTP transport with a point before each request and one after its answer."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        self._fuse, self._inner = fuse, httpx.HTTPTransport(verify=False)  # loopback, no TLS
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._fuse.around(
+            f"http.{request.method}", lambda: self._inner.handle_request(request)
+        )
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def open_target(setup: Setup, transport: httpx.BaseTransport | None) -> DocumentStorage:
+    """Return the target of a setup."""
+    options: dict[str, Any] = {
+        "username": setup.user,
+        "password": Secret(setup.password),
+        "transport": transport,
+    }
+    if setup.kind == "nextcloud":
+        from paperfleet.storage.backends.nextcloud import NextcloudBackend
+
+        return NextcloudBackend(setup.target, **options)
+    return WebDavBackend(setup.target, **options)
+
+
+def _quiet(event: Event) -> None:
+    """Take no notice."""
+
+
+def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) -> Outcome:
+    """Run a mirror until it has converged, on a fuse if one is given."""
+    target = open_target(setup, FusedTransport(fuse) if fuse else None)
+    with Journal.open(setup.journal, source="source", target="target") as journal:
+        if fuse:
+            _arm(journal, fuse)
+        source = LocalBackend(setup.source, read_only=True)
+        options = Options(settle=0.0, open_settle=0.0)
+        with Mirror(
+            source, target, journal, PollingWatcher(setup.source, 60), options, report
+        ) as mirror:
+            return mirror.run_once()
+
+
+def _arm(journal: Journal, fuse: Fuse) -> None:
+    for method in JOURNAL_WRITES:
+        setattr(journal, method, _fused(fuse, method, getattr(journal, method)))
+
+
+def _fused(fuse: Fuse, method: str, write: Callable[..., T]) -> Callable[..., T]:
+    def call(*arguments: Any, **options: Any) -> T:  # noqa: ANN401  # passes on what it is given
+        return fuse.around(f"journal.{method}", lambda: write(*arguments, **options))
+
+    return call
+
+
+def child(setup: Setup, point: str, nth: int) -> None:
+    """Run on a fuse; the process ends with 0 when the point was not reached so often."""
+    run_once(setup, Fuse(point, nth))

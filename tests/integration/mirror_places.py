@@ -1,0 +1,246 @@
+"""The targets of the mirror's scenarios, seen past the mirror."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from tests.servers.base import WebDavServer
+from tests.servers.client import DavClient
+from tests.servers.nextcloud_double import NextcloudDouble
+
+from paperfleet.secret import Secret
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.backends.nextcloud import NextcloudBackend
+from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.names import parents
+
+if TYPE_CHECKING:
+    from paperfleet.storage.backends.memory import MemoryBackend
+    from paperfleet.storage.protocol import DocumentStorage
+
+Files = dict[str, bytes]
+LATER = 5
+"""Seconds by which what others write is younger: servers make etags of whole seconds."""
+
+
+class Place(Protocol):
+    """Where a mirror writes to, seen past the mirror."""
+
+    kind: str
+
+    def storage(self) -> DocumentStorage:
+        """Return a storage on it."""
+        ...
+
+    def tree(self) -> Files:
+        """Return every file with its bytes."""
+        ...
+
+    def folders(self) -> set[str] | None:
+        """Return the names of all folders; None where there are none."""
+        ...
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write as somebody else would, with parents."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Delete a file or a folder as somebody else would."""
+        ...
+
+    def kept(self, path: str) -> list[bytes]:
+        """Return the earlier contents of a file that it keeps."""
+        ...
+
+
+class FolderPlace:
+    """A folder on disk."""
+
+    kind = "local"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def storage(self) -> DocumentStorage:
+        return LocalBackend(self.root)
+
+    def tree(self) -> Files:
+        return read_tree(self.root)
+
+    def folders(self) -> set[str] | None:
+        return folders_in(self.root)
+
+    def write(self, path: str, content: bytes) -> None:
+        write_file(self.root / path, content)
+
+    def delete(self, path: str) -> None:
+        remove(self.root / path)
+
+    def kept(self, path: str) -> list[bytes]:
+        raise AssertionError(f"a folder keeps nothing of {path}")
+
+
+class MemoryPlace:
+    """A storage in memory."""
+
+    def __init__(self, backend: MemoryBackend, kind: str = "memory") -> None:
+        self.backend, self.kind = backend, kind
+
+    def storage(self) -> DocumentStorage:
+        return self.backend
+
+    def tree(self) -> Files:
+        return dict(self.backend.files)
+
+    def folders(self) -> set[str] | None:
+        if not self.backend.capabilities.folders:
+            return None
+        with self.backend._lock:
+            return {folder.name for folder in self.backend._tree._folders.values()} - {""}
+
+    def write(self, path: str, content: bytes) -> None:
+        self.backend.files[path] = content
+
+    def delete(self, path: str) -> None:
+        for name in [n for n in self.backend.files if n == path or n.startswith(path + "/")]:
+            del self.backend.files[name]
+        below = {n for n in self.folders() or () if n == path or n.startswith(path + "/")}
+        for folder in sorted(below, reverse=True):
+            with self.backend:
+                self.backend.remove_folder(folder)
+
+    def kept(self, path: str) -> list[bytes]:
+        raise AssertionError(f"memory keeps nothing of {path}")
+
+
+class ServerPlace:
+    """A server that runs for the tests, or a folder of it."""
+
+    def __init__(self, server: WebDavServer, folder: str = "") -> None:
+        self.server, self.kind = server, server.kind
+        self._start = f"{folder}/" if folder else ""
+
+    def storage(self) -> DocumentStorage:
+        return storage_on(self.server, url=self.server.url + quote(self._start))
+
+    def tree(self) -> Files:
+        return read_tree(self.server.root / self._start)
+
+    def folders(self) -> set[str] | None:
+        found = folders_in(self.server.root / self._start)
+        return {name for name in found if name.rpartition("/")[2] != ".DAV"}  # is Apache's own
+
+    def write(self, path: str, content: bytes) -> None:
+        when = int(time.time()) + LATER
+        if isinstance(self.server, NextcloudDouble):
+            self.server.write(self._start + path, content, when)
+        else:
+            self.server.write(self._start + path, content)
+            os.utime(self.server.root / self._start / path, (when, when))
+
+    def delete(self, path: str) -> None:
+        self.server.delete(self._start + path)
+
+    def kept(self, path: str) -> list[bytes]:
+        assert isinstance(self.server, NextcloudDouble)
+        return self.server.versions(self._start + path)
+
+
+class RealPlace:
+    """A folder of a real Nextcloud, by plain requests."""
+
+    kind = "real"
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._server = WebDavServer(url, user, password, Path("/nowhere"), "nextcloud")
+        self.client = DavClient(self._server)
+        self.client.dav("MKCOL").raise_for_status()
+
+    def storage(self) -> DocumentStorage:
+        return storage_on(self._server)
+
+    def tree(self) -> Files:
+        found = {name: self.client.dav("GET", name) for name in self._names(folders=False)}
+        return {name: answer.content for name, answer in found.items() if answer.is_success}
+
+    def folders(self) -> set[str] | None:
+        return self._names(folders=True)
+
+    def _names(self, *, folders: bool) -> set[str]:
+        found = self.client.values("", "d:getcontentlength", depth="infinity")
+        sized = {name for name, values in found.items() if "d:getcontentlength" in values}
+        return (found.keys() - sized if folders else sized) - {""}
+
+    def write(self, path: str, content: bytes) -> None:
+        for folder in parents(path):
+            self.client.dav("MKCOL", folder)
+        when = str(int(time.time()) + LATER)
+        self.client.store(path, content, X_OC_Mtime=when).raise_for_status()
+
+    def delete(self, path: str) -> None:
+        self.client.dav("DELETE", path).raise_for_status()
+
+    def kept(self, path: str) -> list[bytes]:
+        """Return the versions (Nextcloud developer manual, WebDAV: versions)."""
+        number = self.client.value(path, "oc:fileid")
+        origin = urlsplit(self._server.url)
+        user = quote(self._server.user)
+        url = f"{origin.scheme}://{origin.netloc}/remote.php/dav/versions/{user}/versions/{number}/"
+        server = WebDavServer(url, *self._server.auth, Path("/nowhere"), "nextcloud")
+        with DavClient(server) as versions:
+            names = sorted(filter(None, versions.values("", "d:getetag", depth="1")))
+            return [versions.dav("GET", name).content for name in names]
+
+
+def storage_on(
+    server: WebDavServer,
+    *,
+    url: str = "",
+    password: str = "",
+    **options: Any,  # noqa: ANN401
+) -> DocumentStorage:
+    """Return a storage on a server, with its own kind of backend."""
+    kind = NextcloudBackend if server.kind == "nextcloud" else WebDavBackend
+    secret = Secret(password or server.password)
+    return kind(url or server.url, username=server.user, password=secret, **options)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file with its parents."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def read_tree(root: Path) -> Files:
+    """Return every regular file below a folder; what goes away meanwhile is left out."""
+    found: Files = {}
+    for folder, _, names in os.walk(root):
+        for last in names:
+            path = Path(folder, last)
+            try:
+                if path.is_file() and not path.is_symlink():
+                    found[path.relative_to(root).as_posix()] = path.read_bytes()
+            except OSError:
+                continue
+    return found
+
+
+def folders_in(root: Path) -> set[str]:
+    """Return the names of all folders below one."""
+    found = {Path(path).relative_to(root).as_posix() for path, _, _ in os.walk(root)}
+    return found - {"."}
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it."""
+    if path.is_dir() and not path.is_symlink():
+        for entry in list(path.iterdir()):
+            remove(entry)
+        path.rmdir()
+    else:
+        path.unlink()

@@ -1,0 +1,104 @@
+"""The benchmarks work, and their results have the shape that README.md describes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.servers.rclone_server import rclone_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHECKOUT = Path(__file__).parents[2]
+OURS = "paperfleet"
+
+
+def bench(output: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """Run one benchmark on tiny trees; return its result and its tables."""
+    command = [sys.executable, "-m", "bench", "--quick", "--output", str(output), *options]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=110)
+    assert ended.returncode == 0, ended.stderr
+    (path,) = output.iterdir()
+    return json.loads(path.read_text(encoding="utf-8")), ended.stdout
+
+
+def rows(result: dict[str, Any], client: str) -> dict[str, dict[str, Any]]:
+    """Return a client's rows on the one server by metric."""
+    return {row["metric"]: row for row in result["rows"] if row["client"] == client}
+
+
+def check_shape(result: dict[str, Any], tables: str, clients: Sequence[str]) -> None:
+    assert {"date", "cores", "memory_gb", "python", "httpx", "rclone"} <= result["machine"].keys()
+    assert "hostname" not in result["machine"]
+    assert set(clients) <= {row["client"] for row in result["rows"]}
+    for row in result["rows"]:
+        assert row["samples"], row
+        assert row["median"] == median(row["samples"])
+        assert row["min"] <= row["median"] <= row["p95"] <= row["max"]
+        assert row["server"] in tables
+        assert row["client"] in tables
+    for verdict in result["targets"]:
+        assert verdict["reached"] in {True, False}
+        assert verdict["measured"] in tables
+
+
+def peers(*names: str) -> tuple[str, ...]:
+    return names if rclone_binary() else ()
+
+
+def test_first_sync_is_compared_with_rclone_and_bare_requests(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "first_sync", "--server", "nextcloud")
+    rclone = peers("rclone sync --transfers=4", "rclone sync --transfers=16")
+    check_shape(result, tables, [OURS, "bare PUT, 4 connections", *rclone])
+    assert {row["server"] for row in result["rows"]} == {"Nextcloud, simulated"}
+    ours = rows(result, OURS)
+    assert ours["seconds"]["median"] >= ours["processor time"]["median"] / 2 > 0
+    assert 10 < ours["peak memory"]["median"] < 200
+
+
+def test_requests_are_counted_when_nothing_changed(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "unchanged", "--server", "wsgidav")
+    check_shape(result, tables, [OURS, *peers("rclone sync --transfers=4")])
+    requests = rows(result, OURS)["requests"]
+    assert requests["median"] >= 1
+    assert "PROPFIND" in requests["details"][0]
+
+
+def test_a_folder_rename_is_one_move(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "folder_rename", "--server", "nextcloud")
+    check_shape(result, tables, [OURS, "paperfleet, running"])
+    assert rows(result, "paperfleet, running")["requests"]["details"][0].count("1 MOVE") == 1
+
+
+def test_latency_is_taken_for_each_kind_of_change(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "latency", "--server", "wsgidav")
+    check_shape(result, tables, [OURS, "bare request"])
+    for client in (OURS, "bare request"):
+        assert rows(result, client).keys() == {"create", "overwrite", "rename", "delete"}
+    # The mirror waits 100 ms for more changes; who measured less measured something else.
+    assert rows(result, OURS)["create"]["min"] >= 100
+
+
+def test_a_pass_over_many_files_is_measured_beside_memory_and_journal(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "many_files")
+    surveyed = "paperfleet, one pass over the source"
+    check_shape(result, tables, [surveyed, "paperfleet, nothing changed"])
+    assert rows(result, surveyed)["files a second"]["median"] > 0
+    assert rows(result, "paperfleet, first run, all there")["journal"]["median"] > 0
+
+
+@pytest.mark.parametrize("text", ["no marks at all", "<!-- results: begin -->"])
+def test_a_readme_without_marks_is_left_alone(tmp_path: Path, text: str) -> None:
+    from bench.report import update_readme
+
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(ValueError, match="no place"):
+        update_readme(readme, "tables")
+    assert readme.read_text() == text

@@ -1,0 +1,68 @@
+"""From local disk to a bucket and back, as the README tells it, on a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.servers.moto_server import moto_server
+from tests.servers.rclone_s3_server import rclone_s3_server
+from tests.servers.s3 import new_location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers.s3 import S3Server
+
+
+@pytest.fixture(scope="module", params=["moto", "rclone"])
+def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    with (moto_server if request.param == "moto" else rclone_s3_server)() as running:
+        yield running
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_to_a_bucket_and_back(server: S3Server, tmp_path: Path) -> None:
+    source, back = tmp_path / "documents", tmp_path / "back"
+    for number in range(40):
+        path = source / f"20{number % 5}/Ärzte & Co/doc {number}.pdf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(number * 700))
+    files = on_disk(source)
+    bucket = f"s3://{server.bucket}/{new_location()}?endpoint_url={server.endpoint_url}"
+    keys = json.dumps(
+        {
+            "access_key": server.access_key,
+            "secret_key": server.secret_key,
+            "region_name": server.region,
+        }
+    )
+    receipt = str(tmp_path / "documents.receipt")
+
+    def paperfleet(*arguments: str) -> None:
+        variables = ("PAPERFLEET_SOURCE_OPTIONS", "PAPERFLEET_TARGET_OPTIONS")
+        state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        one = variables[arguments[1].startswith("/")] if arguments[0] == "migrate" else ""
+        done = subprocess.run(
+            [sys.executable, "-m", "paperfleet", *arguments],
+            env=os.environ | state | {one or "PAPERFLEET_STORAGE_OPTIONS": keys},
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        assert done.returncode == 0, done.stderr
+        assert server.secret_key not in done.stdout + done.stderr
+
+    paperfleet("migrate", str(source), bucket, "--receipt", receipt, "--delete-source")
+    assert on_disk(source) == {}
+    paperfleet("verify", receipt, bucket)
+    paperfleet("migrate", bucket, str(back))
+    assert on_disk(back) == files

@@ -1,0 +1,188 @@
+"""Deletions that look like an accident wait for a person; nothing else does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from paperfleet.mirror.events import Refused
+from paperfleet.mirror.guard import Limits
+
+if TYPE_CHECKING:
+    from tests.integration.mirror_kit import Rig
+
+FILES = {
+    f"{'left' if n % 4 < 2 else 'right'}/{n % 4}/{n}.pdf": b"content %d" % n for n in range(60)
+}
+
+
+@pytest.fixture
+def guarded(cloud: Rig) -> Rig:
+    """Return a mirror that has 60 files and lets at most 15 of them be deleted in an hour."""
+    cloud.options["limits"] = Limits(share=0.25, floor=5)
+    cloud.write(FILES)
+    cloud.sync()
+    return cloud
+
+
+def delete(rig: Rig, folder: str) -> None:
+    """Let a whole folder vanish at once."""
+    rig.path(folder).rename(rig.source.with_name(f"away {folder.replace('/', ' ')}"))
+
+
+def test_much_at_once_is_refused_and_sends_go_on(guarded: Rig) -> None:
+    with guarded.live() as live:
+        live.until_same()
+        delete(guarded, "left")
+        refused = live.until_event(Refused)
+        guarded.write({"new.pdf": b"new", "right/2/2.pdf": b"changed"})
+        guarded.path("right/3/3.pdf").rename(guarded.path("moved.pdf"))
+        live.until(lambda: guarded.place.tree().get("new.pdf") == b"new", "sends go on")
+        live.until(lambda: "moved.pdf" in guarded.place.tree(), "moves go on")
+    assert len(refused.names) == 30
+    assert "30 of 60 files" in refused.reason
+    assert guarded.counts()["deleted"] == 0
+    assert len(guarded.refused()) == 30
+
+
+def test_approved_it_runs_once(guarded: Rig) -> None:
+    with guarded.live() as live:
+        live.until_same()
+        delete(guarded, "left")
+        live.until_event(Refused)
+        assert guarded.approve() == 30
+        live.until_same()
+        assert guarded.refused() == {}
+        delete(guarded, "right/2")
+        live.until(lambda: len(guarded.seen(Refused)) == 2, "the next is refused again")
+    assert len(guarded.refused()) == 15
+
+
+def test_after_an_approval_single_deletes_go_on(guarded: Rig) -> None:
+    delete(guarded, "left")
+    guarded.once()
+    guarded.approve()
+    guarded.sync()
+    for name in ("right/2/2.pdf", "right/3/3.pdf"):
+        guarded.path(name).unlink()
+        guarded.sync()
+        assert guarded.counts() == {"deleted": 1}
+    delete(guarded, "right/2")
+    assert guarded.once().refused == 14
+
+
+def test_refused_while_stopped_and_approved_while_stopped(guarded: Rig) -> None:
+    delete(guarded, "left")
+    outcome = guarded.once()
+    assert outcome.refused == 30
+    outcome = guarded.once()
+    assert outcome.refused == 30
+    assert guarded.approve() == 30
+    outcome = guarded.sync()
+    assert outcome.refused == 0
+    assert guarded.counts() == {"deleted": 30}
+
+
+def test_more_that_is_deleted_after_the_approval_is_asked_again(guarded: Rig) -> None:
+    delete(guarded, "left")
+    guarded.once()
+    guarded.approve()
+    delete(guarded, "right")
+    assert guarded.once().refused == 30
+    assert guarded.counts() == {"deleted": 30}
+
+
+def test_what_comes_back_is_no_longer_held_back(guarded: Rig) -> None:
+    with guarded.live() as live:
+        live.until_same()
+        delete(guarded, "left")
+        live.until_event(Refused)
+        guarded.source.with_name("away left").rename(guarded.path("left"))
+        live.until(lambda: not guarded.refused(), "nothing is held back")
+        live.until_same()
+    assert guarded.counts()["created"] == 0
+    assert guarded.counts()["deleted"] == 0
+
+
+def test_a_trickle_counts_within_the_hour(guarded: Rig) -> None:
+    with guarded.live() as live:
+        live.until_same()
+        for n in range(30):
+            guarded.path(list(FILES)[n]).unlink()
+            if n % 3 == 0:
+                time.sleep(0.06)
+        live.until_event(Refused)
+        live.until(lambda: len(guarded.refused()) + guarded.counts()["deleted"] == 30, "all seen")
+    assert guarded.counts()["deleted"] <= 15
+
+
+def test_a_trickle_to_a_slow_server(guarded: Rig) -> None:
+    """What is being deleted counts too, not only what is done."""
+    for name in FILES:
+        guarded.slow("DELETE", name, 0.5)
+    with guarded.live() as live:
+        live.until_same()
+        for n in range(32):
+            guarded.path(list(FILES)[n]).unlink()
+            if n % 4 == 3:
+                time.sleep(0.12)
+        live.until(lambda: len(guarded.refused()) + guarded.counts()["deleted"] == 32, "all seen")
+    assert guarded.counts()["deleted"] <= 15
+
+
+def test_the_hour_passes(guarded: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete(guarded, "left/0")
+    guarded.sync()
+    now = time.time
+    monkeypatch.setattr("time.time", lambda: now() + 3700)
+    guarded.path("left/1/1.pdf").unlink()
+    guarded.sync()
+    assert guarded.counts() == {"deleted": 1}
+
+
+def test_approved_while_the_server_is_away(guarded: Rig) -> None:
+    """An approval is not used up by a server that fails meanwhile."""
+    delete(guarded, "left")
+    guarded.once()
+    guarded.approve()
+    guarded.cut("DELETE", "left/1/29.pdf")
+    guarded.sync()
+    assert guarded.refused() == {}
+
+
+def test_moves_are_no_deletions(guarded: Rig) -> None:
+    guarded.path("left").rename(guarded.path("renamed"))
+    for n in range(2, 60, 4):
+        guarded.path(f"right/2/{n}.pdf").rename(guarded.path(f"{n}.pdf"))
+    assert guarded.sync().refused == 0
+
+
+def test_a_file_stands_where_refused_files_are(guarded: Rig) -> None:
+    delete(guarded, "left")
+    guarded.write({"left": b"a file where a folder was"})
+    guarded.once()
+    assert len(guarded.refused()) == 30
+    assert "waits for approval" in guarded.quarantined()["left"]
+    guarded.approve()
+    with guarded.live() as live:
+        live.until_same()
+    assert guarded.quarantined() == {}
+
+
+def test_an_empty_source_at_the_start(guarded: Rig) -> None:
+    delete(guarded, "left")
+    delete(guarded, "right")
+    assert guarded.once().refused == 60
+    assert set(guarded.refused().values()) == {"the source is empty"}
+    guarded.approve()
+    guarded.sync()
+
+
+def test_few_files_may_all_be_deleted(disk: Rig) -> None:
+    disk.write({"a": b"1", "b": b"2", "c": b"3"})
+    disk.sync()
+    disk.path("a").unlink()
+    disk.path("b").unlink()
+    disk.sync()

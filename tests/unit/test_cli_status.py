@@ -1,0 +1,250 @@
+"""status, health and approve on a real journal."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from paperfleet.cli import main
+from paperfleet.cli.health import judge
+from paperfleet.cli.state import MirrorState, read_state
+from paperfleet.journal.journal import Journal
+from paperfleet.model import Delete, KnownFile
+from paperfleet.service.places import default_journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Output = pytest.CaptureFixture[str]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("PAPERFLEET_JOURNAL", "PAPERFLEET_SOURCE", "PAPERFLEET_TARGET", "WEBDRIVE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "paperfleet" / "abc.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with Journal.open(path, source="/src", target="/dst") as journal:
+        yield journal
+
+
+def known(name: str) -> KnownFile:
+    return KnownFile(name, name, 5, "00" * 32, 1, "1", "v", "e")
+
+
+def troubled(journal: Journal) -> None:
+    now = time.time()
+    journal.set_fact(
+        "heartbeat",
+        {"pid": 4711, "at": now, "state": "idle", "reason": "", "watching": "inotify"},
+    )
+    journal.set_fact("converged_at", now - 12)
+    journal.set_fact("paused", None)
+    (first,) = journal.record([Delete(known("old.pdf"))])
+    journal.start([first])
+    journal.quarantine("bad\nname.pdf", "the server refuses it (400)", "rename it", now + 3600)
+    journal.refuse([f"gone-{number:02}.pdf" for number in range(30)], "30 of 40 files are gone")
+
+
+def state(journal: Path, changes: dict[str, Any]) -> MirrorState:
+    now = 1_000_000.0
+    healthy = MirrorState(
+        "/src",
+        "/dst",
+        journal,
+        now,
+        {"state": "idle", "at": now},
+        None,
+        now - 60,
+        None,
+        5,
+        [],
+        [],
+        [],
+    )
+    return healthy._replace(**changes)
+
+
+def test_status_tells_all_in_tables(journal: Journal, capsys: Output) -> None:
+    troubled(journal)
+    assert main(["status"]) == 0
+    text = capsys.readouterr().out
+    assert "idle, inotify (pid 4711, heard 0." in text
+    assert "12.0 s ago" in text or "12.1 s ago" in text
+    assert r"bad\nname.pdf" in text
+    assert "the server refuses it (400). rename it" in text
+    assert "30 files: 30 of 40 files are gone. Let it happen: paperfleet approve" in text
+    assert "gone-19.pdf" in text
+    assert "gone-20.pdf" not in text
+    assert "and 10 more" in text
+    assert re.search(r"^source +/src *$", text, re.MULTILINE)
+    assert re.search(r"^target +/dst *$", text, re.MULTILINE)
+    assert "delete" in text
+    assert "old.pdf" in text
+
+
+def test_status_as_json_is_whole(journal: Journal, path: Path, capsys: Output) -> None:
+    troubled(journal)
+    assert main(["status", "--json", "--journal", str(path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == set(MirrorState._fields)
+    assert found["heartbeat"]["state"] == "idle"
+    assert found["paused"] is None
+    assert len(found["refused"]) == 30
+    assert found["refused"][0]["approved"] is False
+    assert found["quarantined"][0]["name"] == "bad\nname.pdf"
+    assert found["pending"][0] | {"since": 0} == {
+        "kind": "delete",
+        "name": "old.pdf",
+        "state": "running",
+        "since": 0,
+    }
+
+
+def test_status_of_a_mirror_that_has_done_nothing_yet(journal: Journal, capsys: Output) -> None:
+    del journal  # it is open, as by a mirror that has just started
+    assert main(["status"]) == 0
+    text = capsys.readouterr().out
+    assert "has not run yet" in text
+    assert "never yet" in text
+
+
+def test_status_tells_a_pause(journal: Journal, capsys: Output) -> None:
+    until = time.time() + 600
+    journal.set_fact("paused", {"reason": "maintenance", "hint": "wait", "until": until})
+    assert main(["status"]) == 0
+    text = capsys.readouterr().out
+    assert "maintenance. wait (next try in 9 min 59 s)" in text or "in 10 min 0 s" in text
+
+
+def test_status_tells_a_mirror_that_died(journal: Journal, capsys: Output) -> None:
+    journal.set_fact("heartbeat", {"pid": 1, "at": time.time() - 3600, "state": "syncing"})
+    assert main(["status"]) == 0
+    assert (
+        "not running: it was syncing, and was last heard 1 h 0 min ago" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "health", "approve"])
+def test_without_a_mirror_it_says_so(command: str, capsys: Output) -> None:
+    assert main([command]) == 1
+    assert "no mirror has run here" in capsys.readouterr().err
+    assert main([command, "/src", "/dst"]) == 1
+    assert "no journal at" in capsys.readouterr().err
+
+
+def test_several_mirrors_must_be_told_apart(journal: Journal, path: Path, capsys: Output) -> None:
+    troubled(journal)
+    second = path.with_name("def.sqlite")
+    Journal.open(second, source="/a", target="/b").close()
+    assert main(["status"]) == 1
+    error = capsys.readouterr().err
+    assert f"/src -> /dst: --journal {path}" in error
+    assert f"/a -> /b: --journal {second}" in error
+
+
+def test_the_pair_leads_to_its_journal(tmp_path: Path) -> None:
+    arguments = {"source": "/src", "target": "/dst"}
+    path = default_journal("/src", "/dst", {"XDG_STATE_HOME": str(tmp_path)})
+    with Journal.open(path, source="/src", target="/dst"):
+        assert read_state(arguments).journal == path
+
+
+@pytest.mark.parametrize(
+    ("changes", "healthy", "reason"),
+    [
+        ({}, True, "in sync 1 min 0 s ago"),
+        ({"converged_at": 1_000_000.0 - 900}, True, "in sync 15 min 0 s ago"),
+        ({"converged_at": 1_000_000.0 - 901}, False, "in sync 15 min 1 s ago"),
+        ({"converged_at": None}, False, "the first sync is not done yet"),
+        ({"heartbeat": {"state": "stopped", "at": 1}}, False, "the mirror has stopped"),
+        (
+            {
+                "paused": {"reason": "wrong password", "hint": "fix"},
+                "heartbeat": {"state": "stopped", "at": 1},
+            },
+            False,
+            "wrong password. fix",
+        ),
+        ({"paused": {"reason": "maintenance", "hint": ""}}, True, "in sync 1 min 0 s ago"),
+    ],
+)
+def test_health_is_convergence(
+    path: Path, changes: dict[str, Any], healthy: bool, reason: str
+) -> None:
+    assert judge(state(path, changes), 900) == (healthy, reason)
+
+
+def test_health_is_one_line_and_an_exit_code(journal: Journal, capsys: Output) -> None:
+    troubled(journal)
+    assert main(["health"]) == 0
+    healthy = capsys.readouterr().out
+    assert healthy.startswith("healthy: in sync 12.")
+    assert healthy.endswith("s ago, 1 in quarantine, 30 held back\n")
+    assert main(["health", "--health-seconds", "5"]) == 1
+    assert capsys.readouterr().out.startswith("unhealthy: in sync 12.")
+
+
+def test_approve_shows_what_it_approves(journal: Journal, capsys: Output) -> None:
+    troubled(journal)
+    assert main(["approve", "--yes"]) == 0
+    text = capsys.readouterr().out
+    assert "30 files held back: 30 of 40 files are gone" in text
+    assert "gone-09.pdf" in text
+    assert "and 20 more" in text
+    assert "approved: 30" in text
+    assert len(journal.approved()) == 30
+    assert main(["approve", "--yes"]) == 0
+    assert "nothing is held back" in capsys.readouterr().out
+
+
+def test_approve_asks(journal: Journal, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    troubled(journal)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert main(["approve"]) == 1
+    assert journal.approved() == set()
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert main(["approve"]) == 0
+    assert len(journal.approved()) == 30
+    assert "Let this happen at the target?" in capsys.readouterr().out
+
+
+def test_approve_does_nothing_where_nobody_can_answer(journal: Journal, capsys: Output) -> None:
+    troubled(journal)
+    assert main(["approve"]) == 1
+    assert "paperfleet approve --yes" in capsys.readouterr().err
+    assert journal.approved() == set()
+
+
+def test_approve_never_approves_what_it_did_not_show(
+    journal: Journal, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubled(journal)
+
+    def add_more() -> None:
+        journal.refuse([f"other-{number}" for number in range(40)], "all are gone")
+
+    monkeypatch.setattr("paperfleet.cli.approve._ask", add_more)
+    assert main(["approve"]) == 1
+    assert "more than was shown" in capsys.readouterr().err
+    assert journal.approved() == set()

@@ -1,0 +1,171 @@
+"""MOVE: the form of the destination, what refusals mean, names that a server misreads."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import pytest
+from tests.unit.dav_kit import Server, client, entry, listing, sabre
+
+from paperfleet.errors import (
+    AlreadyExistsError,
+    LockedError,
+    NameRefusedError,
+    PreconditionFailedError,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.storage.dav import client as client_module
+from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.moving import Mover
+
+AS_URL, AS_PATH = "https://cloud.example/dav/Folder/b", "/dav/Folder/b"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "UNLOCKING", ())
+
+
+def move(*answers: httpx.Response, trusted: bool = False, times: int = 1) -> Server:
+    """Move so often; the errors that are returned are raised."""
+    server = Server(list(answers))
+    with client(server) as dav:
+        mover = Mover(dav, Listing(dav), trusted=trusted)
+        for _ in range(times):
+            refusal = mover.move("a", "b")
+            if refusal is not None:
+                raise refusal
+    return server
+
+
+def destinations(server: Server) -> list[str]:
+    return [request.headers["destination"] for request in server.requests]
+
+
+def test_the_destination_is_a_url() -> None:
+    server = move(httpx.Response(201))
+    assert destinations(server) == [AS_URL]
+    assert server.requests[0].headers["overwrite"] == "F"
+
+
+def test_a_trusted_server_gets_a_path() -> None:
+    assert destinations(move(httpx.Response(201), trusted=True)) == [AS_PATH]
+
+
+@pytest.mark.parametrize("status", [400, 502])
+def test_a_path_where_the_url_is_not_understood(status: int) -> None:
+    """Behind a proxy that ends TLS a server may take the URL for another server's."""
+    server = move(httpx.Response(status), httpx.Response(201), times=3)
+    assert destinations(server) == [AS_URL, AS_PATH, AS_PATH, AS_PATH]
+
+
+def test_a_failure_after_a_success_is_a_failure() -> None:
+    with pytest.raises(UnavailableError):
+        move(httpx.Response(201), httpx.Response(502), times=2)
+
+
+def test_the_other_form_does_not_hide_the_first_refusal() -> None:
+    """The first MOVE may have happened behind a proxy that failed afterwards."""
+    with pytest.raises(UnavailableError):
+        move(httpx.Response(502), sabre(404))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (sabre(412), AlreadyExistsError),
+        (sabre(423), LockedError),
+        (sabre(500, "OCP\\Lock\\LockedException"), LockedError),
+        (sabre(500), UnavailableError),
+        (
+            listing(
+                "<d:response><d:href>/dav/Folder/a/x</d:href><d:status>HTTP/1.1 423 L</d:status>"
+                "</d:response>"
+            ),
+            StorageError,
+        ),
+    ],
+)
+def test_refusals(answer: httpx.Response, expected: type[StorageError]) -> None:
+    with pytest.raises(StorageError) as caught:
+        move(answer, trusted=True)
+    assert type(caught.value) is expected
+
+
+def test_an_etag_is_a_condition() -> None:
+    server = Server([sabre(412)])
+    with client(server) as dav, pytest.raises(PreconditionFailedError):
+        Mover(dav, Listing(dav), trusted=True).move("a", "b", etag='"1"')
+    assert server.requests[0].headers["if-match"] == '"1"'
+
+
+class Misreading:
+    """Stores files by name, and understands destinations as badly as it is told."""
+
+    def __init__(self, mangle: dict[str, str]) -> None:
+        self.mangle, self.files = mangle, set[str]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        name = unquote(request.url.raw_path.decode()).removeprefix("/dav/Folder/")
+        if request.method == "PUT":
+            self.files.add(name)
+        elif request.method == "MOVE":
+            self.files.remove(name)
+            self.files.add(self._read(request.headers["destination"]))
+        elif request.method == "DELETE":
+            self.files.discard(name)
+        elif request.method == "PROPFIND":
+            return listing(entry("", folder=True), *map(entry, sorted(self.files)))
+        elif name not in self.files:
+            return sabre(404)
+        return httpx.Response(
+            200 if request.method == "HEAD" else 201 if request.method != "DELETE" else 204
+        )
+
+    def _read(self, destination: str) -> str:
+        name = unquote(urlsplit(destination).path).removeprefix("/dav/Folder/")
+        for wrong, right in self.mangle.items():
+            name = name.partition(wrong)[0] if right == "cut" else name.replace(wrong, right)
+        return name
+
+
+@pytest.mark.parametrize(
+    ("mangle", "name"),
+    [
+        ({"?": "cut"}, "really?.pdf"),
+        ({";": "cut"}, "a; b.pdf"),
+        ({"#": "cut"}, "C#.pdf"),
+        ({"%41": "A"}, "100%.pdf"),
+        ({"+": " "}, "a+b.pdf"),
+        ({"\n": ""}, "new\nline"),
+    ],
+)
+def test_a_name_that_would_be_misread_is_refused(mangle: dict[str, str], name: str) -> None:
+    served = Misreading(mangle)
+    served.files.add("old")
+    server = Server(served)
+    with client(server) as dav:
+        mover = Mover(dav, Listing(dav), trusted=False)
+        for _ in range(2):
+            with pytest.raises(NameRefusedError, match="misreads"):
+                mover.move("old", name)
+        assert served.files == {"old"}, "nothing of the attempt is left"
+        tried = len(server.requests)
+        mover.move("old", "plain.pdf")
+        assert len(server.requests) == tried + 1
+    assert served.files == {"plain.pdf"}
+
+
+def test_a_name_that_is_understood_is_tried_once() -> None:
+    served = Misreading({})
+    served.files.add("old")
+    server = Server(served)
+    with client(server) as dav:
+        mover = Mover(dav, Listing(dav), trusted=False)
+        mover.move("old", "C#.pdf")
+        tried = len(server.requests)
+        mover.move("C#.pdf", "F#.pdf")
+    assert served.files == {"F#.pdf"}
+    assert len(server.requests) == tried + 1

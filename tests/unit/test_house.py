@@ -1,0 +1,137 @@
+"""What the project says of itself, kept true."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paperfleet.service.config import read
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ("base", "build", "dev")
+TARGETS = ("setup", "demo", "test", "lint", "bench", "soak", "docs")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads(text("pyproject.toml"))
+
+
+def plain(requirement: str) -> str:
+    """Return the bare name of a requirement: 'coverage' of 'coverage[toml]>=7.6'."""
+    found = re.match(r"[a-zA-Z0-9._-]+", requirement)
+    assert found
+    return re.sub(r"[._-]+", "-", found.group()).lower()
+
+
+def locked(lock: str) -> set[str]:
+    return {plain(line) for line in text(f"requirements/{lock}.txt").splitlines() if "==" in line}
+
+
+def optional(group: str) -> set[str]:
+    return {plain(name) for name in project()["project"]["optional-dependencies"][group]}
+
+
+def extras() -> set[str]:
+    groups = project()["project"]["optional-dependencies"]
+    return {name for group in groups for name in optional(group)}
+
+
+def group(name: str) -> set[str]:
+    entries = project()["dependency-groups"][name]
+    return {plain(entry) for entry in entries if isinstance(entry, str)}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: str) -> None:
+    content = text(f"requirements/{lock}.txt")
+    entries = re.split(r"\n(?=[a-z0-9])", content)
+    assert len(entries) > 5
+    for entry in entries[1:]:
+        assert re.match(r"[a-z0-9-]+==[0-9][^ ]*( ; [^\\]+)? \\\n", entry), entry
+        assert "--hash=sha256:" in entry
+    assert not re.search(r"://|/|index|find-links|\.(org|com|io|net)\b", content)
+
+
+def test_the_locks_have_all_dependencies() -> None:
+    base = {plain(name) for name in project()["project"]["dependencies"]}
+    assert base <= locked("base")
+    assert group("build") <= locked("build")
+    everything = base | group("dev") | group("build") | extras()
+    assert everything <= locked("dev")
+    assert not optional("demo") & locked("base"), "the image needs no demo"
+
+
+def test_every_dependency_has_its_reason() -> None:
+    named = set(
+        re.findall(r"^\| ([a-z0-9-]+) \|", text("docs/adr/0001-dependencies.md"), re.MULTILINE)
+    )
+    base = {plain(name) for name in project()["project"]["dependencies"]}
+    wanted = base | group("dev") | group("build") | extras()
+    assert named - {"dependency"} == wanted
+
+
+def test_the_makefile_has_the_targets() -> None:
+    for target in TARGETS:
+        assert re.search(rf"^{target}:.* ## ", text("Makefile"), re.MULTILINE), target
+
+
+def test_the_gate_is_make() -> None:
+    gate = ROOT / ".ci" / "run"
+    assert os.access(gate, os.X_OK)
+    lines = text(".ci/run").splitlines()
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert "set -euo pipefail" in lines
+    assert [line for line in lines if line][-1] == "make test", "its summary comes last"
+    assert "make lint" in lines
+
+
+def test_the_versions_of_python_agree() -> None:
+    about = project()["project"]
+    classifiers = re.findall(r"Python :: (3\.\d+)", "\n".join(about["classifiers"]))
+    workflow = re.search(r"python: \[(.*)\]", text(".github/workflows/ci.yml"))
+    assert workflow
+    assert re.findall(r"3\.\d+", workflow.group(1)) == classifiers
+    assert about["requires-python"] == f">={classifiers[0]}"
+    image = re.search(r"FROM python:(3\.\d+)-slim", text("deploy/docker/Dockerfile"))
+    assert image
+    assert image.group(1) in classifiers
+
+
+def test_decisions_are_numbered() -> None:
+    names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert [name[:4] for name in names] == [f"{n:04}" for n in range(1, len(names) + 1)]
+    for name in names:
+        assert text(f"docs/adr/{name}").startswith(f"# {name[:4]}: ")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        path.relative_to(ROOT).as_posix()
+        for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md"))
+    ],
+)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text(page)):
+        if not link.startswith(("http://", "https://", "mailto:")):
+            assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_compose_file_uses_settings_that_exist() -> None:
+    block = re.search(r"\n    environment:\n((?:      .*\n)+)", text("deploy/compose/mirror.yaml"))
+    assert block
+    environ = dict(re.findall(r"^      ([A-Z_]+): (.*)$", block.group(1), re.MULTILINE))
+    assert "WEBDRIVE_URL" in environ
+    del environ["WEBDRIVE_PASSWORD_FILE"]  # it is there in the container alone
+    reading = read({}, environ)
+    assert reading.notices == ()
+    assert reading.found["source"].value == "/mnt/source"

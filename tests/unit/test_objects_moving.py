@@ -1,0 +1,247 @@
+"""A move that is cut off anywhere loses nothing and is finished or undone."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from obstore.store import MemoryStore
+from tests.unit.objects_memory import ALL, EVERY_KIND, memory_backend
+
+from paperfleet.errors import (
+    AlreadyExistsError,
+    FileAccessError,
+    IntegrityError,
+    LockedError,
+    NotFoundError,
+    UnavailableError,
+)
+from paperfleet.storage.objects import copying, moving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paperfleet.storage.objects.bucket import ObjectStoreBackend
+    from paperfleet.storage.objects.features import Features
+
+REQUESTS = ("find", "get", "put", "put_parts", "copy", "delete")
+MOST_REQUESTS = 30
+
+
+class KilledError(BaseException):
+    """What ends the process in the middle; nothing may be done after it."""
+
+
+class Cut:
+    """Ends everything before or after the nth request from now, and all after that."""
+
+    def __init__(self, backend: ObjectStoreBackend, number: int, *, after: bool) -> None:
+        self.count = 0
+        self._dead = False
+        self._number = number
+        self._after = after
+        for name in REQUESTS:
+            setattr(backend._client, name, self._cutting(getattr(backend._client, name)))
+
+    def _cutting(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        def cut(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (of any request)
+            self._die_if(self._dead)
+            self.count += 1
+            last = self.count == self._number
+            self._die_if(last and not self._after)
+            try:
+                return request(*args, **kwargs)
+            finally:
+                self._die_if(last)
+
+        return cut
+
+    def _die_if(self, now: bool) -> None:
+        if now:
+            self._dead = True
+            raise KilledError
+
+
+@pytest.fixture(params=EVERY_KIND)
+def features(request: pytest.FixtureRequest) -> Features:
+    return EVERY_KIND[request.param]
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def backend(store: MemoryStore, features: Features) -> ObjectStoreBackend:
+    return memory_backend(store, features)
+
+
+def content(backend: ObjectStoreBackend) -> dict[str, bytes]:
+    return {name: backend.open(name).read() for name in backend.list_files()}
+
+
+def keys(store: MemoryStore) -> set[str]:
+    return {meta["path"] for page in store.list() for meta in page}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("heal", ["move", "sweep"])
+def test_cut_at_every_request(
+    features: Features, monkeypatch: pytest.MonkeyPatch, after: bool, heal: str
+) -> None:
+    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    for number in range(1, MOST_REQUESTS):
+        store = MemoryStore()
+        backend = memory_backend(store, features)
+        backend.save("old", io.BytesIO(b"document"))
+        cut = Cut(backend, number, after=after)
+        try:
+            backend.move("old", "new")
+        except KilledError:
+            survives(store, features, heal)
+        else:
+            assert 6 <= cut.count < number
+            return
+    pytest.fail("a move has an end")
+
+
+def survives(store: MemoryStore, features: Features, heal: str) -> None:
+    survivor = memory_backend(store, features)
+    found = content(survivor)
+    assert set(found.values()) == {b"document"}
+    assert set(found) <= {"old", "new"}
+    if heal == "move" and "old" in found:
+        survivor.move("old", "new")
+        assert content(survivor) == {"new": b"document"}
+    survivor.sweep(0)
+    assert len(content(survivor)) == 1
+    assert keys(store) == {f"docs/{name}" for name in content(survivor)}
+
+
+def cut_before_delete(store: MemoryStore) -> None:
+    """Leave a move after its copy: the document under both names, and the mark."""
+    backend = memory_backend(store, ALL)
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    backend._client.delete = killed  # type: ignore[method-assign, assignment]  # the fault
+    with pytest.raises(KilledError):
+        backend.move("old", "new")
+
+
+def test_what_was_saved_again_is_not_taken_for_the_moved_one(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    backend = memory_backend(store)
+    backend.save("old", io.BytesIO(b"document"))
+    cut_before_delete(store)
+    backend.save("old", io.BytesIO(b"another"))
+    assert backend.sweep(0) == 1
+    assert content(backend) == {"old": b"another", "new": b"document"}
+
+
+def test_what_was_changed_at_the_new_name_does_not_cost_the_old(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    backend = memory_backend(store)
+    backend.save("old", io.BytesIO(b"document"))
+    cut_before_delete(store)
+    backend.save("new", io.BytesIO(b"tnemucod"))
+    assert backend.sweep(0) == 1
+    assert content(backend) == {"old": b"document", "new": b"tnemucod"}
+
+
+def test_without_a_mark_nothing_is_deleted(store: MemoryStore) -> None:
+    backend = memory_backend(store)
+    for name in ("old", "new"):
+        backend.save(name, io.BytesIO(b"document"))
+    with pytest.raises(AlreadyExistsError):
+        backend.move("old", "new")
+    assert backend.sweep(0) == 0
+    assert content(backend) == {"old": b"document", "new": b"document"}
+
+
+def test_a_move_of_another_host_is_waited_for(store: MemoryStore) -> None:
+    backend = memory_backend(store)
+    backend.save("old", io.BytesIO(b"document"))
+    cut_before_delete(store)
+    for new in ("new", "third"):
+        with pytest.raises(LockedError) as caught:
+            backend.move("old", new)
+        assert caught.value.transient
+        assert 50 < (caught.value.retry_after or 0) <= moving.LEAST_SECONDS + 1
+    assert backend.sweep(0) == 0
+    assert content(backend) == {"old": b"document", "new": b"document"}
+
+
+def test_own_failed_move_can_be_tried_again_at_once(backend: ObjectStoreBackend) -> None:
+    backend.save("old", io.BytesIO(b"document"))
+    delete = backend._client.delete
+
+    def failing(*_: object) -> None:
+        raise UnavailableError("gone")
+
+    backend._client.delete = failing  # type: ignore[method-assign, assignment]  # the fault
+    with pytest.raises(UnavailableError):
+        backend.move("old", "new")
+    backend._client.delete = delete  # type: ignore[method-assign]  # healed
+    backend.move("old", "new")
+    assert content(backend) == {"new": b"document"}
+    assert backend.sweep(0) == 0
+
+
+def test_allowed_to_write_and_not_to_delete(backend: ObjectStoreBackend) -> None:
+    backend.save("old", io.BytesIO(b"document"))
+
+    delete = backend._client.delete
+
+    def denied(key: str, operation: str, name: str) -> None:  # noqa: ARG001 (as the request)
+        raise FileAccessError("access denied", operation=operation, name=name)
+
+    backend._client.delete = denied  # type: ignore[method-assign]  # the fault
+    for _ in range(2):
+        with pytest.raises(FileAccessError):
+            backend.move("old", "new")
+        assert content(backend) == {"old": b"document", "new": b"document"}
+    backend._client.delete = delete  # type: ignore[method-assign]  # allowed now
+    backend.move("old", "new")
+    assert content(backend) == {"new": b"document"}
+    assert backend.sweep(0) == 0
+
+
+def test_a_damaged_copy_costs_nothing(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = memory_backend(store)
+    backend.save("old", io.BytesIO(b"document"))
+
+    def damaging(key: str, new_key: str, *_: object, **__: object) -> None:  # noqa: ARG001 (as the request)
+        store.put(new_key, b"short")
+
+    monkeypatch.setattr(backend._client, "copy", damaging)
+    with pytest.raises(IntegrityError):
+        backend.move("old", "new")
+    assert content(backend) == {"old": b"document", "new": b"short"}
+    assert backend.sweep(0) == 0
+
+
+def test_too_large_for_one_copy(
+    store: MemoryStore, features: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "THROUGH_MEMORY", 100)
+    backend = memory_backend(store, features, part_size=1 << 20)
+    backend._copier._one_copy = 1_000_000
+    data = bytes(range(256)) * 10_000
+
+    def impossible(*_: object, **__: object) -> None:
+        raise AssertionError("more than one copy takes")
+
+    monkeypatch.setattr(backend._client, "copy", impossible)
+    backend.save("old", io.BytesIO(data))
+    backend.move("old", "folder/new")
+    assert content(backend) == {"folder/new": data}
+    with pytest.raises(NotFoundError):
+        backend.move("old", "third")

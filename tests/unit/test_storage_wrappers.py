@@ -1,0 +1,256 @@
+"""Verifying, prefixing and faults do what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from paperfleet.errors import (
+    IntegrityError,
+    InvalidNameError,
+    NotFoundError,
+    QuotaExceededError,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.model import ANYTHING, NINE_METHODS, BatchFile, FileStat, Upload
+from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.wrappers.base import Wrapper
+from paperfleet.storage.wrappers.prefixed import Prefixed
+from paperfleet.storage.wrappers.verified import Verified
+from paperfleet.testing.faults import Call, FaultyStorage
+from paperfleet.testing.suite_base import get, put, upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from paperfleet.model import Precondition
+
+
+class Damaging(MemoryBackend):
+    """Stores other bytes than it was given, of the same length, and says that all is well."""
+
+    def save(self, name: str, content: IO[bytes]) -> str:
+        return super().save(name, io.BytesIO(content.read()[:-1] + b"?"))
+
+    def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
+        saved = super().save_with(name, upload, expect)
+        self.files[name] = self.files[name][:-1] + b"?"
+        return saved
+
+    def save_batch(self, files: Sequence[BatchFile]) -> list[FileStat | StorageError]:
+        results = super().save_batch(files)
+        self.files[files[0].name] = b"?"
+        return results
+
+
+def test_damage_is_noticed() -> None:
+    with Verified(Damaging()) as storage:
+        for call in (
+            lambda: put(storage, "a", b"content"),
+            lambda: storage.save_with("a", upload(b"content"), ANYTHING),
+            lambda: storage.save_with("a", Upload(lambda: io.BytesIO(b"text"), 4), ANYTHING),
+        ):
+            with pytest.raises(IntegrityError, match="verify 'a' on memory:"):
+                call()
+        damaged, whole = storage.save_batch(
+            [BatchFile("a", b"x", None), BatchFile("b", b"y", None)]
+        )
+        assert isinstance(damaged, IntegrityError)
+        assert isinstance(whole, FileStat)
+
+
+@pytest.mark.parametrize("memory", [MemoryBackend(), MemoryBackend(capabilities=NINE_METHODS)])
+def test_verifying_reads_back_what_is_stored(memory: MemoryBackend) -> None:
+    faulty = FaultyStorage(memory)
+    with Verified(faulty) as storage:
+        put(storage, "a", b"content")
+    reading = "content_sha256" if memory.capabilities.content_hash else "open"
+    assert [call.operation for call in faulty.calls] == ["enter", "save", reading, "exit"]
+
+
+def test_verifying_closes_what_it_opened() -> None:
+    opened: list[IO[bytes]] = []
+
+    def source() -> IO[bytes]:
+        opened.append(io.BytesIO(b"text"))
+        return opened[-1]
+
+    with Verified(MemoryBackend()) as storage:
+        storage.save_with("a", Upload(source, 4), ANYTHING)
+    assert [stream.closed for stream in opened] == [True]
+
+
+def test_a_wrapper_claims_what_its_storage_claims() -> None:
+    for capabilities in (NINE_METHODS, MemoryBackend().capabilities):
+        memory = MemoryBackend(capabilities=capabilities)
+        assert Wrapper(memory).capabilities == capabilities
+        assert Wrapper(memory).label == "memory:"
+        assert Prefixed(memory, "a").capabilities == capabilities
+
+
+def test_prefixed_names() -> None:
+    memory = MemoryBackend()
+    with Prefixed(memory, "one/two/") as storage:
+        assert storage.label == "memory:/one/two"
+        assert put(storage, "a/b", b"x") == "a/b"
+        assert dict(memory.files) == {"one/two/a/b": b"x"}
+        with pytest.raises(NotFoundError) as caught:
+            storage.open("a/missing")
+        assert caught.value.name == "a/missing"
+        for name in ("../x", "", "/x"):
+            with pytest.raises(InvalidNameError) as refused:
+                put(storage, name)
+            assert refused.value.name == name
+        with pytest.raises(InvalidNameError):
+            list(storage.list_files("../"))
+    assert dict(memory.files) == {"one/two/a/b": b"x"}
+
+
+@pytest.mark.parametrize("folder", ["", "/", "/a", "a/../..", "a//b"])
+def test_prefixes_are_names(folder: str) -> None:
+    with pytest.raises(InvalidNameError):
+        Prefixed(MemoryBackend(), folder)
+
+
+def test_two_prefixes_see_nothing_of_each_other() -> None:
+    memory = MemoryBackend()
+    with Prefixed(memory, "a") as one, Prefixed(memory, "ab") as other:
+        put(one, "x", b"one")
+        put(other, "x", b"other")
+        assert list(one.list_files()) == list(other.list_files()) == ["x"]
+        assert get(one, "x") == b"one"
+        assert get(other, "x") == b"other"
+
+
+def test_faults_before_and_after_the_effect() -> None:
+    memory = MemoryBackend()
+    with FaultyStorage(memory) as storage:
+        storage.fail("save", "a", error=QuotaExceededError)
+        with pytest.raises(QuotaExceededError) as caught:
+            put(storage, "a")
+        assert (caught.value.operation, caught.value.name) == ("save", "a")
+        assert dict(memory.files) == {}
+        storage.fail("save", "a", when="after")
+        with pytest.raises(UnavailableError):
+            put(storage, "a", b"there")
+        assert dict(memory.files) == {"a": b"there"}
+        put(storage, "a", b"again")
+
+
+def test_faults_are_counted_and_aimed() -> None:
+    with FaultyStorage(MemoryBackend()) as storage:
+        put(storage, "a")
+        storage.fail("size", "a", times=2)
+        storage.fail(None, "b", times=None)
+        with pytest.raises(UnavailableError):
+            storage.move("a", "b")
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                storage.size("a")
+        assert storage.size("a") == 7
+        assert storage.exists("a")
+        for _ in range(5):
+            with pytest.raises(UnavailableError):
+                storage.exists("b")
+        storage.heal()
+        assert not storage.exists("b")
+        assert storage.count("exists") == 7
+        assert storage.count("size", "move") == 4
+
+
+def test_faults_of_any_kind() -> None:
+    with FaultyStorage(MemoryBackend()) as storage:
+        storage.fail("exists", error=lambda: KeyError("odd"))
+        with pytest.raises(KeyError):
+            storage.exists("a")
+        storage.fail("exists", error=None, delay=0.05)
+        began = time.monotonic()
+        assert not storage.exists("a")
+        assert time.monotonic() - began >= 0.05
+
+
+def test_calls_and_callbacks() -> None:
+    events: list[tuple[str, Call]] = []
+    storage = FaultyStorage(
+        MemoryBackend(),
+        before=lambda call: events.append(("before", call)),
+        after=lambda call: events.append(("after", call)),
+    )
+    with storage:
+        put(storage, "a")
+        storage.fail("move")
+        with pytest.raises(UnavailableError):
+            storage.move("a", "b")
+    enter, save, move, leave = (
+        Call("enter"),
+        Call("save", ("a",)),
+        Call("move", ("a", "b")),
+        Call("exit"),
+    )
+    assert storage.calls == [enter, save, move, leave]
+    assert events == [
+        ("before", enter),
+        ("after", enter),
+        ("before", save),
+        ("after", save),
+        ("before", move),
+        ("before", leave),
+        ("after", leave),
+    ]
+
+
+def test_a_stream_whose_answer_was_lost_is_closed() -> None:
+    opened: list[IO[bytes]] = []
+
+    class Noting(MemoryBackend):
+        def open(self, name: str) -> IO[bytes]:
+            opened.append(super().open(name))
+            return opened[-1]
+
+    with FaultyStorage(Noting()) as storage:
+        put(storage, "a")
+        storage.fail("open", when="after")
+        with pytest.raises(UnavailableError):
+            storage.open("a")
+    assert [stream.closed for stream in opened] == [True]
+
+
+def test_every_operation_can_fail() -> None:
+    storage = FaultyStorage(MemoryBackend())
+    with storage:
+        put(storage, "a/b")
+        storage.fail(times=None)
+        digest = hashlib.sha256(b"x").hexdigest()
+        sending = Upload(lambda: io.BytesIO(b"x"), 1, None, digest)
+        calls: list[Callable[[], object]] = [
+            lambda: storage.open("a/b"),
+            lambda: put(storage, "a/b"),
+            lambda: storage.delete("a/b"),
+            lambda: storage.exists("a/b"),
+            lambda: storage.move("a/b", "c"),
+            storage.list_files,
+            lambda: storage.size("a/b"),
+            lambda: storage.stat("a/b"),
+            storage.list_stats,
+            storage.survey,
+            lambda: storage.save_with("a/b", sending, ANYTHING),
+            lambda: storage.save_batch([BatchFile("a/b", b"x", None)]),
+            lambda: storage.delete_if("a/b", "etag"),
+            lambda: storage.move_folder("a", "c"),
+            lambda: storage.make_folder("c"),
+            lambda: storage.remove_folder("a"),
+            storage.folder_etag,
+            storage.list_folder,
+            lambda: storage.content_sha256("a/b"),
+            lambda: storage.sweep(0),
+        ]
+        for call in calls:
+            with pytest.raises(UnavailableError):
+                call()
+        storage.heal()
+        assert list(storage.list_files()) == ["a/b"]
