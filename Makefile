@@ -60,7 +60,7 @@ docs: setup ## Make the generated pages of docs/ again
 
 UV ?= $(shell command -v uv || echo $(BIN)/uv)
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras
 EXTRAS := --extra s3 --extra redis --extra postgres
 lock: ## Lock the newest dependencies again (needs uv); UPGRADE= keeps what still fits
 lock: UPGRADE ?= --upgrade
