@@ -1,0 +1,166 @@
+"""Putting the app to work in a process: the only place that wires its parts together."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import connections
+
+from paperfleet.errors import ConfigurationError, NotAStorageError
+from paperfleet.paperless import active, config, files, medialock, net, ownership, seams, selftest
+from paperfleet.paperless.mounts import Mount
+from paperfleet.paperless.processstorage import ProcessStorage
+from paperfleet.paperless.versions import TESTED, is_tested
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.wrappers.fenced import Fenced
+from paperfleet.storage.wrappers.retrying import Retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from paperfleet.paperless.config import AppConfiguration
+    from paperfleet.storage.protocol import DocumentStorage
+
+LOCAL_NAMES = frozenset({"paperfleet.LocalFilesystemBackend"})
+MIDDLEWARE = "paperfleet.paperless.middleware.document_storage"
+
+
+class Documents:
+    """The documents of this process: where they are, and whether they may be touched."""
+
+    def __init__(self) -> None:
+        self.configuration: AppConfiguration | None = None
+        self.storage: ProcessStorage | None = None
+        self.roots: Mapping[str, str] = {}
+        self._checking = threading.Lock()
+        self._checked_in = 0
+
+    def faults(self) -> list[ownership.Fault] | None:
+        """Return why the storage must not be used; None when the database has no tables yet."""
+        if self.storage is None:
+            return []
+        found = ownership.faults(self.storage(), self.roots)
+        return None if found is None else list(found)
+
+    def require_usable(self) -> None:
+        """Raise ``NotAStorageError`` unless the storage may be used; asks once in a process."""
+        if self._checked_in == os.getpid():
+            return
+        with self._checking:
+            found = self.faults()
+            if found:
+                raise NotAStorageError(found[0].reason, hint=found[0].hint)
+            if found is not None:
+                self._checked_in = os.getpid()
+
+
+documents = Documents()
+
+
+def activate() -> None:
+    """Read the settings and, where they name a storage, plug it in.
+
+    Raises ``ConfigurationError`` before anything is replaced, or after everything was put back.
+    """
+    found = config.read(os.environ)
+    documents.configuration = found
+    if not found.backend or _is_default(found):
+        return
+    version = _version()
+    if not (is_tested(version) or found.any_version):
+        raise ConfigurationError(
+            f"paperless-ngx {version} is not among the tested versions ({', '.join(TESTED)})",
+            hint=f"Use one of them, or set {config.ANY_VERSION}=true: the self-test still runs",
+        )
+    storage = found.open()
+    _require_apart(storage)
+    plug_in(found, version, ProcessStorage(lambda: _guarded(found.open())))
+
+
+def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> None:
+    """Mount the storage and install every seam; raise ``ConfigurationError`` with all put back."""
+    documents.storage = storage
+    folder = found.cache_dir or Path(settings.SCRATCH_DIR) / "paperfleet"
+    active.scratch.use(folder, found.cache_bytes)
+    try:
+        seams.install(found, version)
+        documents.roots = seams.mounted(settings, found.mounts)
+        for root, key in documents.roots.items():
+            active.mounts.add(Mount(root, key, storage))
+        selftest.run(settings)
+    except ConfigurationError:
+        for root in documents.roots:
+            active.mounts.remove(root)
+        seams.uninstall()
+        raise
+    net.hang()
+    files.guard_with(lambda _: documents.require_usable())
+    settings.MIDDLEWARE = [MIDDLEWARE, *settings.MIDDLEWARE]
+
+
+def _guarded(storage: DocumentStorage) -> DocumentStorage:
+    """Return the storage with a second try for what is transient, and behind the media lock."""
+    return Retrying(Fenced(storage, medialock.require_held), tries=3)
+
+
+def _version() -> str:
+    return str(importlib.import_module("paperless.version").__full_version_str__)
+
+
+def default_root() -> Path:
+    """Return the local folder in which paperless-ngx keeps its documents by itself."""
+    return Path(str(settings.MEDIA_ROOT)) / "documents"
+
+
+def _is_default(found: AppConfiguration) -> bool:
+    """Say whether the settings name just what paperless-ngx does by itself."""
+    root = found.options.get("root")
+    same = root is None or Path(str(root)).resolve() == default_root().resolve()
+    return found.backend in LOCAL_NAMES and same
+
+
+def _require_apart(storage: DocumentStorage) -> None:
+    """Refuse a local storage that lies in the folders that it stands in for, or around them."""
+    if not isinstance(storage, LocalBackend):
+        return
+    root, ours = storage.root.resolve(), default_root().resolve()
+    if root.is_relative_to(ours) or ours.is_relative_to(root):
+        raise ConfigurationError(
+            f"the document storage {root} and paperless-ngx's own folder {ours} lie in one another",
+            hint="Choose a folder beside it, or leave the setting out",
+        )
+
+
+def stop(error: ConfigurationError | NotAStorageError) -> SystemExit:
+    """Return what ends a process with a text that says why and what to do."""
+    hint = f"\n  {error.hint}" if error.hint else ""
+    return SystemExit(f"paperfleet: {error.message}{hint}")
+
+
+def stop_workers_unless_usable(**_signal: object) -> None:
+    """Look at the storage before a Celery worker starts, in a child: it will fork its own.
+
+    The client of an object store does not live on in a forked child, so that the parent must not
+    have used it.
+    """
+    connections.close_all()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            documents.require_usable()
+            code = 0
+        except NotAStorageError as error:
+            sys.stderr.write(f"{stop(error)}\n")
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    _, code = os.waitpid(child, 0)
+    if code:
+        raise SystemExit(1)

@@ -1,0 +1,37 @@
+"""What is mounted in this process; filled by the app, and by tests."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paperfleet.paperless.localcopies import LocalCopies
+from paperfleet.paperless.mounts import MountTable
+
+if TYPE_CHECKING:
+    from paperfleet.paperless.mounts import Place
+
+mounts = MountTable()
+
+
+class _Scratch:
+    """Where local copies and drafts lie."""
+
+    def __init__(self) -> None:
+        self.use(Path(tempfile.gettempdir()) / "paperfleet", 2_000_000_000)
+
+    def use(self, folder: Path, limit: int) -> None:
+        """Keep local copies of at most ``limit`` bytes, and drafts, in this folder."""
+        self.copies = LocalCopies(folder / "copies", limit)
+        self.drafts = folder / "drafts"
+
+
+scratch = _Scratch()
+
+
+def place_of(path: object) -> Place | None:
+    """Return where a path leads, None for a local one and for what is no path."""
+    if isinstance(path, str | Path):
+        return mounts.find(str(path))
+    return None

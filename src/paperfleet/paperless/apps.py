@@ -1,0 +1,30 @@
+"""Where Django loads the app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+from paperfleet.errors import ConfigurationError
+
+
+class PaperfleetConfig(AppConfig):
+    """``PAPERLESS_APPS=paperfleet.paperless``."""
+
+    name = "paperfleet.paperless"
+    label = "paperfleet"
+    verbose_name = "Paperfleet"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Plug the storage in, or end the process with a text that says what is wrong."""
+        # Django has no models before this point.
+        from celery.signals import worker_init  # noqa: PLC0415
+
+        from paperfleet.paperless import activation, checks  # noqa: F401, PLC0415
+
+        try:
+            activation.activate()
+        except ConfigurationError as error:
+            raise activation.stop(error) from error
+        if activation.documents.storage is not None:
+            worker_init.connect(activation.stop_workers_unless_usable)

@@ -1,0 +1,101 @@
+"""What the app's settings say; from the environment, as those of paperless-ngx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.service.storages import options_of
+from paperfleet.storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from paperfleet.storage.protocol import DocumentStorage
+
+BACKEND = "PAPERLESS_DOCUMENT_STORAGE_BACKEND"
+OPTIONS = "PAPERLESS_DOCUMENT_STORAGE_OPTIONS"
+MEDIA_LOCK = "PAPERFLEET_MEDIA_LOCK"
+LOCK_TTL = "PAPERFLEET_MEDIA_LOCK_SECONDS"
+MOUNTS = "PAPERFLEET_MOUNTS"
+CACHE_DIR = "PAPERFLEET_CACHE_DIR"
+CACHE_MB = "PAPERFLEET_CACHE_MB"
+ANY_VERSION = "PAPERFLEET_ALLOW_UNTESTED_VERSION"
+EVENTS = "PAPERFLEET_EVENTS"
+
+OPTIONAL_MOUNTS = ("thumbnails", "share_link_bundles", "classifier")
+_YES = frozenset({"1", "true", "yes", "on"})
+_NO = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True)
+class AppConfiguration:
+    """The settings of one process.
+
+    ``backend`` is empty when paperless-ngx keeps its documents itself. ``cache_dir`` None means a
+    folder in the scratch directory. ``lock_ttl`` is in seconds, ``cache_bytes`` in bytes.
+    """
+
+    backend: str
+    options: Mapping[str, object]
+    media_lock: str = "file"
+    lock_ttl: float = 60.0
+    mounts: frozenset[str] = frozenset()
+    cache_dir: Path | None = None
+    cache_bytes: int = 2_000_000_000
+    any_version: bool = False
+    events: bool = False
+
+    def open(self) -> DocumentStorage:
+        """Return the storage, constructed and not entered; raise ``ConfigurationError``."""
+        return open_storage(self.backend, self.options)
+
+
+def read(environ: Mapping[str, str]) -> AppConfiguration:
+    """Return what the environment says; raise ``ConfigurationError`` that names the variable."""
+    backend = environ.get(BACKEND, "").strip()
+    options = options_of(OPTIONS, environ)
+    if options and not backend:
+        raise ConfigurationError(
+            f"{OPTIONS} is set, and {BACKEND} is not",
+            hint=f"Name the storage, such as {BACKEND}=paperfleet.S3CompatibleBackend",
+        )
+    folder = environ.get(CACHE_DIR, "")
+    return AppConfiguration(
+        backend=backend,
+        options=options,
+        media_lock=environ.get(MEDIA_LOCK, "").strip() or "file",
+        lock_ttl=float(_number(environ, LOCK_TTL, 60, least=5)),
+        mounts=_mounts(environ.get(MOUNTS, "")),
+        cache_dir=Path(folder) if folder else None,
+        cache_bytes=_number(environ, CACHE_MB, 2000, least=10) * 1_000_000,
+        any_version=_truth(environ, ANY_VERSION),
+        events=_truth(environ, EVENTS),
+    )
+
+
+def _mounts(text: str) -> frozenset[str]:
+    chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
+    for word in sorted(chosen - set(OPTIONAL_MOUNTS)):
+        raise ConfigurationError(
+            f"{MOUNTS} has {word!r}", hint=f"There are: {', '.join(OPTIONAL_MOUNTS)}"
+        )
+    return chosen
+
+
+def _number(environ: Mapping[str, str], variable: str, default: int, *, least: int) -> int:
+    text = environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < least:
+        raise ConfigurationError(f"{variable} is not a whole number of at least {least}")
+    return int(text)
+
+
+def _truth(environ: Mapping[str, str], variable: str) -> bool:
+    text = environ.get(variable, "").strip().lower()
+    if text not in _YES | _NO:
+        raise ConfigurationError(f"{variable} is neither true nor false")
+    return text in _YES

@@ -1,0 +1,339 @@
+"""What paperless-ngx does to documents, done to a storage.
+
+Every method raises ``OSError``, mostly a ``StorageError``: the rollback of paperless-ngx
+(``documents/signals/handlers.py``) knows no other errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from contextvars import ContextVar
+from typing import IO, TYPE_CHECKING, Self, cast
+
+from paperfleet.errors import AlreadyExistsError, NotFoundError
+from paperfleet.model import ABSENT, ANYTHING, FileStat, Upload
+from paperfleet.paperless import transactions
+from paperfleet.paperless.transactions import Effect
+from paperfleet.storage import abilities
+from paperfleet.storage.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from paperfleet.paperless.mounts import Mount, Place
+    from paperfleet.storage.protocol import SupportsCopy
+
+ASIDE = "aside"
+"""The key below which content is kept that a transaction has replaced and not yet committed."""
+
+Key = tuple[str, str]
+_looked: ContextVar[dict[Key, FileStat | None] | None] = ContextVar("looked", default=None)
+
+
+@contextlib.contextmanager
+def remembering() -> Iterator[None]:
+    """Within this block no file is looked at twice; for one request, whose answer is one moment."""
+    token = _looked.set({})
+    try:
+        yield
+    finally:
+        _looked.reset(token)
+
+
+def forget_looks() -> None:
+    """Look again from now on: somebody else may have been at work."""
+    remembered = _looked.get()
+    if remembered:
+        remembered.clear()
+
+
+class _Hidden(threading.local):
+    """Files that this thread's transaction has deleted, which other threads still see."""
+
+    def __init__(self) -> None:
+        self.effects: dict[Key, Effect] = {}
+
+
+_hidden = _Hidden()
+_before_first_use: list[Callable[[Mount], None]] = []
+
+
+def guard_with(check: Callable[[Mount], None]) -> None:
+    """Let ``check`` see each mount before anything is done there; it raises to forbid it."""
+    _before_first_use[:] = [check]
+
+
+def _touch(place: Place) -> None:
+    for check in _before_first_use:
+        check(place.mount)
+
+
+def find(place: Place) -> FileStat | None:
+    """Return what is known of a file, None where there is none; one request at the most."""
+    if not place.name or place.key in _hidden.effects:
+        return None
+    remembered = _looked.get()
+    if remembered is not None and place.key in remembered:
+        return remembered[place.key]
+    _touch(place)
+    found = abilities.find(place.mount.storage, place.name)
+    _remember(place, found)
+    return found
+
+
+def stat(place: Place) -> FileStat:
+    """Return what is known of a file; raise ``NotFoundError``."""
+    found = find(place)
+    if found is None:
+        raise missing(place, "stat")
+    return found
+
+
+def missing(place: Place, operation: str) -> NotFoundError:
+    """Return the error for a file that is not there."""
+    label = abilities.label_of(place.mount.storage)
+    return NotFoundError(
+        "there is no such file", operation=operation, name=place.name, storage=label
+    )
+
+
+def _remember(place: Place, found: FileStat | None) -> None:
+    remembered = _looked.get()
+    if remembered is not None:
+        remembered[place.key] = found
+
+
+def _changed(place: Place) -> None:
+    remembered = _looked.get()
+    if remembered is not None:
+        remembered.pop(place.key, None)
+
+
+def is_folder(place: Place) -> bool:
+    """Say whether there are files below; the root of a mount is always a folder."""
+    if not place.name:
+        return True
+    return next(iter(_visible(place)), None) is not None
+
+
+def below(place: Place) -> Iterator[FileStat]:
+    """Yield every file below a folder, in any order."""
+    _touch(place)
+    for found in abilities.list_stats(place.mount.storage, place.name):
+        if (place.mount.root, found.name) not in _hidden.effects:
+            yield found
+
+
+def _visible(place: Place) -> Iterator[str]:
+    _touch(place)
+    for name in place.mount.storage.list_files(place.name):
+        if (place.mount.root, name) not in _hidden.effects:
+            yield name
+
+
+def children(place: Place) -> Iterator[tuple[str, bool]]:
+    """Yield the last segment of each direct child and whether it is a folder, each once."""
+    skip = len(place.name) + 1 if place.name else 0
+    last = ""
+    for name in _visible(place):
+        segment, slash, _ = name[skip:].partition("/")
+        if slash and segment == last:
+            continue
+        last = segment if slash else ""
+        yield segment, bool(slash)
+
+
+def open_stream(place: Place) -> IO[bytes]:
+    """Return a seekable stream of the content, read as it is asked for."""
+    if not place.name or place.key in _hidden.effects:
+        raise missing(place, "open")
+    _touch(place)
+    return place.mount.storage.open(place.name)
+
+
+def save(place: Place, upload: Upload, *, new: bool = False) -> None:
+    """Store content under a name; with ``new`` raise ``AlreadyExistsError`` for a taken one.
+
+    In a transaction the content that is replaced is kept until the commit.
+    """
+    check_name(place.name, storage=abilities.label_of(place.mount.storage), operation="save")
+    _touch(place)
+    _changed(place)
+    if place.key in _hidden.effects:
+        _clear_the_way(place)
+    if not transactions.in_transaction():
+        expect = ABSENT if new else ANYTHING
+        _remember(place, abilities.save(place.mount.storage, place.name, upload, expect))
+        return
+    try:
+        stored = abilities.save(place.mount.storage, place.name, upload, ABSENT)
+    except AlreadyExistsError:
+        if new:
+            raise
+        kept = _keep_aside(place)
+        stored = abilities.save(place.mount.storage, place.name, upload, ANYTHING)
+        _follow(
+            f"replacing {place.path}",
+            commit=lambda: place.mount.base.delete(kept),
+            rollback=lambda: _restore(place, kept),
+        )
+    else:
+        _follow(f"saving {place.path}", rollback=lambda: _take_back(place))
+    _remember(place, stored)
+
+
+def _follow(
+    what: str,
+    *,
+    commit: Callable[[], None] | None = None,
+    rollback: Callable[[], None] | None = None,
+) -> None:
+    transactions.follow(Effect(what, commit=commit, rollback=rollback))
+
+
+def _aside_name(place: Place) -> str:
+    return f"{ASIDE}/{secrets.token_hex(6)}/{place.mount.key}/{place.name}"
+
+
+def _keep_aside(place: Place) -> str:
+    """Copy what is under a name; return the name of the copy in the base storage."""
+    base, kept = place.mount.base, _aside_name(place)
+    current = f"{place.mount.key}/{place.name}"
+    if abilities.capabilities_of(base).copy:
+        cast("SupportsCopy", base).copy(current, kept)
+    else:
+        with base.open(current) as content:
+            base.save(kept, content)
+    return kept
+
+
+def _restore(place: Place, kept: str) -> None:
+    base = place.mount.base
+    _changed(place)
+    with base.open(kept) as content:
+        base.save(f"{place.mount.key}/{place.name}", content)
+    base.delete(kept)
+
+
+def _take_back(place: Place) -> None:
+    """Delete what a transaction saved; as long as it is there, nobody else can take the name."""
+    _changed(place)
+    with contextlib.suppress(NotFoundError):
+        place.mount.storage.delete(place.name)
+
+
+def delete(place: Place) -> None:
+    """Remove a file, in a transaction on its commit; raise ``NotFoundError``."""
+    if find(place) is None:
+        raise missing(place, "delete")
+    _changed(place)
+    if not transactions.in_transaction():
+        place.mount.storage.delete(place.name)
+        return
+    mine = _hidden.effects
+    effect = Effect(
+        f"deleting {place.path}",
+        commit=lambda: _delete_hidden(place),
+        rollback=lambda: _unhide(mine, place),
+    )
+    mine[place.key] = effect
+    transactions.follow(effect)
+
+
+def _unhide(hidden: dict[Key, Effect], place: Place) -> None:
+    hidden.pop(place.key, None)
+
+
+def _delete_hidden(place: Place) -> None:
+    _hidden.effects.pop(place.key, None)
+    _changed(place)
+    with contextlib.suppress(NotFoundError):
+        place.mount.storage.delete(place.name)
+    remove_emptied(folder_of(place))
+
+
+def folder_of(place: Place) -> Place:
+    """Return the folder that a file or folder lies in."""
+    return place.mount.place(place.name.rpartition("/")[0])
+
+
+def remove_emptied(folder: Place) -> None:
+    """Remove a folder and those above it as long as they are empty; asks a bucket nothing."""
+    while folder.name and remove_folder(folder):
+        folder = folder_of(folder)
+
+
+def _clear_the_way(place: Place) -> None:
+    """Free a name whose file this transaction has deleted: from now on that file waits aside."""
+    deleted = _hidden.effects.pop(place.key)
+    kept = _aside_name(place)
+    base, current = place.mount.base, f"{place.mount.key}/{place.name}"
+    base.move(current, kept)
+    deleted.commit = lambda: base.delete(kept)
+    deleted.rollback = lambda: base.move(kept, current)
+
+
+def move(old: Place, new: Place) -> None:
+    """Rename within one mount; never overwrites: raise ``AlreadyExistsError``."""
+    if old.key in _hidden.effects:
+        raise missing(old, "move")
+    _touch(old)
+    if new.key in _hidden.effects:
+        _clear_the_way(new)
+    storage = old.mount.storage
+    _changed(old)
+    _changed(new)
+    storage.move(old.name, new.name)
+    if transactions.in_transaction():
+        _follow(f"moving {old.path}", rollback=lambda: _move_back(old, new))
+
+
+def _move_back(old: Place, new: Place) -> None:
+    _changed(old)
+    _changed(new)
+    storage = old.mount.storage
+    if storage.exists(new.name) and not storage.exists(old.name):
+        storage.move(new.name, old.name)
+
+
+def make_folder(place: Place) -> None:
+    """Make a folder where folders exist on their own; elsewhere there is nothing to do."""
+    if place.name:
+        check_name(place.name, storage=abilities.label_of(place.mount.storage))
+        abilities.make_folder(place.mount.storage, place.name)
+
+
+def remove_folder(place: Place) -> bool:
+    """Remove a folder that is empty; say whether it is gone."""
+    return not place.name or abilities.remove_folder(place.mount.storage, place.name)
+
+
+def upload_of(stream: IO[bytes], size: int, modified_ns: int | None = None) -> Upload:
+    """Return a stream that can be rewound, from its beginning on, as content to save."""
+
+    def opened() -> IO[bytes]:
+        stream.seek(0)
+        return cast("IO[bytes]", _Unclosed(stream))
+
+    return Upload(opened, size, modified_ns)
+
+
+class _Unclosed:
+    """A stream that its reader does not close."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        """Leave the stream open."""

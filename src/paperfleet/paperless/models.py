@@ -1,0 +1,50 @@
+"""The app's own tables in the database of paperless-ngx."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Installation(models.Model):
+    """What this database is called in the storage that belongs to it; one row."""
+
+    identity: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(
+        default=uuid.uuid4, unique=True
+    )
+    migrating_from: models.TextField[str, str] = models.TextField(
+        default="", help_text="The storage that an unfinished migration comes from"
+    )
+
+
+class StrippedName(models.Model):
+    """A document whose name carried a prefix, to give it back when the migration is reversed."""
+
+    document_id: models.BigIntegerField[int, int] = models.BigIntegerField()
+    field: models.CharField[str, str] = models.CharField(max_length=40)
+    before: models.CharField[str, str] = models.CharField(max_length=1024)
+    after: models.CharField[str, str] = models.CharField(max_length=1024)
+
+
+class DocumentChange(models.Model):
+    """Names whose content may have changed, written in the transaction that changed them.
+
+    ``area`` is ``originals`` or ``archive``. ``previous`` is the name before a move, empty
+    otherwise; ``name`` is empty for a deleted document, whose name is in ``previous``.
+    """
+
+    document_id: models.BigIntegerField[int, int] = models.BigIntegerField()
+    area: models.CharField[str, str] = models.CharField(max_length=20)
+    name: models.CharField[str, str] = models.CharField(max_length=1024, blank=True, default="")
+    previous: models.CharField[str, str] = models.CharField(max_length=1024, blank=True, default="")
+    happened: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Changes are read in the order in which they were written."""
+
+        ordering: ClassVar = ["pk"]

@@ -1,0 +1,125 @@
+"""paperless-ngx's own helpers, tried on an empty storage before the first document is touched.
+
+A name that was replaced in vain (because another module kept the original, or a helper changed)
+shows here: a file that the storage does not get, or does not lose.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.paperless import active
+from paperfleet.paperless.mounts import Mount
+from paperfleet.paperless.paths import StoragePath
+from paperfleet.storage.backends.memory import MemoryBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CONTENT = b"%PDF-1.7 self-test"
+
+
+def run(settings: Any) -> None:  # noqa: ANN401  # Django's
+    """Raise ``ConfigurationError`` that names what does not reach the storage; takes some ms."""
+    root = f"{settings.ORIGINALS_DIR}/.paperfleet-selftest-{uuid.uuid4().hex}"
+    memory = MemoryBackend()
+    active.mounts.add_first(Mount(root, "selftest", lambda: memory))
+    try:
+        with tempfile.TemporaryDirectory(prefix="paperfleet-") as scratch, memory:
+            trial = _Trial(Path(root), Path(scratch), memory)
+            for step in (
+                trial.paths,
+                trial.helpers,
+                trial.moves,
+                trial.opening,
+                trial.documents,
+                trial.locks,
+            ):
+                _try(step)
+    finally:
+        active.mounts.remove(root)
+
+
+def _try(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except (AssertionError, OSError, AttributeError, TypeError, ImportError) as error:
+        raise ConfigurationError(
+            f"the self-test of {step.__name__!r} failed: {type(error).__name__}: {error}",
+            hint="This version of paperless-ngx is not supported yet. Nothing was touched",
+        ) from error
+
+
+def _require(held: object, what: str) -> None:
+    if not held:
+        raise AssertionError(what)
+
+
+class _Trial:
+    def __init__(self, root: Path, scratch: Path, memory: MemoryBackend) -> None:
+        self._root, self._scratch, self._memory = root, scratch, memory
+
+    def _stored(self) -> set[str]:
+        return {name.removeprefix("selftest/") for name in self._memory.list_files()}
+
+    def paths(self) -> None:
+        """See paths that are made or derived lead to the storage."""
+        text = str(self._root)
+        for path in (Path(text), Path(text) / "a", Path(Path(text)), Path(text).resolve()):
+            _require(isinstance(path, StoragePath), "a path leads to the local disk")
+
+    def helpers(self) -> None:
+        """Try the helpers of the consumer, the importer and the sanity checker."""
+        handling = importlib.import_module("documents.file_handling")
+        utils = importlib.import_module("documents.utils")
+        local, target = self._scratch / "local.pdf", self._root / "folder" / "a.pdf"
+        local.write_bytes(_CONTENT)
+        handling.create_source_path_directory(target)
+        utils.copy_file_with_basic_stats(local, target)
+        _require(self._stored() == {"folder/a.pdf"}, "a copy does not reach the storage")
+        _require(target.is_file() and target.read_bytes() == _CONTENT, "it reads something else")
+        back = self._scratch / "back.pdf"
+        utils.copy_file_with_basic_stats(target, back)
+        _require(back.read_bytes() == _CONTENT, "a copy does not come back")
+
+    def moves(self) -> None:
+        """See renames happen in the storage, and empty folders be no trouble."""
+        handlers = importlib.import_module("documents.signals.handlers")
+        old, new = self._root / "folder" / "a.pdf", self._root / "b.pdf"
+        handlers.shutil.move(old, new)
+        handlers.delete_empty_directories(old.parent, root=self._root)
+        _require(self._stored() == {"b.pdf"}, "a rename does not reach the storage")
+
+    def opening(self) -> None:
+        """Open a document by its text, and get the local copy that a program would get."""
+        path = self._root / "b.pdf"
+        with open(str(path), "rb") as stream:  # noqa: PTH123  # just this is tried
+            _require(stream.read() == _CONTENT, "open() reads something else")
+        copy = os.fspath(path)
+        _require(not copy.startswith(str(self._root)), "a program would get no local copy")
+
+    def documents(self) -> None:
+        """See a document's paths lead to the storage, and deleting reach it."""
+        models = importlib.import_module("documents.models")
+        document = models.Document(pk=1, filename="a.pdf", archive_filename="a.pdf")
+        for path in (document.source_path, document.archive_path):
+            _require(active.place_of(path), f"{path} leads to the local disk")
+            _require(isinstance(path, StoragePath), f"{path} is a path of the local disk")
+        shutil.copy(self._root / "b.pdf", self._root / "c.pdf")
+        (self._root / "c.pdf").unlink()
+        (self._root / "b.pdf").unlink()
+        _require(not self._stored(), "deleting does not reach the storage")
+
+    def locks(self) -> None:
+        """See nothing take the media lock past the lease."""
+        settings = importlib.import_module("django.conf").settings
+        for module in ("consumer", "tasks", "mail", "signals.handlers"):
+            made = importlib.import_module(f"documents.{module}").FileLock(settings.MEDIA_LOCK)
+            _require(type(made).__name__ == "MediaLock", f"documents.{module} has its own lock")

@@ -1,0 +1,173 @@
+"""Open files: content read from a storage, and drafts that go there when they are closed."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import tempfile
+import time
+from typing import IO, TYPE_CHECKING, cast
+
+from paperfleet.paperless import files
+from paperfleet.storage.hashing import CHUNK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from paperfleet.paperless.mounts import Place
+
+
+def open_place(
+    place: Place,
+    mode: str,
+    buffering: int,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+    *,
+    drafts: Path,
+) -> IO[str] | IO[bytes]:
+    """Open as ``open`` does (Python library reference); ``drafts`` is a local folder for drafts.
+
+    What is written becomes visible as a whole when it is closed, which raises ``OSError`` when the
+    storage does not take it. It is dropped when a ``with`` block is left by an exception.
+    """
+    kind, updating, text = _parsed(mode)
+    if text and buffering == 0:
+        raise ValueError("can't have unbuffered text I/O")
+    if not text and (encoding or errors or newline):
+        raise ValueError("binary mode takes no encoding, errors or newline argument")
+    binary = (
+        _reading(place)
+        if kind == "r" and not updating
+        else _draft(place, kind, readable=updating, drafts=drafts)
+    )
+    if not text:
+        return binary
+    return io.TextIOWrapper(binary, encoding, errors, newline)
+
+
+def _parsed(mode: str) -> tuple[str, bool, bool]:
+    """Return the one of ``rwax``, whether it is for reading and writing, and whether for text."""
+    kinds = [letter for letter in mode if letter in "rwax"]
+    if len(kinds) != 1 or set(mode) - set("rwaxbt+") or len(set(mode)) != len(mode):
+        raise ValueError(f"invalid mode: {mode!r}")
+    if "b" in mode and "t" in mode:
+        raise ValueError("can't have text and binary mode at once")
+    return kinds[0], "+" in mode, "b" not in mode
+
+
+def _reading(place: Place) -> IO[bytes]:
+    stream = files.open_stream(place)
+    if hasattr(stream, "name") and hasattr(stream, "fileno"):
+        return stream
+    return cast("IO[bytes]", _Reading(stream, place.path))
+
+
+class _Reading(io.BufferedIOBase):
+    """A stream of a storage with the name that Django's ``FileResponse`` asks for."""
+
+    mode = "rb"
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        super().__init__()
+        self._stream, self.name = stream, name
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be positioned."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Set the position."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._stream.tell()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read so many bytes, or all that is left."""
+        return self._stream.read(-1 if size is None else size)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Read what comes first."""
+        return self._stream.read(CHUNK if size < 0 else size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line."""
+        return self._stream.readline(-1 if size is None else size)
+
+    def close(self) -> None:
+        """Close the stream too."""
+        self._stream.close()
+        super().close()
+
+
+def _draft(place: Place, kind: str, *, readable: bool, drafts: Path) -> IO[bytes]:
+    found = files.find(place)
+    if kind == "x" and found is not None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place.path)
+    if kind == "r" and found is None:
+        raise files.missing(place, "open")
+    if not place.name or (found is None and files.is_folder(place)):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place.path)
+    drafts.mkdir(parents=True, exist_ok=True)
+    descriptor = tempfile.TemporaryFile(dir=drafts, buffering=0)  # noqa: SIM115  # the draft closes it
+    draft = _Draft(descriptor, place, new=kind == "x", readable=readable)
+    if found is not None and kind in "ra":
+        with files.open_stream(place) as current:
+            while chunk := current.read(CHUNK):
+                draft.write(chunk)
+        draft.seek(0, io.SEEK_SET if kind == "r" else io.SEEK_END)
+    return cast("IO[bytes]", draft)
+
+
+class _Draft(io.BufferedRandom):
+    """A local file without a name that is saved when it is closed."""
+
+    def __init__(self, raw: io.FileIO, place: Place, *, new: bool, readable: bool) -> None:
+        super().__init__(raw)
+        self._place, self._new, self._readable = place, new, readable
+        self._dropped = False
+
+    @property
+    def name(self) -> str:
+        """The path that stands for the document."""
+        return self._place.path
+
+    def readable(self) -> bool:
+        """Say whether it was opened for reading too."""
+        return self._readable
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Save, or drop it after an exception."""
+        self._dropped = exc_type is not None
+        self.close()
+
+    def close(self) -> None:
+        """Save what was written; raises ``OSError``, and is closed then too."""
+        if self.closed:
+            return
+        try:
+            if not self._dropped:
+                self._save()
+        finally:
+            self._dropped = True
+            super().close()
+
+    def _save(self) -> None:
+        self.flush()
+        size = self.seek(0, io.SEEK_END)
+        upload = files.upload_of(cast("IO[bytes]", self), size, time.time_ns())
+        files.save(self._place, upload, new=self._new)

@@ -1,0 +1,63 @@
+"""Runs paperless-ngx's own tests with their documents in a storage; for ``-p``.
+
+Each folder of documents that a test sets up becomes a mount on a storage of its own, in memory. A
+test that leaves a file in the local folder instead fails: it went past the storage.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_roots: set[str] = set()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Follow the folders that tests set."""
+    from django.core.signals import setting_changed
+
+    setting_changed.connect(_follow)
+
+
+def _follow(*, setting: str, value: object, **_: object) -> None:
+    from django.conf import settings
+
+    from paperfleet.paperless import active, seams
+    from paperfleet.paperless.mounts import Mount
+    from paperfleet.paperless.paths import StoragePath
+    from paperfleet.storage.backends.memory import MemoryBackend
+
+    if value is None or setting not in {"MEDIA_ROOT", *seams.SETTINGS}:
+        return
+    if setting in seams.SETTINGS:
+        root = os.path.realpath(str(value))
+        if root not in _roots:
+            storage = MemoryBackend().__enter__()
+            active.mounts.add(Mount(root, seams.SETTINGS[setting], lambda: storage))
+            _roots.add(root)
+    setattr(settings, setting, StoragePath(str(value)))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_past_the_storage() -> Iterator[None]:
+    before = set(_roots)
+    yield
+    left = [
+        f"{folder}/{name}"
+        for root in _roots - before
+        for folder, _, names in os.walk(root)
+        for name in names
+    ]
+    for root in _roots - before:
+        from paperfleet.paperless import active
+
+        active.mounts.remove(root)
+    _roots.intersection_update(before)
+    assert not left, f"on the local disk: {[str(Path(name)) for name in left]}"
