@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,36 @@ def pytest_configure() -> None:
     """Follow the folders that tests set."""
     from django.core.signals import setting_changed
 
+    from paperfleet.paperless import files
+
     setting_changed.connect(_follow)
+    files.guard_with(lambda _: None)  # each test has its own, empty storages
+
+
+def pytest_collection_finish() -> None:
+    """Let tests that write their own documents write them where they set the folder up."""
+    from documents.tests import conftest, utils
+
+    from paperfleet.paperless.paths import StoragePath
+
+    set_up = utils.setup_directories
+
+    def with_storage_paths() -> Any:
+        dirs = set_up()
+        for name in ("media_dir", "originals_dir", "archive_dir"):
+            setattr(dirs, name, StoragePath(str(getattr(dirs, name))))
+        return dirs
+
+    utils.setup_directories = with_storage_paths
+    if hasattr(conftest, "PaperlessDirs"):
+        conftest.PaperlessDirs.__getattribute__ = _as_storage_path
+
+
+def _as_storage_path(dirs: object, name: str) -> object:
+    from paperfleet.paperless.paths import StoragePath
+
+    value = object.__getattribute__(dirs, name)
+    return StoragePath(str(value)) if name in {"media", "originals", "archive"} else value
 
 
 def _follow(*, setting: str, value: object, **_: object) -> None:

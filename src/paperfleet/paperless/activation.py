@@ -41,9 +41,15 @@ class Documents:
         self._checking = threading.Lock()
         self._checked_in = 0
 
+    def opened(self) -> DocumentStorage:
+        """Return the storage of documents, also where it is paperless-ngx's own folder."""
+        if self.storage is None:
+            self.storage = ProcessStorage(lambda: LocalBackend(default_root()))
+        return self.storage()
+
     def faults(self) -> list[ownership.Fault] | None:
         """Return why the storage must not be used; None when the database has no tables yet."""
-        if self.storage is None:
+        if self.storage is None or not self.roots:
             return []
         found = ownership.faults(self.storage(), self.roots)
         return None if found is None else list(found)
@@ -106,7 +112,7 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
 
 def _guarded(storage: DocumentStorage) -> DocumentStorage:
     """Return the storage with a second try for what is transient, and behind the media lock."""
-    return Retrying(Fenced(storage, medialock.require_held), tries=3)
+    return Retrying(Fenced(storage, medialock.require_held), tries=2)
 
 
 def _version() -> str:

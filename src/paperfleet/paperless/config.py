@@ -25,6 +25,10 @@ CACHE_MB = "PAPERFLEET_CACHE_MB"
 ANY_VERSION = "PAPERFLEET_ALLOW_UNTESTED_VERSION"
 EVENTS = "PAPERFLEET_EVENTS"
 
+_DESIGN = "paperless.storage."
+"""Where the approved design of paperless-ngx has its backends."""
+_OURS = frozenset({"LocalFilesystemBackend", "S3CompatibleBackend"})
+
 OPTIONAL_MOUNTS = ("thumbnails", "share_link_bundles", "classifier")
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -55,7 +59,7 @@ class AppConfiguration:
 
 def read(environ: Mapping[str, str]) -> AppConfiguration:
     """Return what the environment says; raise ``ConfigurationError`` that names the variable."""
-    backend = environ.get(BACKEND, "").strip()
+    backend = _backend(environ.get(BACKEND, "").strip())
     options = options_of(OPTIONS, environ)
     if options and not backend:
         raise ConfigurationError(
@@ -74,6 +78,12 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
         any_version=_truth(environ, ANY_VERSION),
         events=_truth(environ, EVENTS),
     )
+
+
+def _backend(named: str) -> str:
+    """Return the backend that is meant; those of the design are ours."""
+    name = named.removeprefix(_DESIGN)
+    return f"paperfleet.{name}" if name in _OURS else named
 
 
 def _mounts(text: str) -> frozenset[str]:

@@ -226,12 +226,14 @@ def _take_back(place: Place) -> None:
 
 def delete(place: Place) -> None:
     """Remove a file, in a transaction on its commit; raise ``NotFoundError``."""
+    if not transactions.in_transaction():
+        _touch(place)
+        _changed(place)
+        place.mount.storage.delete(place.name)
+        return
     if find(place) is None:
         raise missing(place, "delete")
     _changed(place)
-    if not transactions.in_transaction():
-        place.mount.storage.delete(place.name)
-        return
     mine = _hidden.effects
     effect = Effect(
         f"deleting {place.path}",

@@ -215,11 +215,13 @@ class StoragePath(PosixPath):
             return str(stream.read())
 
     def touch(self, mode: int = 0o666, exist_ok: bool = True) -> None:  # pathlib's signature
-        """Make an empty file where there is none."""
+        """Make an empty file where there is none, else save it again, which makes it new."""
         place = self._place()
         if place is None:
             super().touch(mode, exist_ok)
-        elif not (exist_ok and files.find(place)):
+        elif exist_ok and files.find(place):
+            moving.copy(place, place)
+        else:
             self.open("xb").close()
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
-from pathlib import Path, PosixPath
+import posixpath
+from pathlib import Path, PosixPath, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from paperfleet.paperless import active, files, moving, processes, transactions
@@ -26,7 +27,7 @@ def path(original: Function) -> Function:
 
     @functools.wraps(original)
     def new(cls: type[Path], *segments: Any, **keywords: Any) -> Path:  # noqa: ANN401  # Path's signature
-        if cls in _PLAIN and any(_leads_to_mount(segment) for segment in segments):
+        if cls in _PLAIN and _lead_to_mount(segments):
             cls = StoragePath
         made: Path = original(cls, *segments, **keywords)
         return made
@@ -37,10 +38,16 @@ def path(original: Function) -> Function:
 _PLAIN = (Path, PosixPath)
 
 
-def _leads_to_mount(segment: object) -> bool:
-    if isinstance(segment, str):
-        return active.mounts.find(segment) is not None
-    return isinstance(segment, StoragePath)
+def _lead_to_mount(segments: tuple[object, ...]) -> bool:
+    if len(segments) == 1:
+        segment = segments[0]
+        if isinstance(segment, str):
+            return active.mounts.find(segment) is not None
+        return isinstance(segment, StoragePath)
+    texts = [str(segment) for segment in segments if isinstance(segment, str | PurePath)]
+    return any(isinstance(segment, StoragePath) for segment in segments) or (
+        len(texts) > 1 and active.mounts.find(posixpath.join(*texts)) is not None
+    )
 
 
 def open_file(original: Function) -> Function:

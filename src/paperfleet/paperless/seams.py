@@ -8,7 +8,9 @@ process, so that no version ever writes documents past the storage.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,13 +33,17 @@ V3 = "3."
 
 @dataclass(frozen=True)
 class Seam:
-    """One replaced name: ``owner`` is a module or ``module:Class``, ``make`` takes the original."""
+    """One replaced name: ``owner`` is a module or ``module:Class``, ``make`` takes the original.
+
+    A ``late`` one is replaced when its command is loaded: importing it would slow every start.
+    """
 
     owner: str
     name: str
     make: Callable[[Any], Any]
     why: str
     versions: str = ALL
+    late: bool = False
 
     @property
     def label(self) -> str:
@@ -88,9 +94,27 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
         Seam("documents.tasks", "FileLock", lease, lock),
         Seam("documents.mail", "FileLock", lease, lock),
         Seam("documents.signals.handlers", "FileLock", lease, lock),
-        Seam("documents.management.commands.document_exporter", "FileLock", lease, lock),
-        Seam("documents.management.commands.document_importer", "FileLock", lease, lock),
+        Seam(
+            "django.core.management", "load_command_class", _loading, "to reach the commands below"
+        ),
+        Seam(f"{_COMMANDS}.document_exporter", "FileLock", lease, lock, late=True),
+        Seam(f"{_COMMANDS}.document_importer", "FileLock", lease, lock, late=True),
     )
+
+
+_COMMANDS = "documents.management.commands"
+
+
+def _loading(original: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    @functools.wraps(original)
+    def load(app_name: str, name: str) -> Any:  # noqa: ANN401  # Django's
+        command = original(app_name, name)
+        waiting = _waiting.pop(f"{app_name}.management.commands.{name}", None)
+        if waiting:
+            _install(waiting)
+        return command
+
+    return load
 
 
 def applying(configuration: AppConfiguration, version: str) -> Iterator[Seam]:
@@ -100,23 +124,30 @@ def applying(configuration: AppConfiguration, version: str) -> Iterator[Seam]:
 
 _installed: dict[str, tuple[Any, str, Any, Any]] = {}
 """For each label: the owner, the name, the original and what stands in its place."""
+_waiting: dict[str, Seam] = {}
+"""Late seams by the module that they are for."""
 
 
 def install(configuration: AppConfiguration, version: str) -> None:
     """Replace every name of the table; raise ``ConfigurationError`` for one that is missing."""
     for seam in applying(configuration, version):
-        if seam.label in _installed:
-            continue
-        owner = _owner(seam)
-        original = vars(owner).get(seam.name)
-        if original is None:
-            raise _missing(seam, "it is not there")
-        if isinstance(original, staticmethod):
-            replacement: Any = staticmethod(seam.make(original.__func__))
-        else:
-            replacement = seam.make(original)
-        setattr(owner, seam.name, replacement)
-        _installed[seam.label] = (owner, seam.name, original, vars(owner)[seam.name])
+        if seam.late and seam.owner not in sys.modules:
+            _waiting[seam.owner] = seam
+        elif seam.label not in _installed:
+            _install(seam)
+
+
+def _install(seam: Seam) -> None:
+    owner = _owner(seam)
+    original = vars(owner).get(seam.name)
+    if original is None:
+        raise _missing(seam, "it is not there")
+    if isinstance(original, staticmethod):
+        replacement: Any = staticmethod(seam.make(original.__func__))
+    else:
+        replacement = seam.make(original)
+    setattr(owner, seam.name, replacement)
+    _installed[seam.label] = (owner, seam.name, original, vars(owner)[seam.name])
 
 
 def uninstall() -> None:
@@ -124,6 +155,7 @@ def uninstall() -> None:
     for owner, name, original, _ in reversed(_installed.values()):
         setattr(owner, name, original)
     _installed.clear()
+    _waiting.clear()
 
 
 def faults() -> Iterator[str]:
