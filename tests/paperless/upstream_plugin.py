@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,7 +37,7 @@ def pytest_collection_finish() -> None:
 
     set_up = utils.setup_directories
 
-    def with_storage_paths() -> Any:
+    def with_storage_paths() -> object:
         dirs = set_up()
         for name in ("media_dir", "originals_dir", "archive_dir"):
             setattr(dirs, name, StoragePath(str(getattr(dirs, name))))
