@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 IN_USE = 3600.0
 """Seconds for which a copy that was asked for is kept in any case."""
-_FETCHING = "fetching-"
+FETCHING = "fetching-"
+"""How the names of folders begin in which a copy is being made."""
 _LONGEST_NAME = 200
 
 _log = logging.getLogger("paperfleet.paperless")
@@ -79,7 +80,7 @@ class LocalCopies:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_room()
         with tempfile.TemporaryDirectory(
-            prefix=_FETCHING, dir=self.folder, ignore_cleanup_errors=True
+            prefix=FETCHING, dir=self.folder, ignore_cleanup_errors=True
         ) as scratch:
             fetched = Path(scratch) / "copy"
             fetched.mkdir()
@@ -104,7 +105,7 @@ class LocalCopies:
             now = time.time()
             for copy in copies:
                 fresh = now - copy.used < IN_USE
-                unfinished = copy.folder.name.startswith(_FETCHING)
+                unfinished = copy.folder.name.startswith(FETCHING)
                 if fresh or (total <= self._limit and not unfinished):
                     continue
                 shutil.rmtree(copy.folder, ignore_errors=True)

@@ -14,11 +14,11 @@ import os
 import sys
 
 from paperfleet.paperless import active
+from paperfleet.paperless.localcopies import FETCHING
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES = frozenset(
-    {"os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
-)
+_REWRITES = frozenset({"os.rename", "os.link", "os.symlink", "os.truncate"})
+_CHANGES = _REWRITES | {"os.remove", "shutil.rmtree"}
 _hung = False
 
 
@@ -37,9 +37,11 @@ def _look(event: str, arguments: tuple[object, ...]) -> None:
             _refuse_mount(path)
             _refuse_copy(path)
     elif event in _CHANGES:
-        for path in arguments[:2]:
-            if isinstance(path, str):
-                _refuse_mount(path)
+        paths = [os.fsdecode(path) for path in arguments[:2] if isinstance(path, str | bytes)]
+        for path in paths:
+            _refuse_mount(path)
+        if event in _REWRITES:
+            _refuse_copy(paths[-1] if paths else "", *paths[:-1])
 
 
 def _refuse_mount(path: str) -> None:
@@ -53,9 +55,10 @@ def _refuse_mount(path: str) -> None:
         )
 
 
-def _refuse_copy(path: str) -> None:
+def _refuse_copy(path: str, source: str = "") -> None:
     folder = str(active.scratch.copies.folder)
-    if path.startswith(folder) and "/fetching-" not in path:
+    ours = FETCHING in path or FETCHING in source
+    if path.startswith(folder) and not ours:
         raise OSError(
             errno.EROFS,
             "this is a local copy of a document, and what is written there would be lost",

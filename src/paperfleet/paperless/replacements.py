@@ -144,6 +144,24 @@ def popen(original: Function) -> Function:
     return new
 
 
+def pdf_save(original: Function) -> Function:
+    """``Pdf.save`` to a document, or without a name to the one that was opened, as rotate does.
+
+    pikepdf would write a temporary file beside it and rename that (``pikepdf/_io.py``).
+    """
+
+    @functools.wraps(original)
+    def new(self: Any, filename_or_stream: Any = None, *arguments: Any, **keywords: Any) -> None:  # noqa: ANN401  # Pdf.save's signature
+        target = filename_or_stream or getattr(self, "_original_filename", None)
+        if place_of(target) is None:
+            original(self, filename_or_stream, *arguments, **keywords)
+            return
+        with StoragePath(target).open("wb") as draft:
+            original(self, draft, *arguments, **keywords)
+
+    return new
+
+
 def delete_empty_directories(original: Function) -> Function:
     """Remove empty folders where a storage has folders; where it has none, ask nothing."""
 

@@ -71,6 +71,7 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
         Seam("shutil", "copymode", new.copymode, "a storage has no rights of files"),
         Seam("shutil", "copystat", new.copystat, "a storage keeps its own times"),
         Seam("subprocess:Popen", "__init__", new.popen, "programs get local copies of documents"),
+        Seam("pikepdf:Pdf", "save", new.pdf_save, "it saves through a temporary file beside"),
         Seam("documents.utils", "utime", new.utime, "a storage keeps its own times"),
         Seam(
             "documents.file_handling",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from _typeshed import ReadableBuffer as Buffer
+
     from paperfleet.paperless.mounts import Place
 
 
@@ -125,16 +127,18 @@ def _draft(place: Place, kind: str, *, readable: bool, drafts: Path) -> IO[bytes
             while chunk := current.read(CHUNK):
                 draft.write(chunk)
         draft.seek(0, io.SEEK_SET if kind == "r" else io.SEEK_END)
+        draft.changed = False
     return cast("IO[bytes]", draft)
 
 
 class _Draft(io.BufferedRandom):
-    """A local file without a name that is saved when it is closed."""
+    """A local file without a name that is saved when it is closed, if it was ``changed``."""
 
     def __init__(self, raw: io.FileIO, place: Place, *, new: bool, readable: bool) -> None:
         super().__init__(raw)
         self._place, self._new, self._readable = place, new, readable
         self._dropped = False
+        self.changed = True
 
     @property
     def name(self) -> str:
@@ -144,6 +148,16 @@ class _Draft(io.BufferedRandom):
     def readable(self) -> bool:
         """Say whether it was opened for reading too."""
         return self._readable
+
+    def write(self, data: Buffer, /) -> int:
+        """Write, and remember that there is something to save."""
+        self.changed = True
+        return super().write(data)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Cut it off, and remember that there is something to save."""
+        self.changed = True
+        return super().truncate(size)
 
     def __exit__(
         self,
@@ -160,7 +174,7 @@ class _Draft(io.BufferedRandom):
         if self.closed:
             return
         try:
-            if not self._dropped:
+            if self.changed and not self._dropped:
                 self._save()
         finally:
             self._dropped = True
