@@ -153,7 +153,7 @@ def pdf_save(original: Function) -> Function:
     @functools.wraps(original)
     def new(self: Any, filename_or_stream: Any = None, *arguments: Any, **keywords: Any) -> None:  # noqa: ANN401  # Pdf.save's signature
         target = filename_or_stream or getattr(self, "_original_filename", None)
-        if place_of(target) is None:
+        if target is None or place_of(target) is None:
             original(self, filename_or_stream, *arguments, **keywords)
             return
         with StoragePath(target).open("wb") as draft:
