@@ -230,7 +230,8 @@ class StoragePath(PosixPath):
         if place is None:
             super().mkdir(mode, parents, exist_ok)
             return
-        if files.find(place) is not None or not (exist_ok or not files.is_folder(place)):
+        # paperless-ngx says exist_ok before each save, which would be one more request.
+        if not exist_ok and (files.find(place) is not None or files.is_folder(place)):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self))
         files.make_folder(place)
 
