@@ -7,13 +7,14 @@ test that leaves a file in the local folder instead fails: it went past the stor
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import tempfile
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _roots: set[str] = set()
 
@@ -24,9 +25,13 @@ def pytest_configure() -> None:
     from django.core.signals import setting_changed
 
     from paperfleet.paperless import files
+    from paperfleet.paperless.activation import documents
 
     setting_changed.connect(_follow)
-    files.guard_with(lambda _: None)  # each test has its own, empty storages
+    # Each test has its own, empty storages, which belong to nobody.
+    files.guard_with(lambda _: None)
+    documents.require_usable = lambda: None  # type: ignore[method-assign]
+    tempfile.NamedTemporaryFile = _temporary(tempfile.NamedTemporaryFile)  # type: ignore[assignment, misc]
 
 
 def pytest_collection_finish() -> None:
@@ -55,6 +60,21 @@ def _as_storage_path(dirs: object, name: str) -> object:
     return StoragePath(str(value)) if name in {"media", "originals", "archive"} else value
 
 
+def _temporary(original: Callable[..., object]) -> Callable[..., object]:
+    """Return what makes a document of a test's own where it asks for a temporary file there."""
+    from paperfleet.paperless.active import place_of
+    from paperfleet.paperless.paths import StoragePath
+
+    def new(*arguments: object, **keywords: object) -> object:
+        folder = keywords.get("dir")
+        if folder is None or place_of(folder) is None:
+            return original(*arguments, **keywords)
+        name = f"{uuid.uuid4().hex}{keywords.get('suffix') or ''}"
+        return (StoragePath(str(folder)) / name).open("wb")
+
+    return new
+
+
 def _follow(*, setting: str, value: object, **_: object) -> None:
     from django.conf import settings
 
@@ -76,17 +96,17 @@ def _follow(*, setting: str, value: object, **_: object) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_past_the_storage() -> Iterator[None]:
-    before = set(_roots)
     yield
-    left = [
-        f"{folder}/{name}"
-        for root in _roots - before
-        for folder, _, names in os.walk(root)
-        for name in names
-    ]
-    for root in _roots - before:
-        from paperfleet.paperless import active
+    from django.conf import settings
 
-        active.mounts.remove(root)
-    _roots.intersection_update(before)
-    assert not left, f"on the local disk: {[str(Path(name)) for name in left]}"
+    from paperfleet.paperless import active, seams
+
+    current = {os.path.realpath(str(getattr(settings, name))) for name in seams.SETTINGS}
+    left = []
+    for root in list(_roots):
+        found = [f"{folder}/{name}" for folder, _, names in os.walk(root) for name in names]
+        left += found
+        if found or (root not in current and not os.path.isdir(root)):  # noqa: PTH112  # the local one
+            active.mounts.remove(root)
+            _roots.discard(root)
+    assert not left, f"on the local disk: {left}"

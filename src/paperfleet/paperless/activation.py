@@ -107,7 +107,7 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
         raise
     net.hang()
     files.guard_with(lambda _: documents.require_usable())
-    settings.MIDDLEWARE = [MIDDLEWARE, *settings.MIDDLEWARE]
+    settings.MIDDLEWARE.insert(0, MIDDLEWARE)
 
 
 def _guarded(storage: DocumentStorage) -> DocumentStorage:

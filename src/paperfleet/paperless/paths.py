@@ -220,7 +220,7 @@ class StoragePath(PosixPath):
         if place is None:
             super().touch(mode, exist_ok)
         elif exist_ok and files.find(place):
-            moving.copy(place, place)
+            moving.renew(place)
         else:
             self.open("xb").close()
 
