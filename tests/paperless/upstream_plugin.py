@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,7 +31,7 @@ def pytest_configure() -> None:
     # Each test has its own, empty storages, which belong to nobody.
     files.guard_with(lambda _: None)
     documents.require_usable = lambda: None  # type: ignore[method-assign]
-    tempfile.NamedTemporaryFile = _temporary(tempfile.NamedTemporaryFile)  # type: ignore[assignment, misc]
+    tempfile.mkstemp = _made_where_told(tempfile.mkstemp)
 
 
 def pytest_collection_finish() -> None:
@@ -60,17 +60,18 @@ def _as_storage_path(dirs: object, name: str) -> object:
     return StoragePath(str(value)) if name in {"media", "originals", "archive"} else value
 
 
-def _temporary(original: Callable[..., object]) -> Callable[..., object]:
-    """Return what makes a document of a test's own where it asks for a temporary file there."""
+def _made_where_told(original: Callable[..., tuple[int, str]]) -> Callable[..., tuple[int, str]]:
+    """Return a ``mkstemp`` that makes a document where a test asks for one."""
     from paperfleet.paperless.active import place_of
     from paperfleet.paperless.paths import StoragePath
 
-    def new(*arguments: object, **keywords: object) -> object:
+    def new(*arguments: Any, **keywords: Any) -> tuple[int, str]:  # noqa: ANN401  # mkstemp's signature
         folder = keywords.get("dir")
         if folder is None or place_of(folder) is None:
             return original(*arguments, **keywords)
-        name = f"{uuid.uuid4().hex}{keywords.get('suffix') or ''}"
-        return (StoragePath(str(folder)) / name).open("wb")
+        path = StoragePath(str(folder)) / f"{uuid.uuid4().hex}{keywords.get('suffix') or ''}"
+        path.touch()
+        return os.open(os.devnull, os.O_RDWR), str(path)
 
     return new
 
