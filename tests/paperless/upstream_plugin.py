@@ -31,7 +31,7 @@ def pytest_configure() -> None:
     # Each test has its own, empty storages, which belong to nobody.
     files.guard_with(lambda _: None)
     documents.require_usable = lambda: None  # type: ignore[method-assign]
-    tempfile.mkstemp = _made_where_told(tempfile.mkstemp)
+    tempfile.mkstemp = _made_where_told(tempfile.mkstemp)  # type: ignore[assignment]
 
 
 def pytest_collection_finish() -> None:
