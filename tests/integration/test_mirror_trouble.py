@@ -478,3 +478,16 @@ def test_once_with_a_source_that_goes_away(disk: Rig) -> None:
         with pytest.raises(errors.NotAStorageError):
             mirror.run_once()
     assert disk.place.tree() == {}
+
+
+def test_an_outage_in_the_middle_of_many_small_files(disk: Rig) -> None:
+    """Files that were handed over together with one that failed are neither blamed nor forgotten."""
+    files = {f"{number % 7}/{number}.pdf": b"%d" % number for number in range(300)}
+    disk.write(files)
+    for name in ("0/0.pdf", "3/101.pdf", "5/201.pdf", "6/202.pdf"):
+        disk.tap.fail("save_with", name, error=errors.UnavailableError)
+    disk.sync()
+    assert len(disk.seen(Paused)) >= 1
+    assert disk.quarantined() == {}
+    assert set(disk.tap.sent) == files.keys()
+    assert len(disk.tap.sent) <= len(files) + 4

@@ -12,6 +12,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, Capabilities, FileStat
+from paperfleet.storage.dav.arrivals import Arrivals
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
 from paperfleet.storage.dav.listing import Listing
@@ -72,6 +73,7 @@ class WebDavBackend(DavTree):
         self._times = ModifiedTimes(client)
         self._tidier = Tidier(client, self._listing)
         self._target = Target(client, self._listing)
+        self._arrivals = Arrivals(client, self._listing)
         self._moves_keep_etag: bool | None = None
 
     @property
@@ -123,18 +125,12 @@ class WebDavBackend(DavTree):
     def _arrived(self, temporary: str, name: str, upload: Upload) -> FileStat:
         """Return what the complete temporary file is; raise ``IntegrityError``."""
         arrived = self._times.settled(
-            temporary, upload.modified_ns, lambda: self._uploaded(temporary, name)
+            temporary, upload.modified_ns, lambda: self._arrivals.look(temporary, name)
         )
         if arrived.size != upload.size:
             reason = f"{arrived.size} of {upload.size} bytes arrived"
             raise self._client.failure(IntegrityError, reason, "save", name)
         return arrived
-
-    def _uploaded(self, temporary: str, name: str) -> FileStat:
-        found = self._listing.look(temporary, operation="save")
-        if found is None:
-            raise self._client.failure(IntegrityError, "the upload vanished", "save", name)
-        return found.stat
 
     def _place(self, temporary: str, name: str, arrived: FileStat, expect: Precondition) -> None:
         if expect.etag is None and expect.exists is not True:

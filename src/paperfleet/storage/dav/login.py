@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import TYPE_CHECKING, Literal
 
 import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from paperfleet.secret import Secret
 
 Identity = Literal["session", "password", "none"]
@@ -28,24 +31,25 @@ class Login:
     """
 
     def __init__(self, username: str | None, password: Secret | None) -> None:
-        self._auth = _basic(username, password)
-        # Not httpx's own handling: it copies the jar for each request, which is unsafe in threads.
+        self._headers = _basic(username, password)
         self._cookies = httpx.Cookies()
+        self._has_cookies = False
         self._failed_at: float | None = None
 
-    def auth(self, identity: Identity) -> httpx.Auth | None:
-        """Return what httpx adds to a request."""
-        return None if identity == "none" else self._auth
+    def headers(self, identity: Identity) -> Mapping[str, str]:
+        """Return the headers that say who asks."""
+        return {} if identity == "none" else self._headers
 
     def add_cookies(self, request: httpx.Request, identity: Identity) -> None:
         """Put the session's cookies into a request."""
-        if identity == "session":
+        if self._has_cookies and identity == "session":
             self._cookies.set_cookie_header(request)
 
     def take_cookies(self, response: httpx.Response, identity: Identity) -> None:
         """Keep the cookies of an answer."""
-        if identity == "session":
+        if identity == "session" and "set-cookie" in response.headers:
             self._cookies.extract_cookies(response)
+            self._has_cookies = True
 
     def fail(self) -> None:
         """Note that the server did not accept the credentials."""
@@ -56,8 +60,9 @@ class Login:
         return self._failed_at is not None and time.monotonic() - self._failed_at < PAUSE
 
 
-def _basic(username: str | None, password: Secret | None) -> httpx.BasicAuth | None:
+def _basic(username: str | None, password: Secret | None) -> Mapping[str, str]:
     if username is None:
-        return None
+        return {}
     revealed = password.reveal() if password is not None else ""
-    return httpx.BasicAuth(username.encode(), revealed.encode())
+    token = base64.b64encode(f"{username}:{revealed}".encode()).decode("ascii")
+    return {"Authorization": f"Basic {token}"}
