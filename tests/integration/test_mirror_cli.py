@@ -204,6 +204,18 @@ def test_a_journal_of_another_pair(user: User, tmp_path: Path) -> None:
     assert not other.exists() or not any(other.iterdir())
 
 
+def test_a_dry_run_names_the_journal_and_not_its_copy(user: User, tmp_path: Path) -> None:
+    assert user.once().returncode == 0
+    other = user.run("mirror", "--dry-run", user.source, tmp_path / "another target")
+    assert (other.returncode, other.stdout) == (1, "")
+    assert f"The journal {user.journal} belongs to" in other.stderr
+    user.journal.write_bytes(b"not a database, " * 1000)
+    corrupt = user.run("mirror", "--dry-run", user.source, user.target)
+    assert corrupt.returncode == 1
+    assert str(user.journal) in corrupt.stderr
+    assert "Traceback" not in corrupt.stderr
+
+
 def test_a_journal_in_use(user: User) -> None:
     with user.mirroring() as process:
         until(lambda: read_tree(user.target) == FILES, "the first sync")

@@ -57,6 +57,7 @@ def test_the_server_is_down_at_the_start(cloud: Rig, server: NextcloudDouble) ->
     with cloud.live() as live:
         live.until_event(Paused)
         live.until(lambda: len(cloud.seen(Paused)) > 2, "it goes on trying")
+        assert not cloud.seen(Resumed), "it does not answer yet"
         down.close()
         live.until_same()
         live.until_event(Resumed)
@@ -481,7 +482,7 @@ def test_once_with_a_source_that_goes_away(disk: Rig) -> None:
 
 
 def test_an_outage_in_the_middle_of_many_small_files(disk: Rig) -> None:
-    """Files that were handed over together with one that failed are neither blamed nor forgotten."""
+    """What was handed over together with a file that failed is neither blamed nor forgotten."""
     files = {f"{number % 7}/{number}.pdf": b"%d" % number for number in range(300)}
     disk.write(files)
     for name in ("0/0.pdf", "3/101.pdf", "5/201.pdf", "6/202.pdf"):
