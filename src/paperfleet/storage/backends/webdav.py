@@ -8,6 +8,7 @@ from paperfleet.errors import (
     AlreadyExistsError,
     FileAccessError,
     IntegrityError,
+    PreconditionFailedError,
     StorageError,
     UnavailableError,
 )
@@ -86,6 +87,7 @@ class WebDavBackend(DavTree):
             stat=True,
             list_stats=True,
             save_with=True,
+            conditional_delete=True,
             move_folder=True,
             folders=True,
             sweep=True,
@@ -187,6 +189,21 @@ class WebDavBackend(DavTree):
         if self._moves_keep_etag is None:
             self._moves_keep_etag = found.etag == arrived.etag
         return found
+
+    def delete_if(self, name: str, etag: str) -> None:
+        """Delete only the state with this etag: a look, and DELETE on the condition of it.
+
+        Raises ``PreconditionFailedError`` otherwise, ``NotFoundError`` when there is no such file.
+        A server that does not know its own etags is asked without the condition, right after the
+        look.
+        """
+        name = self._checked(name, "delete")
+        found = self._found(name, "delete")
+        if found.entry.etag != etag:
+            raise self._client.failure(
+                PreconditionFailedError, "it has changed meanwhile", "delete", name
+            )
+        self._remover.remove_file(found)
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""
