@@ -117,6 +117,21 @@ def test_to_a_nextcloud_and_back_to_it(user: User, cloud: NextcloudDouble) -> No
     assert secret.encode() not in user.journal.read_bytes()
 
 
+def test_the_password_of_an_account_is_warned_of(user: User, cloud: NextcloudDouble) -> None:
+    slow = user.once(nextcloud_url(cloud), PAPERFLEET_PASSWORD=cloud.account_password)
+    assert slow.returncode == 0, slow.stdout + slow.stderr
+    assert "does not look like an app password" in slow.stdout
+    assert cloud.account_password not in slow.stdout + slow.stderr
+    line = user.once(
+        nextcloud_url(cloud),
+        PAPERFLEET_PASSWORD=cloud.account_password,
+        PAPERFLEET_LOG_FORMAT="json",
+    ).stdout.splitlines()[0]
+    assert (json.loads(line)["event"], json.loads(line)["level"]) == ("notice", "warning")
+    fast = user.once(nextcloud_url(cloud), PAPERFLEET_PASSWORD=cloud.password)
+    assert "app password" not in fast.stdout
+
+
 def test_term_while_a_large_file_is_sent(user: User, cloud: NextcloudDouble) -> None:
     write_file(user.source / "large.pdf", b"x" * 3_000_000)
     cloud.faults.add("PUT", "large.pdf", delay=60)
