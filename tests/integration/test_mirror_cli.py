@@ -219,6 +219,14 @@ def test_a_journal_of_another_pair(user: User, tmp_path: Path) -> None:
     assert not other.exists() or not any(other.iterdir())
 
 
+def test_a_dry_run_names_a_target_that_is_not_there_yet(user: User, tmp_path: Path) -> None:
+    result = user.run("mirror", "--dry-run", user.source, tmp_path / "new")
+    assert result.returncode == 0
+    assert f"to file://{tmp_path}/new" in result.stdout
+    assert "create a.pdf" in result.stdout
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_dry_run_names_the_journal_and_not_its_copy(user: User, tmp_path: Path) -> None:
     assert user.once().returncode == 0
     other = user.run("mirror", "--dry-run", user.source, tmp_path / "another target")
