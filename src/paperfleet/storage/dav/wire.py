@@ -1,7 +1,7 @@
 """HTTP/1.1 to one origin on plain sockets (RFC 9112): an httpx transport that costs little.
 
-Answers are parsed by Python's own ``http.client``. Beside httpx's transport a request takes a third
-of the processor time, which is what limits a first sync.
+Answers are parsed by Python's own ``http.client``. A small PUT takes a little more than half of the
+processor time that it takes with httpx's client and connections, which limits a first sync.
 """
 
 from __future__ import annotations
