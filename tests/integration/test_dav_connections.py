@@ -23,7 +23,6 @@ from paperfleet.model import ABSENT, Upload
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.nextcloud import NextcloudBackend
 from paperfleet.storage.backends.webdav import WebDavBackend
-from paperfleet.storage.dav.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,9 +173,9 @@ def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
 def test_keep_alive_is_on() -> None:
     with wsgidav_server() as server, plain(server) as storage:
         storage.exists("a")
-        wire = storage._client._http
-        assert isinstance(wire, Wire)
-        connection, _ = wire._idle[0]
+        pool = storage._client._http._transport._pool  # type: ignore[union-attr]
+        stream = pool.connections[0]._connection._network_stream
+        connection: socket.socket = stream.get_extra_info("socket")
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 

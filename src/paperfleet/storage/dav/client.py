@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.cookiejar
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -39,8 +40,6 @@ MOST_BODY = 1 << 20
 MOST_REFUSAL = 64 * 1024
 """Bytes of an error's answer that are looked at."""
 
-_HEADERS = {"User-Agent": "paperfleet", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-_CONNECTING = 20.0
 _REDIRECTS = {301, 302, 307, 308}
 _SAFE = {"GET", "HEAD", "OPTIONS", "PROPFIND", "MKCOL"}
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
@@ -94,17 +93,17 @@ class DavClient:
         self._login = Login(username, password)
         self.explain: Callable[[Answer, StorageError], StorageError] | None = None
         self._verify = verify
-        self._timeouts = _timeouts(timeout)
+        self._timeout = timeout
         self._connections = connections
         self._transport = transport
         self._lock = threading.Lock()
         self._depth = 0
-        self._http: httpx.BaseTransport | None = None
+        self._http: httpx.Client | None = None
 
     def __enter__(self) -> Self:
         with self._lock:
             if self._http is None:
-                self._http = self._transport or self._make_transport()
+                self._http = self._opened()
             self._depth += 1
         return self
 
@@ -161,6 +160,16 @@ class DavClient:
         if self.explain is None or request.identity == "none":
             return error
         return self.explain(answer, error)
+
+    def _opened(self) -> httpx.Client:
+        return httpx.Client(
+            transport=self._transport or self._make_transport(),
+            cookies=_refusing_jar(),
+            headers={"User-Agent": "paperfleet", "Accept": "*/*"},
+            timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, 20)),
+            follow_redirects=False,
+            trust_env=False,
+        )
 
     def _make_transport(self) -> httpx.BaseTransport:
         try:
@@ -233,21 +242,21 @@ class DavClient:
             raise self._cut(error, request) from error
 
     def _send_once(self, request: Request, reused: _Reused) -> httpx.Response:
-        transport = self._http
-        if transport is None:
+        client = self._http
+        if client is None:
             raise RuntimeError("a storage is used inside its with block only")
-        timeout = self._timeouts if request.timeout is None else _timeouts(request.timeout)
-        made = httpx.Request(
+        extensions: dict[str, Any] = {"trace": reused.note}
+        if request.timeout is not None:
+            extensions["timeout"] = httpx.Timeout(request.timeout).as_dict()
+        made = client.build_request(
             request.method,
             self.root.origin + request.path,
-            headers={**_HEADERS, **self._login.headers(request.identity), **request.headers},
+            headers=dict(request.headers),
             content=request.body() if request.body is not None else None,
-            extensions={"trace": reused.note, "timeout": timeout},
+            extensions=extensions,
         )
         self._login.add_cookies(made, request.identity)
-        # Without httpx's client: what it does beside this is done here, and costs less.
-        response = transport.handle_request(made)
-        response.request = made
+        response = client.send(made, stream=True, auth=self._login.auth(request.identity))
         self._login.take_cookies(response, request.identity)
         return response
 
@@ -311,8 +320,8 @@ class _Reused:
         return self._sent and not self._connected
 
 
-def _timeouts(seconds: float) -> dict[str, float | None]:
-    return httpx.Timeout(seconds, connect=min(seconds, _CONNECTING)).as_dict()
+def _refusing_jar() -> http.cookiejar.CookieJar:
+    return http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from typing import TYPE_CHECKING, Literal
@@ -10,8 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from paperfleet.secret import Secret
 
 Identity = Literal["session", "password", "none"]
@@ -41,25 +38,24 @@ class Login:
     """
 
     def __init__(self, username: str | None, password: Secret | None) -> None:
-        self._headers = _basic(username, password)
+        self._auth = _basic(username, password)
+        # Not httpx's own handling: it copies the jar for each request, which is unsafe in threads.
         self._cookies = httpx.Cookies()
-        self._has_cookies = False
         self._failed_at: float | None = None
 
-    def headers(self, identity: Identity) -> Mapping[str, str]:
-        """Return the headers that say who asks."""
-        return {} if identity == "none" else self._headers
+    def auth(self, identity: Identity) -> httpx.Auth | None:
+        """Return what httpx adds to a request."""
+        return None if identity == "none" else self._auth
 
     def add_cookies(self, request: httpx.Request, identity: Identity) -> None:
         """Put the session's cookies into a request."""
-        if self._has_cookies and identity == "session":
+        if identity == "session":
             self._cookies.set_cookie_header(request)
 
     def take_cookies(self, response: httpx.Response, identity: Identity) -> None:
         """Keep the cookies of an answer."""
-        if identity == "session" and "set-cookie" in response.headers:
+        if identity == "session":
             self._cookies.extract_cookies(response)
-            self._has_cookies = True
 
     def fail(self) -> None:
         """Note that the server did not accept the credentials."""
@@ -70,9 +66,8 @@ class Login:
         return self._failed_at is not None and time.monotonic() - self._failed_at < PAUSE
 
 
-def _basic(username: str | None, password: Secret | None) -> Mapping[str, str]:
+def _basic(username: str | None, password: Secret | None) -> httpx.BasicAuth | None:
     if username is None:
-        return {}
+        return None
     revealed = password.reveal() if password is not None else ""
-    token = base64.b64encode(f"{username}:{revealed}".encode()).decode("ascii")
-    return {"Authorization": f"Basic {token}"}
+    return httpx.BasicAuth(username.encode(), revealed.encode())

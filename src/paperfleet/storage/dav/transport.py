@@ -12,15 +12,22 @@ import httpx
 
 from paperfleet.errors import NotAStorageError, StorageError, UnavailableError
 from paperfleet.storage.dav.urls import is_loopback
-from paperfleet.storage.dav.wire import KEEP_IDLE, OPTIONS, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Cause = TypeVar("Cause", bound=BaseException)
 
+KEEP_IDLE = 30.0
+"""Seconds for which an idle connection is kept; proxies and firewalls forget longer ones."""
 
-def make_transport(origin: str, *, verify: bool | str, connections: int) -> httpx.BaseTransport:
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+]
+
+
+def make_transport(origin: str, *, verify: bool | str, connections: int) -> httpx.HTTPTransport:
     """Return a pool with TCP keep-alive that goes through the proxy of the environment, if any.
 
     ``verify`` is as in httpx: True for the usual authorities, False for none, or the path of a
@@ -28,28 +35,16 @@ def make_transport(origin: str, *, verify: bool | str, connections: int) -> http
     ``OSError`` when that cannot be read, ``ValueError`` or ``ImportError`` when the proxy cannot be
     used.
     """
-    proxy = _proxy(origin)
-    if proxy is None:
-        return Wire(origin, connections=connections, context=_context(origin, verify))
     return httpx.HTTPTransport(
         verify=_verification(origin, verify),
-        proxy=proxy,
-        socket_options=OPTIONS,
+        proxy=_proxy(origin),
+        socket_options=_KEEPALIVE,
         limits=httpx.Limits(
             max_connections=None,
             max_keepalive_connections=connections,
             keepalive_expiry=KEEP_IDLE,
         ),
     )
-
-
-def _context(origin: str, verify: bool | str) -> ssl.SSLContext | None:
-    if origin.startswith("http:"):
-        return None
-    wanted = _verification(origin, verify)
-    context = wanted if isinstance(wanted, ssl.SSLContext) else httpx.create_ssl_context(wanted)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _verification(origin: str, verify: bool | str) -> ssl.SSLContext | bool:
