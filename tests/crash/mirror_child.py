@@ -21,6 +21,7 @@ from paperfleet.mirror.watch_polling import PollingWatcher
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.transport import make_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +82,8 @@ class Fuse:
 class FusedTransport(httpx.BaseTransport):
     """An HTTP transport with a point before each request and one after its answer."""
 
-    def __init__(self, fuse: Fuse) -> None:
-        self._fuse, self._inner = fuse, httpx.HTTPTransport(verify=False)  # loopback, no TLS
+    def __init__(self, fuse: Fuse, url: str) -> None:
+        self._fuse, self._inner = fuse, make_transport(url, verify=False, connections=8)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._fuse.around(
@@ -113,7 +114,7 @@ def _quiet(event: Event) -> None:
 
 def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) -> Outcome:
     """Run a mirror until it has converged, on a fuse if one is given."""
-    target = open_target(setup, FusedTransport(fuse) if fuse else None)
+    target = open_target(setup, FusedTransport(fuse, setup.target) if fuse else None)
     with Journal.open(setup.journal, source="source", target="target") as journal:
         if fuse:
             _arm(journal, fuse)

@@ -117,6 +117,21 @@ def test_to_a_nextcloud_and_back_to_it(user: User, cloud: NextcloudDouble) -> No
     assert secret.encode() not in user.journal.read_bytes()
 
 
+def test_the_password_of_an_account_is_warned_of(user: User, cloud: NextcloudDouble) -> None:
+    slow = user.once(nextcloud_url(cloud), PAPERFLEET_PASSWORD=cloud.account_password)
+    assert slow.returncode == 0, slow.stdout + slow.stderr
+    assert "does not look like an app password" in slow.stdout
+    assert cloud.account_password not in slow.stdout + slow.stderr
+    line = user.once(
+        nextcloud_url(cloud),
+        PAPERFLEET_PASSWORD=cloud.account_password,
+        PAPERFLEET_LOG_FORMAT="json",
+    ).stdout.splitlines()[0]
+    assert (json.loads(line)["event"], json.loads(line)["level"]) == ("notice", "warning")
+    fast = user.once(nextcloud_url(cloud), PAPERFLEET_PASSWORD=cloud.password)
+    assert "app password" not in fast.stdout
+
+
 def test_term_while_a_large_file_is_sent(user: User, cloud: NextcloudDouble) -> None:
     write_file(user.source / "large.pdf", b"x" * 3_000_000)
     cloud.faults.add("PUT", "large.pdf", delay=60)
@@ -202,6 +217,26 @@ def test_a_journal_of_another_pair(user: User, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "belongs to" in result.stderr
     assert not other.exists() or not any(other.iterdir())
+
+
+def test_a_dry_run_names_a_target_that_is_not_there_yet(user: User, tmp_path: Path) -> None:
+    result = user.run("mirror", "--dry-run", user.source, tmp_path / "new")
+    assert result.returncode == 0
+    assert f"to file://{tmp_path}/new" in result.stdout
+    assert "create a.pdf" in result.stdout
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_dry_run_names_the_journal_and_not_its_copy(user: User, tmp_path: Path) -> None:
+    assert user.once().returncode == 0
+    other = user.run("mirror", "--dry-run", user.source, tmp_path / "another target")
+    assert (other.returncode, other.stdout) == (1, "")
+    assert f"The journal {user.journal} belongs to" in other.stderr
+    user.journal.write_bytes(b"not a database, " * 1000)
+    corrupt = user.run("mirror", "--dry-run", user.source, user.target)
+    assert corrupt.returncode == 1
+    assert str(user.journal) in corrupt.stderr
+    assert "Traceback" not in corrupt.stderr
 
 
 def test_a_journal_in_use(user: User) -> None:

@@ -57,6 +57,7 @@ def test_the_server_is_down_at_the_start(cloud: Rig, server: NextcloudDouble) ->
     with cloud.live() as live:
         live.until_event(Paused)
         live.until(lambda: len(cloud.seen(Paused)) > 2, "it goes on trying")
+        assert not cloud.seen(Resumed), "it does not answer yet"
         down.close()
         live.until_same()
         live.until_event(Resumed)
@@ -478,3 +479,16 @@ def test_once_with_a_source_that_goes_away(disk: Rig) -> None:
         with pytest.raises(errors.NotAStorageError):
             mirror.run_once()
     assert disk.place.tree() == {}
+
+
+def test_an_outage_in_the_middle_of_many_small_files(disk: Rig) -> None:
+    """What was handed over together with a file that failed is neither blamed nor forgotten."""
+    files = {f"{number % 7}/{number}.pdf": b"%d" % number for number in range(300)}
+    disk.write(files)
+    for name in ("0/0.pdf", "3/101.pdf", "5/201.pdf", "6/202.pdf"):
+        disk.tap.fail("save_with", name, error=errors.UnavailableError)
+    disk.sync()
+    assert len(disk.seen(Paused)) >= 1
+    assert disk.quarantined() == {}
+    assert set(disk.tap.sent) == files.keys()
+    assert len(disk.tap.sent) <= len(files) + 4

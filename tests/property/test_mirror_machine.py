@@ -29,6 +29,7 @@ from paperfleet.mirror.watch_polling import PollingWatcher
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.transport import make_transport
 from paperfleet.storage.names import is_below, is_temporary, parents
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ class Life:
 
 
 class MortalTransport(httpx.BaseTransport):
-    def __init__(self, life: Life) -> None:
-        self.life, self.inner = life, httpx.HTTPTransport(verify=False)  # loopback, no TLS
+    def __init__(self, life: Life, url: str) -> None:
+        self.life, self.inner = life, make_transport(url, verify=False, connections=8)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         dies_after = self.life.left % 2 == 0
@@ -233,7 +234,7 @@ class MirrorMachine(RuleBasedStateMachine):
         options: dict[str, Any] = {
             "username": self.double.user,
             "password": Secret(self.double.password),
-            "transport": MortalTransport(life),
+            "transport": MortalTransport(life, self.double.url),
         }
         if self.nextcloud:
             from paperfleet.storage.backends.nextcloud import NextcloudBackend

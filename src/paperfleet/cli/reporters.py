@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from paperfleet.cli.lines import LEVELS, level_of, line, stands_out
+from paperfleet.mirror.events import Notice
 
 if TYPE_CHECKING:
     from paperfleet.mirror.events import Event, Reporter
@@ -70,12 +72,27 @@ class LogReporter:
                 return
 
 
+class Warnings(logging.Handler):
+    """Writes what a storage warns of as a notice, in the form of the other lines.
+
+    It comes from any thread, and so past the progress bar.
+    """
+
+    def __init__(self, log: LogReporter) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self._log(Notice(record.getMessage(), "warning"))
+
+
 def reporter_for(settings: Settings) -> Reporter:
-    """Return what these settings and the terminal ask for."""
-    if settings.log_format == "json":
-        return LogReporter(as_json, settings.log_level)
-    log = LogReporter(as_text, settings.log_level)
-    if not sys.stdout.isatty():
+    """Return what these settings and the terminal ask for; warnings of storages go there too."""
+    form = as_json if settings.log_format == "json" else as_text
+    log = LogReporter(form, settings.log_level)
+    logging.getLogger("paperfleet").handlers = [Warnings(log)]
+    if form is as_json or not sys.stdout.isatty():
         return log
     from paperfleet.cli.progress import BarReporter  # noqa: PLC0415  # rich is slow to import
 

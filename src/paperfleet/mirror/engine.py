@@ -226,11 +226,7 @@ class Mirror:
 
     def _begin_due(self, now: float) -> None:
         if not self._contacted:
-            self._look_at_target()
-            self._contacted = True
-            self._record.contacted()
-            self._changes.put_back([EVERYTHING], now, 0.0)
-            self._next_scan = now + self._options.scan_interval
+            self._contact(now)
         self._changes.put_back(self._record.due_again(), now, 0.0)
         if now >= self._next_scan:
             self._next_scan = now + self._options.scan_interval
@@ -241,6 +237,14 @@ class Mirror:
         self._take_changes(now)
         self._passes.feed()
         self._work.pump()
+
+    def _contact(self, now: float) -> None:
+        """Look at the target for the first time; then everything is scanned."""
+        self._look_at_target()
+        self._contacted = True
+        self._record.contacted()
+        self._changes.put_back([EVERYTHING], now, 0.0)
+        self._next_scan = now + self._options.scan_interval
 
     def _sweep(self) -> None:
         """Remove the temporary files of saves that ended in doubt, now or in an earlier run."""
@@ -346,6 +350,8 @@ class Mirror:
             self._check_due = True
         elif self._contacted:
             self._look_at_target()
+        else:
+            self._contact(now)
         self._record.resume(Resumed())
         return False
 

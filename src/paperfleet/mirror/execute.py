@@ -12,6 +12,7 @@ from paperfleet.errors import (
     IntegrityError,
     NotFoundError,
     PreconditionFailedError,
+    Scope,
     StorageError,
 )
 from paperfleet.mirror.classify import matches, row_of
@@ -20,7 +21,7 @@ from paperfleet.model import BatchFile, Delete, KnownFile, Move, MoveFolder, Put
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from paperfleet.model import FileStat, Operation
     from paperfleet.storage import protocol
@@ -33,6 +34,13 @@ class SourceError(StorageError):
 
 class FolderHasOthersError(PreconditionFailedError):
     """The folder at the target is not, file for file, what the mirror put there."""
+
+
+class UntriedError(StorageError):
+    """Nothing was asked of the target for this file: the row that it was in ended before it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("it was not tried yet", operation="save", name=name)
 
 
 class Result(NamedTuple):
@@ -93,6 +101,26 @@ class Executor:
         except StorageError as error:
             raise SourceError(error.reason, operation="read", name=source.name) from error
         return cast("IO[bytes]", _SourceStream(stream, source.name))
+
+    def put_each(self, puts: Sequence[Put], go_on: Callable[[], bool]) -> list[Result | Exception]:
+        """Send files one after the other while ``go_on`` says so; one answer for each.
+
+        After an error of the target as a whole the rest are not tried: ``UntriedError``.
+        """
+        answers: list[Result | Exception] = []
+        for put in puts:
+            if answers and not go_on():
+                break
+            try:
+                answers.append(self._put(put))
+            except StorageError as error:
+                answers.append(error)
+                if error.scope is Scope.STORAGE:
+                    break
+            except Exception as error:  # noqa: BLE001  # told as a fault, with its file; the rest goes on
+                answers.append(error)
+        untried = (UntriedError(name=put.target_name) for put in puts[len(answers) :])
+        return [*answers, *untried]
 
     def put_batch(self, puts: Sequence[Put]) -> list[Result | StorageError]:
         """Send small new files with one request; one answer for each."""

@@ -10,15 +10,16 @@ from paperfleet.errors import StorageError
 from paperfleet.mirror.accident import Accident
 from paperfleet.mirror.departed import departed
 from paperfleet.mirror.events import Done, Notice, Planned
-from paperfleet.mirror.execute import FolderHasOthersError, Result
+from paperfleet.mirror.execute import FolderHasOthersError, Result, UntriedError
 from paperfleet.mirror.folders import TargetFolders
-from paperfleet.mirror.grouping import BATCH_BYTES, BATCH_FILES, grouped
+from paperfleet.mirror.grouping import BATCH_BYTES, BATCH_FILES, in_batches, in_rows
 from paperfleet.mirror.guard import Circumstances, judge
 from paperfleet.mirror.plan import describe, plan
 from paperfleet.mirror.policy import Effect, Then, tried_together, verdict
 from paperfleet.mirror.prepare import Batch, Sights, batches, portion, without
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.view import View
+from paperfleet.mirror.work import Errand
 from paperfleet.model import MoveFolder
 from paperfleet.storage import abilities
 from paperfleet.storage.names import collision_key, is_below
@@ -263,8 +264,8 @@ class Passes:
             self._take_back([*numbered(work.puts), *numbered(work.deletes)])
             return error
         self._folders.leaving(work.deletes)
-        self._work.add(self._grouped(numbered(work.puts)))
-        self._work.add([task] for task in numbered(work.deletes))
+        self._work.add(self._errands(numbered(work.puts)))
+        self._work.add(Errand([task]) for task in numbered(work.deletes))
         self._work.pump()
         return None
 
@@ -276,10 +277,10 @@ class Passes:
         names = (name for _, operation in tasks for name in operation.names)
         self._changes.put_back(names, time.monotonic(), 0.0)
 
-    def _grouped(self, tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+    def _errands(self, tasks: Sequence[Task]) -> Iterator[Errand]:
         if self._listing is None or not (self._can.save_batch and self._options.bulk):
-            return iter([task] for task in tasks)
-        return grouped(tasks)
+            return in_rows(tasks, self._options.connections)
+        return in_batches(tasks)
 
     def settle(self, finished: Sequence[Finished]) -> StorageError | None:
         """Write down how operations ended; return an error of the target as a whole."""
@@ -298,6 +299,10 @@ class Passes:
             self._journal.fail(one.number)
             self._folders.leaving(one.operation.members)
             return self._run_now(self._single_moves(one.operation))
+        if isinstance(error, UntriedError):
+            self._journal.fail(one.number)
+            self._changes.put_back(one.operation.names, time.monotonic(), 0.0)
+            return None
         effect, then = verdict(error)
         if effect is Effect.UNKNOWN:
             self._journal.doubt(one.number)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paperfleet.model import Delete, Put
-from paperfleet.storage.names import is_below, parents
+from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
-    from paperfleet.errors import StorageError
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.execute import Executor, Result
     from paperfleet.mirror.parallelism import Parallelism
@@ -25,6 +24,16 @@ if TYPE_CHECKING:
 
 Task = tuple[int, "Operation"]
 """An operation with its number in the journal."""
+
+
+class Errand(NamedTuple):
+    """What one thread is handed: one operation, or several sends.
+
+    ``at_once``: the sends go with one request, to a target that takes batches; else one by one.
+    """
+
+    tasks: Sequence[Task]
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,36 @@ class _Running:
     began: float
 
 
+class _Busy:
+    """Names, and how many of them lie below each folder: there may be thousands."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._below: Counter[str] = Counter()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def any_below(self, folder: str) -> bool:
+        """Say whether any of the names lies below a folder."""
+        return folder in self._below
+
+    def update(self, names: Iterable[str]) -> None:
+        """Add names."""
+        for name in set(names) - self._names:
+            self._names.add(name)
+            self._below.update(parents(name))
+
+    def difference_update(self, names: Iterable[str]) -> None:
+        """Take names away."""
+        for name in self._names.intersection(names):
+            self._names.remove(name)
+            for folder in parents(name):
+                self._below[folder] -= 1
+                if not self._below[folder]:
+                    del self._below[folder]
+
+
 class Work:
     """Runs operations and looks on a pool, as many at a time as the target takes well."""
 
@@ -66,21 +105,22 @@ class Work:
         self._pool = pool
         self._parallelism = parallelism
         self._on_finish = on_finish
-        self._queue: deque[Sequence[Task]] = deque()
-        self._running: dict[Future[list[Result | StorageError]], _Running] = {}
+        self._queue: deque[Errand] = deque()
+        self._running: dict[Future[Sequence[Result | Exception]], _Running] = {}
         self._looking: dict[Future[Sights], Batch] = {}
-        self._names: set[str] = set()
+        self._names = _Busy()
 
     @property
     def queued(self) -> int:
-        """How many requests wait for their turn."""
+        """How many errands wait for their turn."""
         return len(self._queue)
 
     @property
     def deletes(self) -> int:
         """How many deletes are queued or under way."""
-        requests = [*self._queue, *(running.tasks for running in self._running.values())]
-        return sum(isinstance(operation, Delete) for tasks in requests for _, operation in tasks)
+        waiting = [errand.tasks for errand in self._queue]
+        running = [running.tasks for running in self._running.values()]
+        return sum(isinstance(op, Delete) for tasks in waiting + running for _, op in tasks)
 
     @property
     def looking(self) -> int:
@@ -105,7 +145,7 @@ class Work:
         if not name:
             return not self.idle
         above = any(folder in self._names for folder in parents(name))
-        return name in self._names or above or any(is_below(n, name) for n in self._names)
+        return name in self._names or above or self._names.any_below(name)
 
     def doing(self, name: str) -> bool:
         """Say whether an operation on the name is queued or under way; a look is none."""
@@ -114,27 +154,27 @@ class Work:
 
     def look(self, batch: Batch, look: Callable[[], Sights]) -> None:
         """Begin to look at a batch; its names are busy until it is collected."""
-        self._names |= batch.names
+        self._names.update(batch.names)
         future = self._pool.submit(look)
         self._looking[future] = batch
         future.add_done_callback(lambda _: self._on_finish())
 
-    def add(self, requests: Iterable[Sequence[Task]]) -> None:
-        """Queue requests: one operation each, or several sends that go together."""
-        for tasks in requests:
-            self._queue.append(tasks)
-            self._names.update(name for _, operation in tasks for name in operation.names)
+    def add(self, errands: Iterable[Errand]) -> None:
+        """Queue errands."""
+        for errand in errands:
+            self._queue.append(errand)
+            self._names.update(name for _, operation in errand.tasks for name in operation.names)
 
     def pump(self) -> None:
-        """Start as many queued requests as may run at once."""
-        started: list[Sequence[Task]] = []
+        """Start as many queued errands as may run at once."""
+        started: list[Errand] = []
         while self._queue and len(self._running) + len(started) < self._parallelism.limit:
             started.append(self._queue.popleft())
         if not started:
             return
-        self._journal.start([number for tasks in started for number, _ in tasks])
-        for tasks in started:
-            self._submit(tasks)
+        self._journal.start([number for errand in started for number, _ in errand.tasks])
+        for errand in started:
+            self._submit(errand)
 
     def run_now(
         self, tasks: Sequence[Task], folder_etag: Callable[[Operation], str | None]
@@ -143,26 +183,26 @@ class Work:
         if not tasks:
             return []
         self._journal.start([number for number, _ in tasks])
-        futures = [self._submit([task], folder_etag(task[1])) for task in tasks]
+        futures = [self._submit(Errand([task]), folder_etag(task[1])) for task in tasks]
         wait(futures)
         return [one for future in futures for one in self._end(future)]
 
     def _submit(
-        self, tasks: Sequence[Task], folder_etag: str | None = None
-    ) -> Future[list[Result | StorageError]]:
-        self._names.update(name for _, operation in tasks for name in operation.names)
-        future = self._pool.submit(lambda: self._carry_out(tasks, folder_etag))
-        self._running[future] = _Running(tasks, time.monotonic())
+        self, errand: Errand, folder_etag: str | None = None
+    ) -> Future[Sequence[Result | Exception]]:
+        self._names.update(name for _, operation in errand.tasks for name in operation.names)
+        future = self._pool.submit(lambda: self._carry_out(errand, folder_etag))
+        self._running[future] = _Running(errand.tasks, time.monotonic())
         future.add_done_callback(lambda _: self._on_finish())
         return future
 
-    def _carry_out(
-        self, tasks: Sequence[Task], folder_etag: str | None
-    ) -> list[Result | StorageError]:
-        puts = [operation for _, operation in tasks if isinstance(operation, Put)]
-        if len(tasks) > 1:
+    def _carry_out(self, errand: Errand, folder_etag: str | None) -> Sequence[Result | Exception]:
+        puts = [operation for _, operation in errand.tasks if isinstance(operation, Put)]
+        if errand.at_once:
             return self._executor.put_batch(puts)
-        return [self._executor.run(tasks[0][1], folder_etag)]
+        if len(errand.tasks) > 1:
+            return self._executor.put_each(puts, lambda: not self._pool.closed)
+        return [self._executor.run(errand.tasks[0][1], folder_etag)]
 
     def collect(self) -> tuple[list[Finished], list[Looked]]:
         """Return what has ended since the last call; its names are free again."""
@@ -172,21 +212,21 @@ class Work:
         looked = [self._end_look(future) for future in [f for f in self._looking if f.done()]]
         return finished, looked
 
-    def _end(self, future: Future[list[Result | StorageError]]) -> list[Finished]:
+    def _end(self, future: Future[Sequence[Result | Exception]]) -> list[Finished]:
         running = self._running.pop(future)
         self._names.difference_update(n for _, operation in running.tasks for n in operation.names)
         error = future.exception()
-        if error is None:
+        outcomes: Sequence[Result | BaseException] = (
+            future.result() if error is None else [error] * len(running.tasks)
+        )
+        if not any(isinstance(outcome, BaseException) for outcome in outcomes):
             self._measure(running)
-            outcomes: Sequence[Result | BaseException] = future.result()
-        else:
-            outcomes = [error] * len(running.tasks)
         pairs = zip(running.tasks, outcomes, strict=True)
         return [Finished(number, operation, outcome) for (number, operation), outcome in pairs]
 
     def _end_look(self, future: Future[Sights]) -> Looked:
         batch = self._looking.pop(future)
-        self._names -= batch.names
+        self._names.difference_update(batch.names)
         return Looked(batch, future.exception() or future.result())
 
     def _measure(self, running: _Running) -> None:
@@ -202,11 +242,11 @@ class Work:
 
     def withdraw(self) -> set[str]:
         """Take back what has not begun; return the source names that it was about."""
-        tasks = [task for request in self._queue for task in request]
+        tasks = [task for errand in self._queue for task in errand.tasks]
         self._queue.clear()
         self._journal.withdraw([number for number, _ in tasks])
         names = {name for _, operation in tasks for name in operation.names}
-        self._names -= names
+        self._names.difference_update(names)
         return names
 
     def wait(self, seconds: float) -> None:

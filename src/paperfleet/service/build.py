@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from paperfleet.errors import ConfigurationError
+from paperfleet.errors import ConfigurationError, JournalError
+from paperfleet.journal.faults import explained
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror
 from paperfleet.mirror.events import Notice
@@ -135,9 +136,18 @@ def _journal(settings: Settings, source: str, target: str) -> Iterator[Journal]:
     with tempfile.TemporaryDirectory(prefix="paperfleet-") as folder:
         copy = Path(folder) / "journal.sqlite"
         if settings.journal.exists():
-            _copy_database(settings.journal, copy)
-        with Journal.open(copy, source=source, target=target) as journal:
+            with explained(settings.journal):
+                _copy_database(settings.journal, copy)
+        with _open_copy(copy, settings.journal, source, target) as journal:
             yield journal
+
+
+def _open_copy(copy: Path, original: Path, source: str, target: str) -> Journal:
+    try:
+        return Journal.open(copy, source=source, target=target)
+    except JournalError as error:
+        text = error.message.replace(str(copy), str(original))
+        raise JournalError(text, hint=error.hint) from error
 
 
 def _copy_database(original: Path, copy: Path) -> None:

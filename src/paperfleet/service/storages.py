@@ -29,8 +29,11 @@ def storage_of(spec: str, variable: str, environ: Mapping[str, str]) -> Document
 
 def for_looking(storage: DocumentStorage) -> DocumentStorage:
     """Return what a dry run may look at: a local folder that is missing is empty, and not made."""
-    missing = isinstance(storage, LocalBackend) and not storage.root.exists()
-    return MemoryBackend() if missing else storage
+    if not isinstance(storage, LocalBackend) or storage.root.exists():
+        return storage
+    empty = MemoryBackend()
+    empty.label = storage.label
+    return empty
 
 
 def options_of(variable: str, environ: Mapping[str, str]) -> dict[str, object]:

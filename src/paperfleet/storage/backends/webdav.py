@@ -8,10 +8,12 @@ from paperfleet.errors import (
     AlreadyExistsError,
     FileAccessError,
     IntegrityError,
+    PreconditionFailedError,
     StorageError,
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, Capabilities, FileStat
+from paperfleet.storage.dav.arrivals import Arrivals
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
 from paperfleet.storage.dav.listing import Listing
@@ -72,6 +74,7 @@ class WebDavBackend(DavTree):
         self._times = ModifiedTimes(client)
         self._tidier = Tidier(client, self._listing)
         self._target = Target(client, self._listing)
+        self._arrivals = Arrivals(client, self._listing)
         self._moves_keep_etag: bool | None = None
 
     @property
@@ -84,6 +87,7 @@ class WebDavBackend(DavTree):
             stat=True,
             list_stats=True,
             save_with=True,
+            conditional_delete=True,
             move_folder=True,
             folders=True,
             sweep=True,
@@ -123,18 +127,12 @@ class WebDavBackend(DavTree):
     def _arrived(self, temporary: str, name: str, upload: Upload) -> FileStat:
         """Return what the complete temporary file is; raise ``IntegrityError``."""
         arrived = self._times.settled(
-            temporary, upload.modified_ns, lambda: self._uploaded(temporary, name)
+            temporary, upload.modified_ns, lambda: self._arrivals.look(temporary, name)
         )
         if arrived.size != upload.size:
             reason = f"{arrived.size} of {upload.size} bytes arrived"
             raise self._client.failure(IntegrityError, reason, "save", name)
         return arrived
-
-    def _uploaded(self, temporary: str, name: str) -> FileStat:
-        found = self._listing.look(temporary, operation="save")
-        if found is None:
-            raise self._client.failure(IntegrityError, "the upload vanished", "save", name)
-        return found.stat
 
     def _place(self, temporary: str, name: str, arrived: FileStat, expect: Precondition) -> None:
         if expect.etag is None and expect.exists is not True:
@@ -191,6 +189,21 @@ class WebDavBackend(DavTree):
         if self._moves_keep_etag is None:
             self._moves_keep_etag = found.etag == arrived.etag
         return found
+
+    def delete_if(self, name: str, etag: str) -> None:
+        """Delete only the state with this etag: a look, and DELETE on the condition of it.
+
+        Raises ``PreconditionFailedError`` otherwise, ``NotFoundError`` when there is no such file.
+        A server that does not know its own etags is asked without the condition, right after the
+        look.
+        """
+        name = self._checked(name, "delete")
+        found = self._found(name, "delete")
+        if found.entry.etag != etag:
+            raise self._client.failure(
+                PreconditionFailedError, "it has changed meanwhile", "delete", name
+            )
+        self._remover.remove_file(found)
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""

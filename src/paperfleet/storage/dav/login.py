@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +19,15 @@ PAUSE = 10.0
 
 Nextcloud counts failed logins per address and throttles, from the 12th also the right password.
 """
+
+
+_APP_PASSWORD = re.compile(r"[A-Za-z0-9]{5}(-[A-Za-z0-9]{5}){4}|[A-Za-z0-9]{72}")
+"""What Nextcloud's settings make, and what its login flow and ``occ`` make."""
+
+
+def is_app_password(password: Secret) -> bool:
+    """Say whether this has the form of an app password of Nextcloud."""
+    return _APP_PASSWORD.fullmatch(password.reveal()) is not None
 
 
 class Login:
