@@ -40,7 +40,7 @@ class Document(models.Model):
         ordering: ClassVar = ["-modified"]
 
     def __str__(self) -> str:
-        return self.title
+        return str(self.title)
 
     @property
     def file_type(self) -> str:
