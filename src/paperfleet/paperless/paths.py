@@ -10,7 +10,6 @@ gives that of a local copy.
 from __future__ import annotations
 
 import errno
-import fnmatch
 import os
 import stat
 from pathlib import Path, PosixPath
@@ -18,10 +17,11 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from paperfleet.errors import InvalidNameError
 from paperfleet.paperless import active, files, moving
+from paperfleet.paperless.globbing import below_with_folders, matches
 from paperfleet.paperless.streams import open_place
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from paperfleet.model import FileStat
     from paperfleet.paperless.mounts import Place
@@ -49,6 +49,10 @@ class StoragePath(PosixPath):
             return str(self)
         return str(active.scratch.copies.path_of(place))
 
+    def __rtruediv__(self, key: str | os.PathLike[str]) -> Self:
+        """Take precedence over the operator of a plain path on the left."""
+        return super().__rtruediv__(key)
+
     def __reduce__(self) -> tuple[type[Path], tuple[str]]:
         """Be a path of any process, which may have other mounts or none."""
         return Path, (str(self),)
@@ -71,10 +75,12 @@ class StoragePath(PosixPath):
         """Return the same as ``stat``: a storage has no links."""
         return self.stat(follow_symlinks=False)
 
-    def exists(self, *, follow_symlinks: bool = True) -> bool:
+    def exists(self, **keywords: Any) -> bool:  # noqa: ANN401  # follow_symlinks, since Python 3.12
         """Say whether there is a file or folder; raises when the storage does not answer."""
+        if self._place() is None:
+            return super().exists(**keywords)
         try:
-            self.stat(follow_symlinks=follow_symlinks)
+            self.stat()
         except (FileNotFoundError, NotADirectoryError, InvalidNameError):
             return False
         return True
@@ -157,18 +163,44 @@ class StoragePath(PosixPath):
             raise ValueError(f"Unacceptable pattern: {pattern!r}")
         patterns = str(pattern).split("/")
         for relative, folder in self._descendants():
-            if _matches(relative.split("/"), patterns):
+            if matches(relative.split("/"), patterns):
                 yield self._child(relative, listed=not folder)
 
     def rglob(self, pattern: str, **keywords: Any) -> Iterator[Self]:  # type: ignore[override]  # noqa: ANN401  # as above
         """Yield what matches at any depth."""
         return self.glob(f"**/{pattern}", **keywords)
 
+    def walk(  # Python 3.11 has none
+        self,
+        top_down: bool = True,
+        on_error: Callable[[OSError], object] | None = None,
+        follow_symlinks: bool = False,
+    ) -> Iterator[tuple[Self, list[str], list[str]]]:
+        """Yield each folder with the names of its folders and files, as ``os.walk`` does."""
+        folders: list[str] = []
+        names: list[str] = []
+        try:
+            for path in self.iterdir():
+                inner = path.is_dir() and (follow_symlinks or not path.is_symlink())
+                (folders if inner else names).append(path.name)
+        except OSError as error:
+            if on_error is not None:
+                on_error(error)
+            return
+        if self._place() and not (folders or names):
+            return
+        if top_down:
+            yield self, folders, names
+        for folder in folders:
+            yield from self._child(folder).walk(top_down, on_error, follow_symlinks)
+        if not top_down:
+            yield self, folders, names
+
     def _descendants(self) -> Iterator[tuple[str, bool]]:
         """Yield the relative path of all that is below, and whether it is a folder."""
         place = self._place()
         if place is not None:
-            yield from _with_folders(place)
+            yield from below_with_folders(place)
             return
         start = str(self).rstrip("/") + "/"
         for folder, subfolders, names in os.walk(str(self)):
@@ -182,7 +214,7 @@ class StoragePath(PosixPath):
             above = mount.root[len(start) :]
             yield above, True
             yield from (
-                (f"{above}/{name}", folder) for name, folder in _with_folders(mount.place(""))
+                (f"{above}/{name}", folder) for name, folder in below_with_folders(mount.place(""))
             )
 
     # Reading and writing
@@ -300,31 +332,3 @@ def _stat_result(found: FileStat | None) -> os.stat_result:
     whole = ns // 1_000_000_000
     fields = (mode, 0, 0, 1, os.getuid(), os.getgid(), size, whole, whole, whole)
     return os.stat_result(fields, {**times, **exact})
-
-
-def _with_folders(place: Place) -> Iterator[tuple[str, bool]]:
-    """Yield the relative path of each file below, and of each folder once."""
-    skip = len(place.name) + 1 if place.name else 0
-    folders: set[str] = set()
-    for found in files.below(place):
-        relative = found.name[skip:]
-        parts = relative.split("/")
-        for depth in range(1, len(parts)):
-            folder = "/".join(parts[:depth])
-            if folder not in folders:
-                folders.add(folder)
-                yield folder, True
-        yield relative, False
-
-
-def _matches(names: list[str], patterns: list[str]) -> bool:
-    """Say whether the segments of a relative path match those of a pattern."""
-    if not patterns:
-        return not names
-    if patterns[0] == "**":
-        return any(_matches(names[skipped:], patterns[1:]) for skipped in range(len(names) + 1))
-    return (
-        bool(names)
-        and fnmatch.fnmatchcase(names[0], patterns[0])
-        and _matches(names[1:], patterns[1:])
-    )

@@ -6,30 +6,53 @@ shows here: a file that the storage does not get, or does not lose.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils.connection import ConnectionDoesNotExist
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active
+from paperfleet.paperless import active, transactions
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.paths import StoragePath
 from paperfleet.storage.backends.memory import MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _CONTENT = b"%PDF-1.7 self-test"
+_LONG_AGO = 1_000_000_000
+"""A time in seconds that no file of today has."""
+
+
+class _Probe(MemoryBackend):
+    """A storage that counts what costs a real one a transfer or a listing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.costs = 0
+
+    def open(self, name: str) -> IO[bytes]:
+        self.costs += 1
+        return super().open(name)
+
+    def list_files(self, prefix: str = "") -> Iterator[str]:
+        self.costs += 1
+        return super().list_files(prefix)
 
 
 def run(settings: Any) -> None:  # noqa: ANN401  # Django's
     """Raise ``ConfigurationError`` that names what does not reach the storage; takes some ms."""
     root = f"{settings.ORIGINALS_DIR}/.paperfleet-selftest-{uuid.uuid4().hex}"
-    memory = MemoryBackend()
+    memory = _Probe()
     active.mounts.add_first(Mount(root, "selftest", lambda: memory))
     try:
         with tempfile.TemporaryDirectory(prefix="paperfleet-") as scratch, memory:
@@ -39,7 +62,10 @@ def run(settings: Any) -> None:  # noqa: ANN401  # Django's
                 trial.helpers,
                 trial.moves,
                 trial.opening,
+                trial.copying,
+                trial.programs,
                 trial.documents,
+                trial.rollback,
                 trial.locks,
             ):
                 _try(step)
@@ -63,7 +89,7 @@ def _require(held: object, what: str) -> None:
 
 
 class _Trial:
-    def __init__(self, root: Path, scratch: Path, memory: MemoryBackend) -> None:
+    def __init__(self, root: Path, scratch: Path, memory: _Probe) -> None:
         self._root, self._scratch, self._memory = root, scratch, memory
 
     def _stored(self) -> set[str]:
@@ -92,9 +118,12 @@ class _Trial:
     def moves(self) -> None:
         """See renames happen in the storage, and empty folders be no trouble."""
         handlers = importlib.import_module("documents.signals.handlers")
+        handling = importlib.import_module("documents.file_handling")
         old, new = self._root / "folder" / "a.pdf", self._root / "b.pdf"
-        handlers.shutil.move(old, new)
-        handlers.delete_empty_directories(old.parent, root=self._root)
+        with self._free("a rename"):
+            handlers.shutil.move(old, new)
+            handlers.delete_empty_directories(old.parent, root=self._root)
+            handling.delete_empty_directories(old.parent, root=self._root)
         _require(self._stored() == {"b.pdf"}, "a rename does not reach the storage")
 
     def opening(self) -> None:
@@ -104,6 +133,26 @@ class _Trial:
             _require(stream.read() == _CONTENT, "open() reads something else")
         copy = os.fspath(path)
         _require(not copy.startswith(str(self._root)), "a program would get no local copy")
+
+    def copying(self) -> None:
+        """Copy with all that ``shutil`` has for it; nothing that is replaced is fetched."""
+        utils = importlib.import_module("documents.utils")
+        local, target = self._scratch / "local.pdf", self._root / f"{uuid.uuid4().hex}.pdf"
+        os.utime(local, (_LONG_AGO, _LONG_AGO))
+        with self._free("replacing a document"):
+            for copy in (shutil.copyfile, shutil.copy, shutil.copy2):
+                copy(local, target)
+            shutil.copymode(local, target)
+            utils.utime(target, ns=(0, 0))
+        shutil.copystat(target, self._scratch / "back.pdf")
+        kept = (self._scratch / "back.pdf").stat().st_mtime
+        _require(kept == _LONG_AGO, "a copy loses the document's time")
+        target.unlink()
+
+    def programs(self) -> None:
+        """See a program read a document whose path is a text."""
+        done = subprocess.run(["cat", str(self._root / "b.pdf")], capture_output=True, check=False)  # noqa: S603, S607  # a path of ours; found as paperless-ngx finds its programs
+        _require(done.stdout == _CONTENT, "a program gets no local copy")
 
     def documents(self) -> None:
         """See a document's paths lead to the storage, and deleting reach it."""
@@ -117,9 +166,28 @@ class _Trial:
         (self._root / "b.pdf").unlink()
         _require(not self._stored(), "deleting does not reach the storage")
 
+    def rollback(self) -> None:
+        """See what is undone when the database has dropped a transaction; asks no database."""
+        undone: list[bool] = []
+        with transactions.dropped("the self-test", lambda: undone.append(True)):
+            block = transaction.Atomic("paperfleet-selftest", savepoint=False, durable=False)
+            with contextlib.suppress(ConnectionDoesNotExist):
+                block.__exit__(None, None, None)
+        _require(undone, "what a rolled back transaction wrote would stay")
+
     def locks(self) -> None:
         """See nothing take the media lock past the lease."""
         settings = importlib.import_module("django.conf").settings
-        for module in ("consumer", "tasks", "mail", "signals.handlers"):
+        for module in _LOCKING:
             made = importlib.import_module(f"documents.{module}").FileLock(settings.MEDIA_LOCK)
             _require(type(made).__name__ == "MediaLock", f"documents.{module} has its own lock")
+
+    @contextlib.contextmanager
+    def _free(self, what: str) -> Iterator[None]:
+        before = self._memory.costs
+        yield
+        _require(self._memory.costs == before, f"{what} fetches or lists documents")
+
+
+_LOCKING = ("consumer", "tasks", "mail", "signals.handlers")
+"""The modules that every process imports; the seams of commands are installed with them."""

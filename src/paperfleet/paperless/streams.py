@@ -39,16 +39,13 @@ def open_place(
     kind, updating, text = _parsed(mode)
     if text and buffering == 0:
         raise ValueError("can't have unbuffered text I/O")
-    if not text and (encoding or errors or newline):
+    if not text and (encoding, errors, newline) != (None, None, None):
         raise ValueError("binary mode takes no encoding, errors or newline argument")
-    binary = (
-        _reading(place)
-        if kind == "r" and not updating
-        else _draft(place, kind, readable=updating, drafts=drafts)
-    )
-    if not text:
-        return binary
-    return io.TextIOWrapper(binary, encoding, errors, newline)
+    if kind == "r" and not updating:
+        stream = _reading(place)
+        return io.TextIOWrapper(stream, encoding, errors, newline) if text else stream
+    draft = _draft(place, kind, readable=updating, drafts=drafts)
+    return _TextDraft(draft, encoding, errors, newline) if text else cast("IO[bytes]", draft)
 
 
 def _parsed(mode: str) -> tuple[str, bool, bool]:
@@ -111,7 +108,7 @@ class _Reading(io.BufferedIOBase):
         super().close()
 
 
-def _draft(place: Place, kind: str, *, readable: bool, drafts: Path) -> IO[bytes]:
+def _draft(place: Place, kind: str, *, readable: bool, drafts: Path) -> _Draft:
     found = files.find(place)
     if kind == "x" and found is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place.path)
@@ -128,7 +125,7 @@ def _draft(place: Place, kind: str, *, readable: bool, drafts: Path) -> IO[bytes
                 draft.write(chunk)
         draft.seek(0, io.SEEK_SET if kind == "r" else io.SEEK_END)
         draft.changed = False
-    return cast("IO[bytes]", draft)
+    return draft
 
 
 class _Draft(io.BufferedRandom):
@@ -166,8 +163,13 @@ class _Draft(io.BufferedRandom):
         exc_tb: TracebackType | None,
     ) -> None:
         """Save, or drop it after an exception."""
-        self._dropped = exc_type is not None
+        if exc_type is not None:
+            self.drop()
         self.close()
+
+    def drop(self) -> None:
+        """Save nothing when it is closed."""
+        self._dropped = True
 
     def close(self) -> None:
         """Save what was written; raises ``OSError``, and is closed then too."""
@@ -185,3 +187,24 @@ class _Draft(io.BufferedRandom):
         size = self.seek(0, io.SEEK_END)
         upload = files.upload_of(cast("IO[bytes]", self), size, time.time_ns())
         files.save(self._place, upload, new=self._new)
+
+
+class _TextDraft(io.TextIOWrapper):
+    """A draft that is written as text."""
+
+    def __init__(
+        self, draft: _Draft, encoding: str | None, errors: str | None, newline: str | None
+    ) -> None:
+        super().__init__(cast("IO[bytes]", draft), encoding, errors, newline)
+        self._draft = draft
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Save, or drop it after an exception."""
+        if exc_type is not None:
+            self._draft.drop()
+        self.close()

@@ -13,6 +13,7 @@ callbacks of what was rolled back (``django/db/backends/base/base.py``). So afte
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _log = logging.getLogger("paperfleet.paperless")
 
@@ -93,3 +94,15 @@ def settle() -> None:
     _mine.effects = [effect for effect in effects if not effect.over and id(effect) in waiting]
     for effect in reversed(gone):
         effect.undo()
+
+
+@contextlib.contextmanager
+def dropped(what: str, undo: Callable[[], None]) -> Iterator[None]:
+    """Within this block there is an effect whose transaction is gone; for the self-test."""
+    effect = Effect(what, commit=None, rollback=undo)
+    _mine.effects.append(effect)
+    try:
+        yield
+    finally:
+        if effect in _mine.effects:
+            _mine.effects.remove(effect)

@@ -1,0 +1,343 @@
+"""Every row of the table of seams: it works, its name is missed, its absence is noticed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import uuid
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from tests.paperless.inside.stores import memory, store
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.paperless import active, seams, selftest
+from paperfleet.paperless.activation import documents
+from paperfleet.paperless.medialock import MediaLock
+from paperfleet.paperless.paths import StoragePath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+LONG_AGO = 1_000_000_000
+
+
+class Ground:
+    """What a check works on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.originals = Path(settings.ORIGINALS_DIR)
+        self.stored: MutableMapping[str, bytes] = memory.files
+
+    def local(self, content: bytes = b"local") -> Path:
+        path = self.folder / f"{uuid.uuid4().hex}.pdf"
+        path.write_bytes(content)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+        return path
+
+    def document(self, name: str = "a.pdf", content: bytes = b"document") -> Path:
+        path = self.originals / name
+        path.write_bytes(content)
+        assert self.stored[f"originals/{name}"] == content
+        return path
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(tmp_path)
+
+
+def path_new(g: Ground) -> None:
+    assert type(Path(f"{g.originals}/a/b.pdf")) is StoragePath
+    assert type(Path(str(g.folder), "x")) is not StoragePath
+
+
+def builtin_open(g: Ground) -> None:
+    path = g.document()
+    with open(str(path), "rb") as stream:  # noqa: PTH123  # just this is tried
+        assert stream.read() == b"document"
+    with open(f"{g.originals}/new.txt", "w") as stream:  # noqa: PTH123
+        stream.write("é")
+    assert g.stored["originals/new.txt"] == "é".encode()
+
+
+def move(g: Ground) -> None:
+    old, new = g.document(), g.originals / "folder" / "b.pdf"
+    store.calls.clear()
+    shutil.move(old, new)
+    assert set(documents_in(g)) == {"originals/folder/b.pdf"}
+    assert store.count("open", "save", "save_with") == 0, "the bytes went through this machine"
+    shutil.move(str(g.local(b"in")), str(g.originals / "in.pdf"))
+    shutil.move(g.originals / "in.pdf", g.folder / "out.pdf")
+    assert (g.folder / "out.pdf").read_bytes() == b"in"
+    assert set(documents_in(g)) == {"originals/folder/b.pdf"}
+
+
+def documents_in(g: Ground) -> list[str]:
+    return [name for name in g.stored if name != "paperfleet.json"]
+
+
+def copies(function: Callable[[Any, Any], Any]) -> Callable[[Ground], None]:
+    def check(g: Ground) -> None:
+        target = g.document()
+        store.calls.clear()
+        function(g.local(b"newer"), target)
+        assert g.stored["originals/a.pdf"] == b"newer"
+        assert store.count("open") == 0, "what was replaced was fetched"
+        function(str(target), g.folder / "back.pdf")
+        assert (g.folder / "back.pdf").read_bytes() == b"newer"
+
+    return check
+
+
+def copy2(g: Ground) -> None:
+    copies(shutil.copy2)(g)
+    modified = (g.originals / "a.pdf").stat().st_mtime_ns
+    assert (g.folder / "back.pdf").stat().st_mtime_ns == modified
+
+
+def copymode(g: Ground) -> None:
+    target = g.document()
+    shutil.copymode(g.local(), target)
+    assert os.stat(os.fspath(target)).st_mode & 0o777 == 0o444  # noqa: PTH116
+
+
+def copystat(g: Ground) -> None:
+    path = g.originals / "a.pdf"
+    shutil.copyfile(g.local(), path)
+    back = g.folder / "back.pdf"
+    back.write_bytes(b"x")
+    shutil.copystat(path, back)
+    assert back.stat().st_mtime == LONG_AGO
+    shutil.copystat(g.local(), path)
+
+
+def popen(g: Ground) -> None:
+    path = g.document("ä b.pdf")
+    assert output(["/bin/cat", f"{path}"]) == "document"
+    pages = output(["/bin/echo", f"pdf:{path}[0]"])
+    assert pages.startswith(f"pdf:{active.scratch.copies.folder}/")
+    assert pages.endswith("/ä b.pdf[0]\n")
+    environment = {**os.environ, "DOCUMENT": str(path)}
+    assert output(["/bin/sh", "-c", 'cat "$DOCUMENT"'], environment) == "document"
+
+
+def output(command: list[str], environment: dict[str, str] | None = None) -> str:
+    return subprocess.run(
+        command, env=environment, capture_output=True, check=True, text=True
+    ).stdout
+
+
+def utime(g: Ground) -> None:
+    module = importlib.import_module("documents.utils")
+    path, local = g.document(), g.local()
+    module.utime(path, ns=(1, 2))
+    module.utime(local, ns=(1, 2))
+    assert local.stat().st_mtime_ns == 2
+    module.copy_file_with_basic_stats(path, g.folder / "copy.pdf")
+    module.copy_file_with_basic_stats(local, path)
+
+
+def empty_directories(module: str) -> Callable[[Ground], None]:
+    def check(g: Ground) -> None:
+        function = importlib.import_module(module).delete_empty_directories
+        store.calls.clear()
+        function(g.originals / "a" / "b", root=g.originals)
+        assert store.calls == [], "a bucket was asked"
+        folder = g.folder / "root" / "a" / "b"
+        folder.mkdir(parents=True)
+        function(folder, root=g.folder / "root")
+        assert list((g.folder / "root").iterdir()) == []
+
+    return check
+
+
+def atomic_exit(g: Ground) -> None:
+    with transaction.atomic():
+        g.document()
+        transaction.set_rollback(True)
+    assert documents_in(g) == []
+
+
+def file_lock(module: str) -> Callable[[Ground], None]:
+    def check(g: Ground) -> None:
+        lock_class = importlib.import_module(module).FileLock
+        with lock_class(settings.MEDIA_LOCK) as lock:
+            assert isinstance(lock, MediaLock)
+            assert lock.is_locked
+            g.document()
+        assert not Path(settings.MEDIA_LOCK).exists()
+        with lock_class(g.folder / "other.lock") as other:
+            assert not isinstance(other, MediaLock)
+            assert (g.folder / "other.lock").exists()
+
+    return check
+
+
+CHECKS: dict[str, Callable[[Ground], None]] = {
+    "pathlib.Path.__new__": path_new,
+    "builtins.open": builtin_open,
+    "shutil.move": move,
+    "shutil.copy": copies(shutil.copy),
+    "shutil.copy2": copy2,
+    "shutil.copyfile": copies(shutil.copyfile),
+    "shutil.copymode": copymode,
+    "shutil.copystat": copystat,
+    "subprocess.Popen.__init__": popen,
+    "documents.utils.utime": utime,
+    "django.db.transaction.Atomic.__exit__": atomic_exit,
+    **{
+        f"{module}.delete_empty_directories": empty_directories(module)
+        for module in ("documents.file_handling", "documents.signals.handlers")
+    },
+    **{
+        f"documents.{module}.FileLock": file_lock(f"documents.{module}")
+        for module in (
+            "consumer",
+            "tasks",
+            "mail",
+            "signals.handlers",
+            "management.commands.document_exporter",
+            "management.commands.document_importer",
+        )
+    },
+}
+
+
+def rows() -> list[seams.Seam]:
+    assert documents.configuration is not None
+    version = importlib.import_module("paperless.version").__full_version_str__
+    return list(seams.applying(documents.configuration, version))
+
+
+ROWS = rows()
+each_row = pytest.mark.parametrize("row", ROWS, ids=[row.label for row in ROWS])
+
+
+def test_every_row_has_a_check_and_says_why() -> None:
+    assert documents.configuration is not None
+    every = seams.table(documents.configuration)
+    assert {row.label for row in every} == set(CHECKS)
+    assert all(row.why for row in every)
+
+
+@each_row
+def test_the_seam_works(row: seams.Seam, ground: Ground) -> None:
+    CHECKS[row.label](ground)
+
+
+@contextmanager
+def unplugged() -> Iterator[None]:
+    """Take all seams out, and put them back."""
+    assert documents.configuration is not None
+    seams.uninstall()
+    try:
+        yield
+    finally:
+        seams.uninstall()
+        seams.install(documents.configuration, VERSION)
+
+
+VERSION = importlib.import_module("paperless.version").__full_version_str__
+
+
+def owner_of(row: seams.Seam) -> Any:  # noqa: ANN401  # a module or a class
+    return seams._owner(row)
+
+
+@each_row
+def test_a_name_that_is_missing_stops_the_start(row: seams.Seam) -> None:
+    assert documents.configuration is not None
+    owner = owner_of(row)
+    with unplugged():
+        original = vars(owner)[row.name]
+        refusals: list[ConfigurationError] = []
+        delattr(owner, row.name)
+        try:  # not pytest.raises: without the name it may not work
+            seams.install(documents.configuration, VERSION)
+        except ConfigurationError as error:
+            refusals.append(error)
+        finally:
+            seams.uninstall()
+            setattr(owner, row.name, original)
+    assert [row.label in refusal.message for refusal in refusals] == [True]
+    assert "it is not there" in refusals[0].message
+    assert "Nothing was touched" in refusals[0].hint
+
+
+@each_row
+def test_the_self_test_notices_a_row_that_is_left_out(
+    row: seams.Seam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert documents.configuration is not None
+    left = tuple(one for one in ROWS if one is not row)
+    with unplugged():
+        monkeypatch.setattr(seams, "table", lambda _: left)
+        seams.install(documents.configuration, VERSION)
+        try:
+            with pytest.raises(ConfigurationError, match="the self-test of") as caught:
+                selftest.run(settings)
+        finally:
+            monkeypatch.undo()
+    assert "Nothing was touched" in caught.value.hint
+
+
+def test_the_self_test_passes_and_leaves_nothing() -> None:
+    before = dict(memory.files)
+    selftest.run(settings)
+    assert dict(memory.files) == before
+    assert not [mount for mount in active.mounts if "selftest" in mount.root]
+
+
+@each_row
+def test_a_name_that_somebody_else_replaces_is_reported(
+    row: seams.Seam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(seams.faults()) == []
+    original = vars(owner_of(row))[row.name]
+    called = getattr(original, "__func__", original)
+
+    def other(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  # of any function
+        return called(*arguments, **keywords)
+
+    if isinstance(original, staticmethod):
+        other = staticmethod(other)
+    monkeypatch.setattr(owner_of(row), row.name, other)
+    found = list(seams.faults())
+    monkeypatch.undo()
+    assert found == [f"{row.label} was replaced by something else after the start"]
+
+
+def test_a_module_that_is_missing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert documents.configuration is not None
+    gone = replace(ROWS[-1], owner="documents.no_such_module")
+    with unplugged():
+        monkeypatch.setattr(seams, "table", lambda _: (*ROWS, gone))
+        with pytest.raises(ConfigurationError, match="no_such_module cannot be imported"):
+            seams.install(documents.configuration, VERSION)
+        monkeypatch.undo()
+
+
+def test_installing_twice_replaces_once() -> None:
+    assert documents.configuration is not None
+    before = {row.label: vars(owner_of(row))[row.name] for row in ROWS}
+    seams.install(documents.configuration, VERSION)
+    assert {row.label: vars(owner_of(row))[row.name] for row in ROWS} == before
+
+
+def test_the_net_refuses_what_goes_past_the_seams(ground: Ground) -> None:
+    with pytest.raises(OSError, match="this folder is in a document storage") as caught:
+        os.open(f"{ground.originals}/past.pdf", os.O_WRONLY | os.O_CREAT)
+    assert not isinstance(caught.value, PermissionError)  # paperless-ngx passes over those
+    path = ground.document()
+    with pytest.raises(OSError, match="what is written there would be lost"):
+        os.open(os.fspath(path), os.O_WRONLY)
+    assert documents_in(ground) == ["originals/a.pdf"]

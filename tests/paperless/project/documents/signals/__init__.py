@@ -1,0 +1,1 @@
+"""What follows when documents change."""

@@ -1,0 +1,39 @@
+"""Work on documents that are there: archive versions, the trash."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from filelock import FileLock
+
+from documents.file_handling import create_source_path_directory, generate_unique_filename
+from documents.models import Document
+from documents.utils import compute_checksum
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def update_document_content_maybe_archive_file(pk: int, archive: Path) -> None:
+    """Give a document an archive version, which a parser has left in ``archive``."""
+    document = Document.objects.get(pk=pk)
+    with transaction.atomic():
+        name = str(generate_unique_filename(document, archive_filename=True))
+        document.archive_filename = name
+        Document.objects.filter(pk=pk).update(
+            archive_checksum=compute_checksum(archive), archive_filename=name
+        )
+        with FileLock(settings.MEDIA_LOCK):
+            create_source_path_directory(document.archive_path)
+            shutil.move(archive, document.archive_path)
+
+
+def empty_trash() -> Any:
+    with transaction.atomic():
+        gone = list(Document.deleted_objects.all())
+        for document in gone:
+            document.hard_delete()
+    return len(gone)
