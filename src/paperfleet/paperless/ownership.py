@@ -29,6 +29,9 @@ MARK = "paperfleet.json"
 LOOKED_AT = 500
 """Local files that are looked up in the storage at a start; ``paperfleet_check`` looks at all."""
 
+IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".keep", ".gitkeep"})
+"""Names of files that are no documents wherever they lie."""
+
 
 class Fault(NamedTuple):
     """Why the storage must not be used, and what to do."""
@@ -127,8 +130,5 @@ def local_names(root: str) -> Iterator[str]:
     for folder, subfolders, names in os.walk(root):
         subfolders.sort()
         for name in sorted(names):
-            if name not in _IGNORED:
+            if name not in IGNORED:
                 yield f"{folder}/{name}"[len(root) + 1 :]
-
-
-_IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".keep", ".gitkeep"})
