@@ -6,10 +6,12 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 from django.conf import settings
 
 from paperfleet.paperless.rows import BUNDLES, THUMBNAILS
+from paperfleet.service.storages import for_looking
 from paperfleet.storage import abilities
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
@@ -44,15 +46,14 @@ class Home:
     """
 
     def __init__(
-        self, base: DocumentStorage, apart: Mapping[str, DocumentStorage] | None = None
+        self,
+        base: DocumentStorage,
+        apart: Mapping[str, DocumentStorage] | None = None,
+        label: str = "",
     ) -> None:
         self.base, self._apart = base, dict(apart or {})
+        self.label = label or abilities.label_of(base)
         self._blocks = ExitStack()
-
-    @property
-    def label(self) -> str:
-        """The name of the place for people."""
-        return abilities.label_of(self.base)
 
     @property
     def is_local_disk(self) -> bool:
@@ -105,7 +106,8 @@ def own_folders(*, create: bool) -> Home:
         for area, name in SETTINGS.items()
         if hasattr(settings, name)
     }
-    return Home(_folder(str(local_root()), create=create), folders)
+    label = f"file://{quote(os.path.realpath(str(local_root())))}"
+    return Home(_folder(str(local_root()), create=create), folders, label)
 
 
 def _folder(path: str, *, create: bool) -> DocumentStorage:
@@ -115,6 +117,10 @@ def _folder(path: str, *, create: bool) -> DocumentStorage:
     return LocalBackend(real, create=create)
 
 
-def storage_home(storage: DocumentStorage) -> Home:
-    """Return a storage as a home; what fails for a moment is tried again."""
-    return Home(Retrying(storage, tries=_TRIES))
+def storage_home(storage: DocumentStorage, *, looking: bool = False) -> Home:
+    """Return a storage as a home; what fails for a moment is tried again.
+
+    ``looking`` is for a dry run: a local folder that is missing is empty, and not made.
+    """
+    used = for_looking(storage) if looking else storage
+    return Home(Retrying(used, tries=_TRIES), label=abilities.label_of(storage))

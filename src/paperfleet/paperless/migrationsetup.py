@@ -13,7 +13,7 @@ from paperfleet.paperless.activation import documents
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
 from paperfleet.paperless.models import Installation
 from paperfleet.paperless.rows import ALWAYS
-from paperfleet.service.storages import check_apart, for_looking, options_of
+from paperfleet.service.storages import check_apart, options_of
 from paperfleet.service.storagevars import SOURCE_OPTIONS
 from paperfleet.storage.registry import open_storage
 
@@ -31,8 +31,7 @@ def destination(*, looking: bool) -> Home:
     found = documents.configuration
     if documents.storage is None or found is None:
         return own_folders(create=not looking)
-    storage = found.open()
-    return storage_home(for_looking(storage) if looking else storage)
+    return storage_home(found.open(), looking=looking)
 
 
 def source(backend: str, options: Mapping[str, object]) -> Home:

@@ -117,8 +117,8 @@ class Command(BaseCommand):
             self.stderr.write(f"stopped: {result.stopped}")
         if not result.complete:
             self.stderr.write(
-                "Not complete, nothing was deleted. Run the same command again to go on; until then"
-                " paperless-ngx does not start on this storage."
+                "Not complete: nothing is deleted before everything is proven. Run the same command"
+                " again to go on; until then paperless-ngx does not start on this storage."
             )
 
     def _list(self, title: str, lines: list[str]) -> None:
