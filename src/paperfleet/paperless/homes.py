@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -67,6 +68,13 @@ class Home:
     def stats(self, key: str) -> Iterator[FileStat]:
         """Yield every file of one area."""
         return abilities.list_stats(self.area(key))
+
+    def keep(self, key: str, name: str) -> str:
+        """Copy a file that has to make way to a name below ``kept``, and return that."""
+        kept = f"{KEPT}/{secrets.token_hex(6)}/{key}/{name}"
+        with self.area(key).open(name) as content:
+            self.base.save(kept, content)
+        return kept
 
     def key_of(self, name: str) -> str:
         """Return what two names share exactly when this place takes them for one."""

@@ -8,7 +8,6 @@ way is kept, and a file that differs from the database is copied as it is, told,
 from __future__ import annotations
 
 import hashlib
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from paperfleet.migration.copying import Brought, Copier, Outcome
 from paperfleet.migration.migrate import Account, Migration, Step
 from paperfleet.migration.progress import Progress, Verified, state_of
 from paperfleet.paperless import digests, rows
-from paperfleet.paperless.homes import KEPT, Home
 from paperfleet.paperless.ownership import IGNORED
 from paperfleet.storage import abilities
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from paperfleet.migration.migrate import Listener
     from paperfleet.model import FileStat
+    from paperfleet.paperless.homes import Home
     from paperfleet.paperless.rows import Expected
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -150,7 +149,7 @@ class DocumentCopier(Copier):
             held = there.sha256 or abilities.content_sha256(self._target, there.name)
             entry = Verified(source.name, there.name, there.size, held, "", state_of(there))
             return Brought(entry, Outcome.PRESENT)
-        keep(self._home, self._part.area, there.name)
+        self._home.keep(self._part.area, there.name)
         return super().bring(source, None)._replace(outcome=Outcome.REPLACED)
 
     def _is_right(self, name: str, there: FileStat) -> bool:
@@ -158,14 +157,6 @@ class DocumentCopier(Copier):
         if known is None or not known.checksum:
             return False
         return digests.comparable(self._target, there, known.checksum) == known.checksum
-
-
-def keep(home: Home, area: str, name: str) -> str:
-    """Copy a file that has to make way to a name below ``kept``, and return that."""
-    kept = f"{KEPT}/{secrets.token_hex(6)}/{area}/{name}"
-    with home.area(area).open(name) as content:
-        home.base.save(kept, content)
-    return kept
 
 
 class DocumentMigration:

@@ -88,17 +88,16 @@ def again(file: Expected) -> Expected | None:
     return next(of_document(document, {file.area}), None)
 
 
-def is_named(area: str, name: str) -> bool:
-    """Say whether any document has this name now."""
-    field = {ORIGINALS: "filename", ARCHIVE: "archive_filename"}.get(area)
-    if field is None:
-        return True
-    if all_documents().filter(**{field: name}).exists():
-        return True
-    unnamed = all_documents().filter(Q(filename=None) | Q(filename=""))
-    if area != ORIGINALS:
-        return False
-    return any(document.source_path.name == name for document in unnamed.iterator())
+def named(area: str, name: str) -> Expected | None:
+    """Return what the row says that has this name now, in an area that every installation has."""
+    field = {ORIGINALS: "filename", ARCHIVE: "archive_filename"}[area]
+    document = all_documents().filter(**{field: name}).first()
+    number = name.partition(".")[0]
+    if document is None and area == ORIGINALS and number.isdecimal():
+        # A document without a name in its row lies under its number.
+        unnamed = all_documents().filter(Q(filename=None) | Q(filename=""), pk=int(number)).first()
+        document = unnamed if unnamed and unnamed.source_path.name == name else None
+    return None if document is None else next(of_document(document, {area}), None)
 
 
 def normal(name: object) -> str:
