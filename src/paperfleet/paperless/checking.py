@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from paperfleet.errors import InvalidNameError, NotFoundError, Scope, StorageError
-from paperfleet.paperless import digests, files, ownership, rows
+from paperfleet.paperless import digests, files, rows
 from paperfleet.paperless.homes import KEPT
 from paperfleet.paperless.inventory import Inventory
+from paperfleet.paperless.localnames import IGNORED, local_names
 from paperfleet.paperless.report import Finding, Kind, Report
 from paperfleet.storage import abilities
 
@@ -61,7 +62,7 @@ def left_behind(home: Home, roots: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what is in paperless-ngx's own folders, by local root and area, and not in ``home``."""
     for root, area in roots.items():
         storage = home.area(area)
-        for name in ownership.local_names(root):
+        for name in local_names(root):
             if not storage.exists(name):
                 yield Finding(Kind.LEFT_BEHIND, area, name, stored=f"{root}/{name}")
 
@@ -75,7 +76,7 @@ def _orphan(area: str, stat: FileStat) -> Finding:
 
 
 def _counts(stat: FileStat) -> bool:
-    return stat.name.rpartition("/")[2] not in ownership.IGNORED
+    return stat.name.rpartition("/")[2] not in IGNORED
 
 
 def _damaged(home: Home, inventory: Inventory, advance: Callable[[int], None]) -> list[Finding]:

@@ -18,7 +18,7 @@ from paperfleet.migration.copying import Brought, Copier, Outcome
 from paperfleet.migration.migrate import Account, Migration, Step
 from paperfleet.migration.progress import Progress, Verified, state_of
 from paperfleet.paperless import digests, rows
-from paperfleet.paperless.ownership import IGNORED
+from paperfleet.paperless.localnames import IGNORED
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import IntegrityError, NotFoundError, StorageError
 from paperfleet.paperless import digests, rows
-from paperfleet.paperless.atrest import documents_at_rest
 from paperfleet.paperless.checking import THREADS, compare, in_parallel
 from paperfleet.paperless.report import BROKEN, Finding, Kind, Repair, Report
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from paperfleet.paperless.digests import Digests
     from paperfleet.paperless.homes import Home
@@ -39,13 +39,21 @@ class _Candidate(NamedTuple):
     digests: Digests
 
 
-def repair(home: Home, report: Report, *, delete_orphans: bool) -> None:
-    """Mend what can be mended, noting each in the report; raise ``BusyError``.
+def repair(
+    home: Home,
+    report: Report,
+    at_rest: Callable[[], AbstractContextManager[None]],
+    *,
+    delete_orphans: bool,
+) -> None:
+    """Mend what can be mended, noting each in the report.
 
-    paperless-ngx is kept waiting meanwhile; what changed since the check is left alone.
+    Everything is done inside of ``at_rest``, in which nobody else changes documents; what changed
+    since the check is left alone. Orphans are deleted only when no document is broken any more:
+    they may be what is left of it.
     """
     candidates = _candidates(home, report)
-    with documents_at_rest():
+    with at_rest():
         worker = _Repairer(home, candidates)
         for finding in report.of(*BROKEN):
             report.repairs += worker.mend(finding)
@@ -54,7 +62,7 @@ def repair(home: Home, report: Report, *, delete_orphans: bool) -> None:
                 report.repairs += worker.drop_unneeded(finding)
         for used in worker.used:
             report.repairs.append(Repair(used, "put in its place"))
-        if delete_orphans:
+        if delete_orphans and not report.of(*BROKEN):
             for finding in deletable(report):
                 report.repairs += worker.delete(finding)
 

@@ -11,7 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from paperfleet.errors import PaperfleetError
 from paperfleet.paperless import checksetup, repairing
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.atrest import documents_at_rest
 from paperfleet.paperless.checking import check, left_behind
+from paperfleet.paperless.report import BROKEN
 from paperfleet.paperless.showing import Bar, files_text, size_text
 from paperfleet.storage.names import readable
 
@@ -56,6 +58,8 @@ class Command(BaseCommand):
         """Run it."""
         if options["delete_orphans"] and not options["repair"]:
             raise CommandError("--delete-orphans goes with --repair")
+        if options["delete_orphans"] and options["quick"]:
+            raise CommandError("--delete-orphans needs to see all contents; leave --quick out")
         try:
             with checksetup.current() as home:
                 report = self._run(home, options)
@@ -87,7 +91,12 @@ class Command(BaseCommand):
                 f"--delete-orphans: {files_text(len(doomed))}, {size}, that no document has,"
                 " are deleted unless a repair needs them"
             )
-        repairing.repair(home, report, delete_orphans=delete_orphans)
+        repairing.repair(home, report, documents_at_rest, delete_orphans=delete_orphans)
+        if delete_orphans and report.of(*BROKEN):
+            self.stderr.write(
+                "No orphan was deleted: documents are missing or damaged, and orphans may be what"
+                " is left of them"
+            )
         if swept := repairing.sweep(home):
             self.stderr.write(f"{files_text(swept)} of saves that were cut off removed")
 
