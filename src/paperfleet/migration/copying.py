@@ -48,20 +48,14 @@ class Copier:
         replaced. Raises ``IntegrityError`` when what the target then holds is not what was read,
         ``NotFoundError`` when the source has vanished, and other ``StorageError``.
         """
-        sha256 = self.equal(source, there) if there is not None else None
-        if there is not None and sha256:
-            return Brought(_verified(source, there, sha256), Outcome.PRESENT)
+        if there is not None and there.size == source.size:
+            sha256 = source.sha256 or self._source_hash(source.name)
+            if self._target_hash(there) == sha256:
+                return Brought(_verified(source, there, sha256), Outcome.PRESENT)
         stored, sha256 = self._copy(source)
         self._prove(source.name, stored, sha256)
         outcome = Outcome.COPIED if there is None else Outcome.REPLACED
         return Brought(_verified(source, stored, sha256), outcome)
-
-    def equal(self, source: FileStat, there: FileStat) -> str | None:
-        """Return the SHA-256 that both files have, None when their bytes are not the same."""
-        if there.size != source.size:
-            return None
-        sha256 = source.sha256 or self._source_hash(source.name)
-        return sha256 if self._target_hash(there) == sha256 else None
 
     def _copy(self, source: FileStat) -> tuple[FileStat, str]:
         """Send the file; return what the target has, and the hash of what was read."""

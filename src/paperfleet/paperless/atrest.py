@@ -64,7 +64,7 @@ def documents_at_rest() -> Iterator[None]:
 
 def _media_lock() -> Any:  # noqa: ANN401  # a FileLock or what stands in for it
     found = documents.configuration
-    if documents.storage is None or found is None:
+    if not documents.roots or found is None:
         return FileLock(settings.MEDIA_LOCK)
     return LeaseFactory(FileLock, found.media_lock, found.lock_ttl)(settings.MEDIA_LOCK)
 

@@ -33,7 +33,7 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
 
 def _unfinished_way_back() -> list[CheckMessage]:
     """Report a migration to paperless-ngx's own folders that was cut off."""
-    if documents.storage is not None:
+    if documents.roots:
         return []  # among the faults
     source = ownership.unfinished_migration()
     if not source:

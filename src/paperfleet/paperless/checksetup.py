@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paperfleet.paperless import ownership
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders
-from paperfleet.paperless.migrationsetup import installation
+from paperfleet.paperless.migrationsetup import configured, installation
 from paperfleet.paperless.rows import ALWAYS
 from paperfleet.storage import abilities
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 def current() -> Home:
     """Return where the documents are by the settings; not entered."""
-    if documents.storage is None:
+    plugged_in = configured()
+    if plugged_in is None:
         return own_folders(create=False)
-    storage = documents.storage()
+    storage = plugged_in()
     return Home(storage, label=abilities.label_of(storage))
 
 
 def areas() -> list[str]:
     """Return the areas that rows name and that lie in the storage."""
     chosen = documents.configuration.mounts if documents.configuration else frozenset()
-    if documents.storage is None:
+    if configured() is None:
         return list(ALWAYS)
     return [area for area in SETTINGS if area in ALWAYS or area in chosen]
 
@@ -39,7 +40,7 @@ def faults(home: Home) -> Iterator[str]:
             f"the migration from {mine.migrating_from} is not finished."
             " Run `manage.py migrate_storage` again"
         )
-    if documents.storage is None:
+    if configured() is None:
         return
     owner = ownership.owner_of(home.base)
     if owner is None:
@@ -56,5 +57,5 @@ def faults(home: Home) -> Iterator[str]:
 
 def take_ownership(home: Home) -> None:
     """Mark the storage as this database's; paperless-ngx's own folders carry no mark."""
-    if documents.storage is not None:
+    if configured() is not None:
         ownership.take_ownership(home.base, installation())

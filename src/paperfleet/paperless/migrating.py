@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from paperfleet.errors import StorageError
+from paperfleet.errors import InvalidNameError, StorageError
 from paperfleet.migration.bandwidth import Bandwidth
 from paperfleet.migration.copying import Brought, Copier, Outcome
 from paperfleet.migration.migrate import Account, Migration, Step
@@ -118,9 +118,19 @@ def _look(part: Part, source: Home, target: Home) -> None:
             continue
         if there := at_target.get(target.key_of(name)):
             part.only_there[name] = there
+        elif late := _asked(source.area(part.area), name):
+            part.files.append(late)
         else:
             part.missing.append(name)
     part.files.sort()
+
+
+def _asked(storage: DocumentStorage, name: str) -> FileStat | None:
+    """Ask for a file that was not listed: the listings of some stores lag behind."""
+    try:
+        return abilities.find(storage, name)
+    except InvalidNameError:
+        return None
 
 
 class DocumentCopier(Copier):
@@ -142,12 +152,15 @@ class DocumentCopier(Copier):
         In the second case the entry tells nothing of the source, which is therefore kept. Other
         content in the way is set aside below ``kept``.
         """
-        sha256 = self.equal(source, there) if there is not None else None
-        if there is None or sha256:
-            return super().bring(source, there)
-        if self._is_right(source.name, there):
-            held = there.sha256 or abilities.content_sha256(self._target, there.name)
-            entry = Verified(source.name, there.name, there.size, held, "", state_of(there))
+        held = self._target_hash(there) if there is not None else None
+        if there is None or held is None:
+            return super().bring(source, None)
+        same = there.size == source.size and held == (
+            source.sha256 or self._source_hash(source.name)
+        )
+        if same or self._is_right(source.name, there):
+            state = state_of(source) if same else ""
+            entry = Verified(source.name, there.name, there.size, held, state, state_of(there))
             return Brought(entry, Outcome.PRESENT)
         self._home.keep(self._part.area, there.name)
         return super().bring(source, None)._replace(outcome=Outcome.REPLACED)

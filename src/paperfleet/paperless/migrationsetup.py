@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from paperfleet.paperless.migrating import Part
+    from paperfleet.paperless.processstorage import ProcessStorage
+
+
+def configured() -> ProcessStorage | None:
+    """Return the storage that is plugged in, None where paperless-ngx uses its own folders."""
+    return documents.storage if documents.roots else None
 
 
 def destination(*, looking: bool) -> Home:
@@ -29,7 +35,7 @@ def destination(*, looking: bool) -> Home:
     ``looking`` is for a dry run, which makes no folder.
     """
     found = documents.configuration
-    if documents.storage is None or found is None:
+    if configured() is None or found is None:
         return own_folders(create=not looking)
     return storage_home(found.open(), looking=looking)
 
@@ -51,7 +57,7 @@ def source(backend: str, options: Mapping[str, object]) -> Home:
 
 def require_apart(old: Home, new: Home) -> None:
     """Raise ``ConfigurationError`` when both are one place, or lie in one another."""
-    if documents.storage is None and old.is_local_disk and new.is_local_disk:
+    if configured() is None and old.is_local_disk and new.is_local_disk:
         raise ConfigurationError(
             "source and destination are both paperless-ngx's own folder",
             hint="Configure the destination, or name a source with --source-backend",

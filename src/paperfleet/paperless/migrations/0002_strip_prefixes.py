@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 def forwards(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Look into the storage only when a row begins like a prefix."""
     from paperfleet.paperless import active, prefixes  # noqa: PLC0415  # a migration is loaded early
-    from paperfleet.paperless.activation import documents  # noqa: PLC0415
     from paperfleet.paperless.homes import Home, own_folders  # noqa: PLC0415
+    from paperfleet.paperless.migrationsetup import configured  # noqa: PLC0415
 
     rows, notes = _managers(apps, schema_editor)
     if next(prefixes.suspects(rows), None) is None:
         return
     with active.unmounted(), ExitStack() as blocks:
         homes = [blocks.enter_context(own_folders(create=False))]
-        if documents.storage is not None:
-            homes.append(Home(documents.storage()))
+        plugged_in = configured()
+        if plugged_in is not None:
+            homes.append(Home(plugged_in()))
         prefixes.strip(rows, notes, homes)
 
 
