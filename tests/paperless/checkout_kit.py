@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 REPOSITORY = Path(__file__).parents[2]
 SRC, PYTHON = os.environ.get("PAPERLESS_SRC", ""), os.environ.get("PAPERLESS_PYTHON", "")
@@ -115,6 +120,26 @@ class Installation:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    @contextmanager
+    def started(
+        self, program: str = "", arguments: Sequence[str] = ()
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Run a program, or manage.py, beside the test; it is ended with the block."""
+        command = [*arguments] or ["-c", f"import django; django.setup()\n{program}"]
+        process = subprocess.Popen(
+            [PYTHON, *command],
+            cwd=SRC,
+            env=self.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def rows(self) -> list[list[object]]:
         found: list[list[object]] = json.loads(self.shell(_ROWS).splitlines()[-1])

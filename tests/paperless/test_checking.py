@@ -163,6 +163,7 @@ def test_what_changed_since_the_check_is_left_alone(rows: Rows) -> None:
     with home:
         repair(home, report, no_rest, delete_orphans=True)
     assert held(home) == {"originals/new": b"a"}
+    assert report.agrees
 
 
 def test_a_repair_that_fails_is_told_and_loses_nothing(rows: Rows) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless.checkout_kit import Installation, needs_checkout, on_disk
+from tests.servers.base import HOST
 from tests.servers.moto_server import moto_server
+from tests.servers.postgres_server import PASSWORD, USER, postgres_missing, postgres_server
 from tests.servers.s3 import S3Bypass, new_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.servers.postgres_server import PostgresServer
     from tests.servers.s3 import S3Server
 
 pytestmark = [needs_checkout, pytest.mark.timeout(300)]
@@ -202,6 +207,97 @@ def test_check_finds_and_repairs(paperless: Installation) -> None:
     told = paperless.manage("paperfleet_check", "--repair", "--delete-orphans")
     assert "1 file, 5 bytes" in told
     assert on_disk(folder) == right
+
+
+_RENAME_SLOWLY = """
+import os, sys, time
+from django.db import transaction
+from documents.models import Document
+with transaction.atomic():
+    Document.objects.filter(pk=2).update(filename="renamed.txt")
+    os.rename("{0}/b.txt", "{0}/renamed.txt")
+    print("moved", flush=True)
+    sys.stdin.readline()
+    time.sleep(4)
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_a_repair_waits_for_a_rename_that_is_not_committed(
+    paperless: Installation, database: str, tmp_path: Path
+) -> None:
+    with ExitStack() as blocks:
+        if database == "postgres":
+            if reason := postgres_missing():
+                pytest.skip(reason)
+            running = blocks.enter_context(postgres_server())
+            paperless = Installation(tmp_path / "on postgres", database_of(running))
+            paperless.folder.mkdir()
+            paperless.make()
+        before = paperless.settings
+        folder = use_folder(paperless)
+        paperless.settings |= before
+        paperless.manage("migrate_storage")
+        originals = folder / "originals"
+        content = (originals / "b.txt").read_bytes()
+        rename = blocks.enter_context(paperless.started(_RENAME_SLOWLY.format(originals)))
+        assert rename.stdout
+        assert rename.stdin
+        assert rename.stdout.readline() == "moved\n"
+        assert "missing: 1" in paperless.manage("paperfleet_check", code=1)
+        rename.stdin.write("go on\n")
+        rename.stdin.flush()
+        assert "all agree" in paperless.manage("paperfleet_check", "--repair")
+        assert rename.wait(timeout=60) == 0
+    assert (originals / "renamed.txt").read_bytes() == content
+    assert not (originals / "b.txt").exists()
+
+
+def test_kill_9_and_again(paperless: Installation, server: S3Server) -> None:
+    """Killed when the first documents have arrived; nothing is deleted, the next run goes on."""
+    for number in range(5, 605):
+        (paperless.documents / f"originals/{number}.txt").write_bytes(b"%d" % number * 2000)
+    paperless.shell(_MANY)
+    before = named(paperless.files())
+    location = new_location()
+    use(paperless, BUCKET, bucket_options(server, location))
+    bucket = S3Bypass(server, location)
+    with paperless.started(arguments=["manage.py", "migrate_storage"]) as migration:
+        deadline = time.monotonic() + 60
+        while len(bucket.names()) < 20 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        migration.kill()
+    assert 20 <= len(bucket.names()) < 600
+    assert named(paperless.files()) == before
+    assert "is not finished" in paperless.manage("check", code=1)
+    assert "0 failed" in paperless.manage("migrate_storage")
+    assert named(paperless.files()) == {}
+    assert {n: bucket.read(n) for n in bucket.names() - {"paperfleet.json"}} == before
+
+
+_MANY = """
+import hashlib
+from documents.models import Document
+from paperless.version import __version__
+hashed = hashlib.md5 if int(str(__version__[0])) == 2 else hashlib.sha256
+Document.objects.bulk_create([
+    Document(pk=n, title=str(n), mime_type="text/plain", filename="%d.txt" % n,
+             checksum=hashed(b"%d" % n * 2000).hexdigest())
+    for n in range(5, 605)
+])
+"""
+
+
+def database_of(server: PostgresServer) -> dict[str, str]:
+    return {
+        "PAPERLESS_DBENGINE": "postgresql",
+        "PAPERLESS_DBHOST": HOST,
+        "PAPERLESS_DBPORT": str(server.port),
+        "PAPERLESS_DBUSER": USER,
+        "PAPERLESS_DBPASS": PASSWORD,
+        "PAPERLESS_DBNAME": "postgres",
+        "PAPERLESS_DBSSLMODE": "disable",
+    }
 
 
 def test_prefixes_are_stripped_and_come_back(paperless: Installation) -> None:

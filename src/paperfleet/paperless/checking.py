@@ -52,7 +52,7 @@ def check(
         if not quick:
             found += _damaged(home, inventory, begin(report.files, report.size))
         found += [_orphan(area, stat) for area, stat in inventory.orphaned() if _counts(stat)]
-    report.findings = [now for one in found if (now := _again(home, one)) is not None]
+    report.findings = [now for one in found if (now := again(home, one)) is not None]
     report.findings += copies(home, files.ASIDE, Kind.ASIDE)
     report.findings += copies(home, KEPT, Kind.KEPT)
     return report
@@ -128,7 +128,7 @@ def in_parallel(
         yield running.popleft().result()
 
 
-def _again(home: Home, finding: Finding) -> Finding | None:
+def again(home: Home, finding: Finding) -> Finding | None:
     """Return what is wrong with the file now, None when it was a moment of some work."""
     if finding.row is None:
         return None if _is_settled(home, finding.area, finding.name) else finding

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import IntegrityError, NotFoundError, StorageError
 from paperfleet.paperless import digests, rows
-from paperfleet.paperless.checking import THREADS, compare, in_parallel
+from paperfleet.paperless.checking import THREADS, again, compare, in_parallel
 from paperfleet.paperless.report import BROKEN, Finding, Kind, Repair, Report
 from paperfleet.storage import abilities
 
@@ -62,9 +62,17 @@ def repair(
                 report.repairs += worker.drop_unneeded(finding)
         for used in worker.used:
             report.repairs.append(Repair(used, "put in its place"))
+        _look_again(home, report)
         if delete_orphans and not report.of(*BROKEN):
             for finding in deletable(report):
                 report.repairs += worker.delete(finding)
+
+
+def _look_again(home: Home, report: Report) -> None:
+    """Drop what was work in progress during the check; it has come to its end by now."""
+    for finding in report.of(*BROKEN, Kind.ORPHANED):
+        if again(home, finding) is None:
+            report.findings.remove(finding)
 
 
 def deletable(report: Report) -> list[Finding]:
