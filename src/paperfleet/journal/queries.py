@@ -19,5 +19,10 @@ def read_sql(file: str) -> str:
 @cache
 def queries(table: str) -> dict[str, str]:
     """Return the named statements of ``sql/<table>.sql``."""
-    parts = re.split(r"^-- name: (\w+)$", read_sql(f"{table}.sql"), flags=re.MULTILINE)
+    return statements(read_sql(f"{table}.sql"))
+
+
+def statements(text: str) -> dict[str, str]:
+    """Return the named statements of a text of SQL."""
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}

@@ -16,7 +16,7 @@ from paperfleet.storage import abilities
 from paperfleet.storage.names import collision_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from paperfleet.migration.bandwidth import Bandwidth
     from paperfleet.migration.progress import Progress
@@ -99,10 +99,11 @@ class Migration:
         listener: Listener,
         *,
         threads: int = 8,
+        copier: Copier | None = None,
     ) -> None:
         self._source, self._target = source, target
         self._progress, self._listener = progress, listener
-        self._copier = Copier(source, target, bandwidth)
+        self._copier = copier or Copier(source, target, bandwidth)
         self._threads = threads
         self._stop = threading.Event()
         self._can = abilities.capabilities_of(target)
@@ -202,15 +203,17 @@ class Migration:
         account.counts[step] += 1
         self._listener(FileEvent(step, source.name, source.size, reason))
 
-    def let_go(self, account: Account) -> None:
+    def let_go(self, account: Account, among: Container[str] | None = None) -> None:
         """Delete from the source what was verified and has not changed since.
 
         Does nothing unless the account is complete. A file that changed or came since is kept, and
-        counted.
+        counted. ``among`` are the names that may be deleted, None for all.
         """
         if not account.complete:
             return
         for source in sorted(abilities.list_stats(self._source)):
+            if among is not None and source.name not in among:
+                continue
             if self._stop.is_set():
                 account.stopped = "it was interrupted while deleting"
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from paperfleet.paperless.localcopies import LocalCopies
 from paperfleet.paperless.mounts import MountTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from paperfleet.paperless.mounts import Place
 
 mounts = MountTable()
@@ -28,6 +31,22 @@ class _Scratch:
 
 
 scratch = _Scratch()
+
+
+@contextlib.contextmanager
+def unmounted() -> Iterator[None]:
+    """Within this block every path of this process is a local one, also for the net below.
+
+    For commands that work on the local folders themselves, in a process that serves nobody.
+    """
+    taken = list(mounts)
+    for mount in taken:
+        mounts.remove(mount.root)
+    try:
+        yield
+    finally:
+        for mount in taken:
+            mounts.add(mount)
 
 
 def place_of(path: object) -> Place | None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
 from paperfleet.errors import NotFoundError, StorageError
+from paperfleet.paperless.localnames import local_names
 from paperfleet.paperless.models import Installation
 from paperfleet.storage import abilities
 
@@ -38,6 +38,15 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.reason}. {self.hint}"
+
+
+def unfinished_migration() -> str:
+    """Return the storage that a migration comes from which was cut off, empty for none."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
+        return ""
+    return Installation.objects.values_list("migrating_from", flat=True).first() or ""
 
 
 def faults(storage: DocumentStorage, roots: Mapping[str, str]) -> Iterator[Fault] | None:
@@ -120,15 +129,3 @@ def _left_behind(storage: DocumentStorage, roots: Mapping[str, str]) -> Iterator
                     "Run `manage.py migrate_storage`; or move away what does not belong there",
                 )
                 return
-
-
-def local_names(root: str) -> Iterator[str]:
-    """Yield the names of all files below a folder of the local disk, whatever is mounted there."""
-    for folder, subfolders, names in os.walk(root):
-        subfolders.sort()
-        for name in sorted(names):
-            if name not in _IGNORED:
-                yield f"{folder}/{name}"[len(root) + 1 :]
-
-
-_IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".keep", ".gitkeep"})

@@ -1,0 +1,134 @@
+"""Where documents can be: paperless-ngx's own folders, or a storage."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+from django.conf import settings
+
+from paperfleet.paperless.rows import BUNDLES, THUMBNAILS
+from paperfleet.service.storages import for_looking
+from paperfleet.storage import abilities
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.names import collision_key
+from paperfleet.storage.wrappers.prefixed import Prefixed
+from paperfleet.storage.wrappers.retrying import Retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+    from paperfleet.model import FileStat
+    from paperfleet.storage.protocol import DocumentStorage
+
+SETTINGS = {
+    "originals": "ORIGINALS_DIR",
+    "archive": "ARCHIVE_DIR",
+    THUMBNAILS: "THUMBNAIL_DIR",
+    BUNDLES: "SHARE_LINK_BUNDLE_DIR",
+}
+"""The areas that rows name, and the settings with their local folders."""
+KEPT = "kept"
+"""Below this key lies what was in the way of a migration or a repair; nothing removes it."""
+_TRIES = 3
+
+
+class Home:
+    """All documents of one place, by area; for use inside of its ``with`` block.
+
+    ``base`` holds everything by key, such as ``originals/2024/a.pdf``. ``apart`` are areas that lie
+    elsewhere.
+    """
+
+    def __init__(
+        self,
+        base: DocumentStorage,
+        apart: Mapping[str, DocumentStorage] | None = None,
+        label: str = "",
+    ) -> None:
+        self.base, self._apart = base, dict(apart or {})
+        self.label = label or abilities.label_of(base)
+        self._blocks = ExitStack()
+
+    @property
+    def is_local_disk(self) -> bool:
+        """Whether reading is cheap."""
+        return bool(self._apart)
+
+    def area(self, key: str) -> DocumentStorage:
+        """Return what lies in one area."""
+        return self._apart.get(key) or Prefixed(self.base, key)
+
+    def stats(self, key: str) -> Iterator[FileStat]:
+        """Yield every file of one area."""
+        return abilities.list_stats(self.area(key))
+
+    def keep(self, key: str, name: str) -> str:
+        """Copy a file that has to make way to a name below ``kept``, and return that."""
+        kept = f"{KEPT}/{secrets.token_hex(6)}/{key}/{name}"
+        with self.area(key).open(name) as content:
+            self.base.save(kept, content)
+        return kept
+
+    def key_of(self, name: str) -> str:
+        """Return what two names share exactly when this place takes them for one."""
+        return collision_key(name, abilities.capabilities_of(self.base))
+
+    def __enter__(self) -> Self:
+        """Open all storages."""
+        with ExitStack() as blocks:
+            blocks.enter_context(self.base)
+            for storage in self._apart.values():
+                blocks.enter_context(storage)
+            self._blocks = blocks.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Leave them; folders that were emptied go."""
+        self._blocks.__exit__(exc_type, exc_val, exc_tb)
+
+
+def local_root() -> Path:
+    """Return the folder in which paperless-ngx keeps its documents by itself."""
+    return Path(str(settings.MEDIA_ROOT)) / "documents"
+
+
+def own_folders(*, create: bool) -> Home:
+    """Return paperless-ngx's own folders; one that is a link to another disk is followed.
+
+    Without ``create`` a folder that is missing is empty, and not made.
+    """
+    folders = {
+        area: _folder(str(getattr(settings, name)), create=create)
+        for area, name in SETTINGS.items()
+        if hasattr(settings, name)
+    }
+    label = f"file://{quote(os.path.realpath(str(local_root())))}"
+    return Home(_folder(str(local_root()), create=create), folders, label)
+
+
+def _folder(path: str, *, create: bool) -> DocumentStorage:
+    real = os.path.realpath(path)
+    if not create and not os.path.isdir(real):  # noqa: PTH112  # Path would lead to the mount
+        return MemoryBackend()
+    return LocalBackend(real, create=create)
+
+
+def storage_home(storage: DocumentStorage, *, looking: bool = False) -> Home:
+    """Return a storage as a home; what fails for a moment is tried again.
+
+    ``looking`` is for a dry run: a local folder that is missing is empty, and not made.
+    """
+    used = for_looking(storage) if looking else storage
+    return Home(Retrying(used, tries=_TRIES), label=abilities.label_of(storage))

@@ -1,0 +1,163 @@
+"""``manage.py migrate_storage``: bring all documents to the storage that is configured."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from paperfleet.errors import ConfigurationError, PaperfleetError
+from paperfleet.paperless import active
+from paperfleet.paperless import migrationsetup as setup
+from paperfleet.paperless.migrating import DocumentMigration, Part, Result, survey
+from paperfleet.paperless.showing import Bar, files_text, size_text
+from paperfleet.storage.names import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from paperfleet.paperless.homes import Home
+
+_SHOWN = 10
+
+
+class Command(BaseCommand):
+    """Copies, proves every file by its bytes, and only then deletes at the source."""
+
+    help = (
+        "Bring all documents from a storage, or from paperless-ngx's own folder, to the storage"
+        " that is configured. Stop paperless-ngx first. Cut off at any point, run it again."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument("--dry-run", action="store_true", help="Say what there is to do.")
+        parser.add_argument(
+            "--no-delete", action="store_true", help="Keep everything at the source."
+        )
+        parser.add_argument(
+            "--source-backend",
+            default="",
+            help="The storage to come from; paperless-ngx's own folder when left out.",
+        )
+        parser.add_argument(
+            "--source-options",
+            default="",
+            help="Its options, a JSON object; PAPERFLEET_SOURCE_OPTIONS keeps secrets off here.",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
+        """Run it; ends with exit code 1 when something failed or differs from the database."""
+        try:
+            with active.unmounted():
+                good = self._run(options)
+        except PaperfleetError as error:
+            raise CommandError(str(error)) from error
+        if not good:
+            raise SystemExit(1)
+
+    def _run(self, options: dict[str, Any]) -> bool:
+        dry = bool(options["dry_run"])
+        old = setup.source(options["source_backend"], parsed(options["source_options"]))
+        new = setup.destination(looking=dry)
+        setup.require_apart(old, new)
+        mine = setup.installation()
+        with old, new:
+            setup.require_ours(new, mine, take=False)
+            parts = survey(old, new, setup.areas(old, new))
+            self._show_plan(parts, old, new)
+            setup.require_sensible(parts, old)
+            if dry:
+                return True
+            setup.require_ours(new, mine, take=True)
+            setup.note_source(mine, old.label)
+            result = self._migrate(parts, old, new, delete=not options["no_delete"])
+            if result.complete:
+                setup.note_source(mine, "")
+        self._show_result(result)
+        return result.good
+
+    def _migrate(self, parts: list[Part], old: Home, new: Home, *, delete: bool) -> Result:
+        folder = Path(settings.DATA_DIR) / "paperfleet"
+        files = sum(len(part.files) for part in parts)
+        with Bar("migrate", files, sum(part.size for part in parts)) as bar:
+            migration = DocumentMigration(old, new, folder, bar)
+            with signals_to(migration.stop):
+                return migration.run(parts, delete=delete)
+
+    def _show_plan(self, parts: list[Part], old: Home, new: Home) -> None:
+        self.stdout.write(f"from {old.label}\nto   {new.label}")
+        for part in parts:
+            self.stdout.write(
+                f"{part.area}: {files_text(len(part.files))} ({size_text(part.size)}) at the"
+                f" source, {len(part.there):,} of these names at the destination,"
+                f" {len(part.only_there):,} at the destination alone"
+            )
+        missing = [f"{part.area}/{name}" for part in parts for name in part.missing]
+        unlisted = [f"{part.area}/{name}" for part in parts for name in part.unlisted]
+        self._list("warning: missing at the source, skipped", missing)
+        self._list("warning: at the source, in no row of the database, left there", unlisted)
+
+    def _show_result(self, result: Result) -> None:
+        self.stdout.write(
+            f"{result.moved:,} moved, {result.skipped:,} skipped (at the destination already),"
+            f" {len(result.missing):,} missing, {len(result.failed):,} failed;"
+            f" {result.deleted:,} deleted at the source"
+        )
+        self._list("failed", [f"{name}: {why}" for name, why in result.failed.items()])
+        if result.differing:
+            differing = [f"{name}: {why}" for name, why in result.differing.items()]
+            self._list("differs from the database, copied as it is, kept at the source", differing)
+        if result.stopped:
+            self.stderr.write(f"stopped: {result.stopped}")
+        if not result.complete:
+            self.stderr.write(
+                "Not complete: nothing is deleted before everything is proven. Run the same command"
+                " again to go on; until then paperless-ngx does not start on this storage."
+            )
+
+    def _list(self, title: str, lines: list[str]) -> None:
+        if not lines:
+            return
+        self.stderr.write(f"{title}: {len(lines):,}")
+        for line in lines[:_SHOWN]:
+            self.stderr.write(f"  {readable(line)}")
+        if len(lines) > _SHOWN:
+            self.stderr.write(f"  … and {len(lines) - _SHOWN:,} more")
+
+
+def parsed(text: str) -> dict[str, object]:
+    """Return the object that ``--source-options`` has; raise ``ConfigurationError``."""
+    if not text:
+        return {}
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None  # the text may hold a secret, and so would the error
+    if not isinstance(options, dict):
+        raise ConfigurationError("--source-options is not a JSON object", hint='Such as {"a": "b"}')
+    return options
+
+
+@contextmanager
+def signals_to(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call ``stop``, once each; a second one ends the process as ever."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def handle(number: int, frame: object) -> None:  # noqa: ARG001  # its signature
+        signal.signal(number, before[signal.Signals(number)])
+        stop()
+
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

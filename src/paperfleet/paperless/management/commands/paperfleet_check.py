@@ -1,0 +1,125 @@
+"""``manage.py paperfleet_check``: database against storage against checksums."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from paperfleet.errors import PaperfleetError
+from paperfleet.paperless import checksetup, repairing
+from paperfleet.paperless.activation import documents
+from paperfleet.paperless.atrest import documents_at_rest
+from paperfleet.paperless.checking import check, left_behind
+from paperfleet.paperless.report import BROKEN
+from paperfleet.paperless.showing import Bar, files_text, size_text
+from paperfleet.storage.names import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paperfleet.paperless.homes import Home
+    from paperfleet.paperless.report import Report
+
+
+class Command(BaseCommand):
+    """Compares; changes nothing unless it is asked to."""
+
+    help = (
+        "Compare the database with the stored documents and their checksums. Exit code 0 when all"
+        " agree, 1 otherwise."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument(
+            "--repair",
+            action="store_true",
+            help="Mend what can be mended without losing anything.",
+        )
+        parser.add_argument(
+            "--delete-orphans",
+            action="store_true",
+            help="With --repair: delete what no document has, for good.",
+        )
+        parser.add_argument(
+            "--quick", action="store_true", help="Compare names only, read no content."
+        )
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
+        parser.add_argument(
+            "--take-ownership",
+            action="store_true",
+            help="Mark the storage as belonging to this database.",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
+        """Run it."""
+        if options["delete_orphans"] and not options["repair"]:
+            raise CommandError("--delete-orphans goes with --repair")
+        if options["delete_orphans"] and options["quick"]:
+            raise CommandError("--delete-orphans needs to see all contents; leave --quick out")
+        try:
+            with checksetup.current() as home:
+                report = self._run(home, options)
+        except PaperfleetError as error:
+            raise CommandError(str(error)) from error
+        self._show(report, as_json=options["json"])
+        if not report.agrees:
+            raise SystemExit(1)
+
+    def _run(self, home: Home, options: dict[str, Any]) -> Report:
+        if options["take_ownership"]:
+            checksetup.take_ownership(home)
+        faults = list(checksetup.faults(home))
+        if faults and options["repair"]:
+            raise CommandError(f"nothing is repaired: {faults[0]}")
+        with ExitStack() as blocks:
+            report = check(home, checksetup.areas(), quick=options["quick"], begin=_bar(blocks))
+        report.faults = faults
+        report.findings += left_behind(home, documents.roots)
+        if options["repair"]:
+            self._repair(home, report, delete_orphans=options["delete_orphans"])
+        return report
+
+    def _repair(self, home: Home, report: Report, *, delete_orphans: bool) -> None:
+        if delete_orphans:
+            doomed = repairing.deletable(report)
+            size = size_text(sum(finding.size for finding in doomed))
+            self.stderr.write(
+                f"--delete-orphans: {files_text(len(doomed))}, {size}, that no document has,"
+                " are deleted unless a repair needs them"
+            )
+        repairing.repair(home, report, documents_at_rest, delete_orphans=delete_orphans)
+        if delete_orphans and report.of(*BROKEN):
+            self.stderr.write(
+                "No orphan was deleted: documents are missing or damaged, and orphans may be what"
+                " is left of them"
+            )
+        if swept := repairing.sweep(home):
+            self.stderr.write(f"{files_text(swept)} of saves that were cut off removed")
+
+    def _show(self, report: Report, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(report.as_data(), indent=2))
+            return
+        if table := report.table():
+            self.stdout.write(table)
+        for repair in report.repairs:
+            name = readable(repair.finding.place)
+            outcome = f"failed: {repair.what}: {repair.failed}" if repair.failed else repair.what
+            self.stdout.write(f"{name}: {readable(outcome)}")
+        for fault in report.faults:
+            self.stdout.write(f"fault: {fault}")
+        looked = "names compared, contents not read" if report.quick else "compared by their bytes"
+        verdict = "all agree" if report.agrees else "they do not agree"
+        total = f"{files_text(report.files)}, {size_text(report.size)}, {looked}: {verdict}"
+        self.stdout.write(total)
+
+
+def _bar(blocks: ExitStack) -> Callable[[int, int], Callable[[int], None]]:
+    def begin(files: int, size: int) -> Callable[[int], None]:
+        return blocks.enter_context(Bar("check", files, size)).advance
+
+    return begin

@@ -1,0 +1,126 @@
+"""What a migration needs of settings, of the database and of the owner of the destination."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.paperless import ownership
+from paperfleet.paperless.activation import documents
+from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
+from paperfleet.paperless.models import Installation
+from paperfleet.paperless.rows import ALWAYS
+from paperfleet.service.storages import check_apart, options_of
+from paperfleet.service.storagevars import SOURCE_OPTIONS
+from paperfleet.storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from paperfleet.paperless.migrating import Part
+    from paperfleet.paperless.processstorage import ProcessStorage
+
+
+def configured() -> ProcessStorage | None:
+    """Return the storage that is plugged in, None where paperless-ngx uses its own folders."""
+    return documents.storage if documents.roots else None
+
+
+def destination(*, looking: bool) -> Home:
+    """Return what is configured, paperless-ngx's own folders when nothing is; not entered.
+
+    ``looking`` is for a dry run, which makes no folder.
+    """
+    found = documents.configuration
+    if configured() is None or found is None:
+        return own_folders(create=not looking)
+    return storage_home(found.open(), looking=looking)
+
+
+def source(backend: str, options: Mapping[str, object]) -> Home:
+    """Return the storage that is named, paperless-ngx's own folders when none is; not entered.
+
+    Without ``options`` those of ``PAPERFLEET_SOURCE_OPTIONS`` count. Raises ``ConfigurationError``.
+    """
+    if not backend:
+        if options:
+            raise ConfigurationError(
+                "--source-options is given, and --source-backend is not",
+                hint="Name the storage, such as --source-backend=paperfleet.S3CompatibleBackend",
+            )
+        return own_folders(create=False)
+    return storage_home(open_storage(backend, options or options_of(SOURCE_OPTIONS, os.environ)))
+
+
+def require_apart(old: Home, new: Home) -> None:
+    """Raise ``ConfigurationError`` when both are one place, or lie in one another."""
+    if configured() is None and old.is_local_disk and new.is_local_disk:
+        raise ConfigurationError(
+            "source and destination are both paperless-ngx's own folder",
+            hint="Configure the destination, or name a source with --source-backend",
+        )
+    check_apart(old.base, new.base)
+
+
+def areas(old: Home, new: Home) -> list[str]:
+    """Return the areas that move: always the documents, and what else is mounted or comes home.
+
+    On the way back to paperless-ngx's own folders everything comes that the source has.
+    """
+    chosen = documents.configuration.mounts if documents.configuration else frozenset()
+    found = list(ALWAYS)
+    for area in SETTINGS:
+        if area in ALWAYS:
+            continue
+        comes_home = new.is_local_disk and next(iter(old.stats(area)), None) is not None
+        if area in chosen or comes_home:
+            found.append(area)
+    return found
+
+
+def require_sensible(parts: list[Part], old: Home) -> None:
+    """Raise ``ConfigurationError`` when the source has none of the documents at all."""
+    wanted = sum(len(part.expected) for part in parts)
+    if wanted and not any(part.files or part.only_there for part in parts):
+        raise ConfigurationError(
+            f"{old.label} has none of the {wanted:,} files that the database names",
+            hint="Is it the right source? Nothing was touched",
+        )
+
+
+def installation() -> Installation:
+    """Return the row of this database; raise ``ConfigurationError`` when there is no table."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
+        raise ConfigurationError(
+            "the tables of Paperfleet are not there yet", hint="Run `manage.py migrate` first"
+        )
+    return Installation.objects.first() or Installation.objects.create()
+
+
+def require_ours(new: Home, mine: Installation, *, take: bool) -> None:
+    """Raise ``ConfigurationError`` for another database's storage; with ``take``, mark nobody's.
+
+    paperless-ngx's own folders carry no mark.
+    """
+    if new.is_local_disk:
+        return
+    owner = ownership.owner_of(new.base)
+    if owner is None and take:
+        ownership.take_ownership(new.base, mine)
+    elif owner is not None and owner != str(mine.identity):
+        raise ConfigurationError(
+            f"{new.label} belongs to another database ({owner}, this is {mine.identity})",
+            hint="Name another bucket or location; or, if this database replaces that one:"
+            " `manage.py paperfleet_check --take-ownership`",
+        )
+
+
+def note_source(mine: Installation, label: str) -> None:
+    """Let no process start on a half-filled storage; an empty label ends that."""
+    mine.migrating_from = label
+    mine.save(update_fields=["migrating_from"])

@@ -1,0 +1,105 @@
+"""Which files there have to be, by the rows of the database: trashed documents and versions too."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.apps import apps
+from django.db.models import Q
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+ORIGINALS, ARCHIVE, THUMBNAILS, BUNDLES = (
+    "originals",
+    "archive",
+    "thumbnails",
+    "share_link_bundles",
+)
+ALWAYS = (ORIGINALS, ARCHIVE)
+"""The areas that every installation has; an area is a folder of the storage."""
+_AT_ONCE = 500
+
+
+class Expected(NamedTuple):
+    """A file that the database names.
+
+    ``checksum`` is the database's own, in hex: SHA-256 (paperless-ngx 3) or MD5 (2); empty where it
+    keeps none. ``row`` is the primary key of the document, or of the bundle.
+    """
+
+    area: str
+    name: str
+    row: int
+    checksum: str = ""
+
+
+def all_documents() -> Any:  # noqa: ANN401  # a manager of a model that only paperless-ngx has
+    """Return the manager that leaves no document out: ``objects`` leaves out the trash."""
+    return apps.get_model("documents", "Document")._base_manager  # noqa: SLF001  # Django's documented name
+
+
+def expected(areas: Collection[str]) -> Iterator[Expected]:
+    """Yield every file that the database names in these areas."""
+    rows = all_documents().order_by("pk")
+    for document in rows.only(*_fields(rows.model)).iterator(chunk_size=_AT_ONCE):
+        yield from of_document(document, areas)
+    if BUNDLES in areas:
+        yield from _bundles()
+
+
+def _fields(model: Any) -> list[str]:  # noqa: ANN401  # a model
+    """Return the fields that are needed of each row; its content may be long."""
+    wanted = {"filename", "archive_filename", "checksum", "archive_checksum", "mime_type"}
+    return ["pk", *(field.name for field in model._meta.fields if field.name in wanted)]  # noqa: SLF001  # Django's documented name
+
+
+def of_document(document: Any, areas: Collection[str]) -> Iterator[Expected]:  # noqa: ANN401  # a model
+    """Yield the files of one document in these areas."""
+    if ORIGINALS in areas:
+        # A document of old has no name in its row, and lies in the root under its number.
+        name = document.filename or document.source_path.name
+        yield Expected(ORIGINALS, normal(name), document.pk, document.checksum or "")
+    if ARCHIVE in areas and document.archive_filename:
+        name = normal(document.archive_filename)
+        yield Expected(ARCHIVE, name, document.pk, document.archive_checksum or "")
+    if THUMBNAILS in areas:
+        yield Expected(THUMBNAILS, document.thumbnail_path.name, document.pk)
+
+
+def _bundles() -> Iterator[Expected]:
+    try:
+        bundles = apps.get_model("documents", "ShareLinkBundle")
+    except LookupError:  # paperless-ngx 2 has none
+        return
+    rows = bundles._base_manager.exclude(file_path="").order_by("pk")  # noqa: SLF001  # Django's documented name
+    for pk, path in rows.values_list("pk", "file_path").iterator(chunk_size=_AT_ONCE):
+        yield Expected(BUNDLES, normal(path), pk)
+
+
+def again(file: Expected) -> Expected | None:
+    """Return what the row says of this file now; None when it is gone or names none any more."""
+    if file.area == BUNDLES:
+        return file
+    document = all_documents().filter(pk=file.row).first()
+    if document is None:
+        return None
+    return next(of_document(document, {file.area}), None)
+
+
+def named(area: str, name: str) -> Expected | None:
+    """Return what the row says that has this name now, in an area that every installation has."""
+    field = {ORIGINALS: "filename", ARCHIVE: "archive_filename"}[area]
+    document = all_documents().filter(**{field: name}).first()
+    number = name.partition(".")[0]
+    if document is None and area == ORIGINALS and number.isdecimal():
+        # A document without a name in its row lies under its number.
+        unnamed = all_documents().filter(Q(filename=None) | Q(filename=""), pk=int(number)).first()
+        document = unnamed if unnamed and unnamed.source_path.name == name else None
+    return None if document is None else next(of_document(document, {area}), None)
+
+
+def normal(name: object) -> str:
+    """Return a name as paths have it: without doubled slashes and dots."""
+    return posixpath.normpath(str(name))

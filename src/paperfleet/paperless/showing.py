@@ -1,0 +1,90 @@
+"""What a person sees of a long command: a bar on a terminal, a line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from django.template.defaultfilters import filesizeformat
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from paperfleet.migration.migrate import FileEvent, Planned, Step
+from paperfleet.storage.names import readable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LINE_SECONDS = 10.0
+_AFTERWARDS = (Step.DELETED, Step.KEPT)
+
+
+def size_text(size: int) -> str:
+    """Return '4.2 MB'."""
+    return str(filesizeformat(size)).replace("\xa0", " ")
+
+
+def files_text(count: int) -> str:
+    """Return '1 file' or '1,200 files'."""
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+class Bar:
+    """Counts files and bytes; everything goes to standard error."""
+
+    def __init__(self, verb: str, files: int, size: int) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn(verb),
+            BarColumn(),
+            TextColumn("{task.fields[done]:,}/{task.fields[files]:,} files"),
+            TextColumn("{task.fields[amount]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._terminal,
+        )
+        self._verb, self._files, self._total = verb, files, size
+        self._done = self._size = 0
+        self._told = time.monotonic()
+        self._task = self._bar.add_task("", total=size or files, files=files, done=0, amount="")
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def __call__(self, event: FileEvent | Planned) -> None:
+        """Take an event of a migration."""
+        if isinstance(event, Planned):
+            return
+        if event.step not in _AFTERWARDS:
+            self.advance(event.size)
+        if event.reason:
+            self.say(f"{event.step.value}: {readable(event.name)}: {event.reason}")
+
+    def advance(self, size: int) -> None:
+        """Count one file that is done."""
+        self._done += 1
+        self._size += size
+        amount = f"{size_text(self._size)} of {size_text(self._total)}"
+        completed = self._size if self._total else self._done
+        self._bar.update(self._task, completed=completed, done=self._done, amount=amount)
+        if not self._terminal and time.monotonic() - self._told >= LINE_SECONDS:
+            self._told = time.monotonic()
+            self.say(f"{self._verb}: {self._done:,}/{self._files:,} files, {amount}")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,157 @@
+"""Migrations by the rows of the database: what is copied, what is kept, what is deleted."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless.home_kit import AREAS, Rows, held, home_of, md5, sha256, silent
+
+from paperfleet.errors import NameRefusedError, UnavailableError
+from paperfleet.paperless.homes import Home
+from paperfleet.paperless.migrating import DocumentMigration, Result, survey
+from paperfleet.testing.faults import FaultyStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
+    return Rows(monkeypatch)
+
+
+def migrate(source: Home, target: Home, folder: Path, *, delete: bool = True) -> Result:
+    with source, target:
+        parts = survey(source, target, AREAS)
+        return DocumentMigration(source, target, folder, silent).run(parts, delete=delete)
+
+
+def test_everything_moves_and_is_deleted_at_the_end(rows: Rows, tmp_path: Path) -> None:
+    files = {"originals/2024/é.pdf": b"one", "archive/2024/é.pdf": b"two", "originals/c": b""}
+    source, target = home_of(files), home_of({})
+    rows.add(1, "2024/é.pdf", sha256(b"one"))
+    rows.add(1, "2024/é.pdf", sha256(b"two"), "archive")
+    rows.add(2, "c", md5(b""))
+    result = migrate(source, target, tmp_path)
+    assert (result.moved, result.deleted, result.good) == (3, 3, True)
+    assert held(target) == files
+    assert held(source) == {}
+    again = migrate(source, target, tmp_path)
+    assert (again.moved, again.skipped, again.good) == (0, 3, True)
+
+
+def test_without_delete_the_second_run_reads_nothing_again(rows: Rows, tmp_path: Path) -> None:
+    source, target = home_of({"originals/a": b"a"}), home_of({})
+    rows.add(1, "a", sha256(b"a"))
+    assert migrate(source, target, tmp_path, delete=False).moved == 1
+    watched = FaultyStorage(source.base)
+    again = migrate(Home(watched), target, tmp_path, delete=False)
+    assert (again.moved, again.skipped) == (0, 1)
+    assert not [call for call in watched.calls if call.operation == "open"]
+
+
+@pytest.mark.parametrize("hashed", [sha256, md5])
+def test_what_differs_from_the_database_is_copied_and_never_deleted(
+    rows: Rows, tmp_path: Path, hashed: Callable[[bytes], str]
+) -> None:
+    files = {"originals/bad": b"rotten", "originals/good": b"good"}
+    source, target = home_of(files), home_of({})
+    rows.add(1, "bad", hashed(b"sound"))
+    rows.add(2, "good", hashed(b"good"))
+    result = migrate(source, target, tmp_path)
+    assert list(result.differing) == ["originals/bad"]
+    assert result.complete
+    assert not result.good
+    assert held(target) == files
+    assert held(source) == {"originals/bad": b"rotten"}
+
+
+@pytest.mark.parametrize("hashed", [sha256, md5])
+def test_an_old_copy_does_not_replace_what_the_database_means(
+    rows: Rows, tmp_path: Path, hashed: Callable[[bytes], str]
+) -> None:
+    """Somebody kept the local files, worked on the bucket for a month, and ran it again."""
+    source, target = home_of({"originals/a": b"old"}), home_of({"originals/a": b"rotated"})
+    rows.add(1, "a", hashed(b"rotated"))
+    result = migrate(source, target, tmp_path)
+    assert (result.moved, result.skipped, result.kept, result.good) == (0, 1, 1, True)
+    assert held(target) == {"originals/a": b"rotated"}
+    assert held(source) == {"originals/a": b"old"}
+
+
+def test_what_is_in_the_way_is_kept(rows: Rows, tmp_path: Path) -> None:
+    source, target = home_of({"originals/a": b"right"}), home_of({"originals/a": b"stale"})
+    rows.add(1, "a", sha256(b"right"))
+    assert migrate(source, target, tmp_path).moved == 1
+    kept = held(target)
+    assert kept.pop("originals/a") == b"right"
+    assert list(kept.values()) == [b"stale"]
+    assert next(iter(kept)).startswith("kept/")
+
+
+def test_missing_and_unlisted_are_told_and_left(rows: Rows, tmp_path: Path) -> None:
+    source = home_of({"originals/stray": b"s", "originals/.DS_Store": b""})
+    target = home_of({"originals/there": b"t", "originals/rotten": b"?"})
+    rows.add(1, "gone", sha256(b"g"))
+    rows.add(2, "there", sha256(b"t"))
+    rows.add(3, "rotten", sha256(b"r"))
+    result = migrate(source, target, tmp_path)
+    assert result.missing == ["originals/gone"]
+    assert result.unlisted == ["originals/stray"]
+    assert list(result.differing) == ["originals/rotten"]
+    assert result.skipped == 2
+    assert set(held(source)) == {"originals/stray", "originals/.DS_Store"}
+
+
+def test_a_failure_stops_nothing_but_the_deleting(rows: Rows, tmp_path: Path) -> None:
+    files = {f"originals/{n}": bytes([n]) for n in range(20)}
+    source, inner = home_of(files), home_of({})
+    for n in range(20):
+        rows.add(n, str(n), sha256(bytes([n])))
+    faulty = FaultyStorage(inner.base)
+    refused = lambda: NameRefusedError("too long", name="originals/7")  # noqa: E731
+    faulty.fail("save_with", "originals/7", error=refused)
+    result = migrate(source, Home(faulty), tmp_path)
+    assert list(result.failed) == ["originals/7"]
+    assert (result.moved, result.deleted) == (19, 0)
+    assert held(source) == files
+    again = migrate(source, inner, tmp_path)
+    assert (again.moved, again.skipped, again.deleted, again.good) == (1, 19, 20, True)
+
+
+def test_a_storage_that_goes_away_stops_it(rows: Rows, tmp_path: Path) -> None:
+    files = {f"originals/{n:03}": bytes([n]) for n in range(200)}
+    source, inner = home_of(files), home_of({})
+    for n in range(200):
+        rows.add(n, f"{n:03}", sha256(bytes([n])))
+    faulty = FaultyStorage(inner.base)
+    faulty.fail("save_with", "originals/005", error=UnavailableError)
+    result = migrate(source, Home(faulty), tmp_path)
+    assert result.stopped
+    assert held(source) == files
+
+
+def test_work_in_progress_forbids_deleting(rows: Rows, tmp_path: Path) -> None:
+    source, target = home_of({"originals/a": b"a"}), home_of({})
+    rows.add(1, "a", sha256(b"a"))
+    with source, target:
+        parts = survey(source, target, AREAS)
+        rows.add(2, "new", sha256(b"new"))
+        source.base.save("originals/new", io.BytesIO(b"new"))
+        result = DocumentMigration(source, target, tmp_path, silent).run(parts, delete=True)
+    assert list(result.failed) == ["originals/new"]
+    assert set(held(source)) == {"originals/a", "originals/new"}
+
+
+def test_a_stop_deletes_nothing(rows: Rows, tmp_path: Path) -> None:
+    source, target = home_of({"originals/a": b"a"}), home_of({})
+    rows.add(1, "a", sha256(b"a"))
+    with source, target:
+        migration = DocumentMigration(source, target, tmp_path, silent)
+        migration.stop()
+        result = migration.run(survey(source, target, AREAS), delete=True)
+    assert result.stopped
+    assert held(source) == {"originals/a": b"a"}
