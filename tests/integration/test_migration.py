@@ -255,6 +255,26 @@ def test_wrong_places_are_refused_by_name(tmp_path: Path) -> None:
     assert "s4" in unknown.stderr
 
 
+def test_a_source_that_is_missing_is_an_error_and_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    done = paperfleet("migrate", str(missing), str(tmp_path / "target"), base=tmp_path)
+    assert done.returncode == 1
+    assert str(missing) in done.stderr
+    assert not missing.exists()
+    missing.mkdir()
+    done = paperfleet("migrate", str(missing), str(tmp_path / "target"), base=tmp_path)
+    assert done.returncode == 0
+    assert "is its address the right one" in done.stderr
+
+
+@pytest.mark.parametrize("threads", ["0", "many"])
+def test_threads_are_a_number(tmp_path: Path, threads: str) -> None:
+    done = paperfleet("migrate", "--threads", threads, str(tmp_path), "t", base=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "--threads" in done.stderr
+
+
 @pytest.mark.crash
 @pytest.mark.parametrize("delay", [0.5, 0.8, 1.1])
 def test_killed_in_the_middle_it_goes_on(tmp_path: Path, delay: float) -> None:

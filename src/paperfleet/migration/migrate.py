@@ -68,10 +68,14 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class Account:
-    """How a migration ended: counts by step, what failed and why, and the receipt's entries."""
+    """How a migration ended: counts by step, what failed and why, and the receipt's entries.
+
+    ``copied_inside`` counts the files that the service of both storages copied by itself.
+    """
 
     counts: dict[Step, int] = field(default_factory=lambda: dict.fromkeys(Step, 0))
     copied_bytes: int = 0
+    copied_inside: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     stopped: str = ""
@@ -184,6 +188,7 @@ class Migration:
             account.entries.append(Entry(entry.target_name, entry.size, entry.sha256))
             step = Step[brought.outcome.name]
             account.copied_bytes += source.size if brought.outcome is not Outcome.PRESENT else 0
+            account.copied_inside += brought.inside
             self._count(account, step, source)
         elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
             self._count(account, Step.VANISHED, source, "it vanished from the source meanwhile")
