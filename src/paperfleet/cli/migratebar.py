@@ -103,4 +103,4 @@ class MigrationBar:
     def _say_reason(self, event: FileEvent) -> None:
         if event.reason:
             text = f"{event.step.value}: {readable(event.name)}: {event.reason}"
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
