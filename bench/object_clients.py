@@ -107,7 +107,7 @@ class Django:
 
         settings.configure()
         self._content: Callable[[bytes], Any] = ContentFile
-        self._storage = S3Storage(
+        self.storage = S3Storage(
             bucket_name=bucket.bucket,
             endpoint_url=bucket.endpoint_url,
             region_name=REGION,
@@ -118,24 +118,24 @@ class Django:
         )
 
     def put(self, name: str, data: bytes) -> object:
-        return self._storage.save(name, self._content(data))
+        return self.storage.save(name, self._content(data))
 
     def get(self, name: str) -> bytes:
-        with self._storage.open(name) as file:
+        with self.storage.open(name) as file:
             content: bytes = file.read()
             return content
 
     def head(self, name: str) -> int:
-        size: int = self._storage.size(name)
+        size: int = self.storage.size(name)
         return size
 
     def move(self, old: str, new: str) -> None:
-        with self._storage.open(old) as file:
-            self._storage.save(new, file)
-        self._storage.delete(old)
+        with self.storage.open(old) as file:
+            self.storage.save(new, file)
+        self.storage.delete(old)
 
     def list(self, folder: str) -> int:
-        return len(self._storage.listdir(folder)[1])
+        return len(self.storage.listdir(folder)[1])
 
 
 CLIENTS: dict[str, Callable[[Bucket], ObjectClient]] = {
