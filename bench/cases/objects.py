@@ -30,8 +30,9 @@ def measure(setting: Setting) -> Result:
         "objects",
         "Objects in a bucket",
         f"Operations a second on objects of {SIZE // 1000} KB; a listing has {scale.objects} "
-        f"names. {scale.turns} turns of each client, one after the other, so that what else the machine "
-        "does strikes all of them. What is judged is the median of the ratios within one turn. "
+        f"names. {scale.turns} turns of each client, one after the other, so that what else the "
+        "machine does strikes all of them. What is judged is the median of the ratios within one "
+        "turn. bare obstore compares nothing after a write, and its move is a copy and a delete. "
         "django-storages has no move: it reads, saves and deletes.",
     )
     with fast_server() as running:
