@@ -115,7 +115,7 @@ def test_the_memory_of_a_large_save_is_taken(tmp_path: Path) -> None:
 
 def test_a_migration_is_compared_with_rclone(tmp_path: Path) -> None:
     result, tables = bench(tmp_path, "--only", "migration")
-    check_shape(result, tables, ["paperfleet migrate"])
+    check_shape(result, tables, ["paperfleet migrate --threads 16"])
     peer = rows(result, "rclone copy --transfers 16 --checksum")
     assert bool(peer) == bool(rclone_binary())
 

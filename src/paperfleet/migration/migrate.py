@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
@@ -142,6 +143,8 @@ class Migration:
         account: Account,
     ) -> None:
         running: dict[Future[Brought], FileStat] = {}
+        # concurrent.futures.wait would visit every running one for each that ends.
+        done: SimpleQueue[Future[Brought]] = SimpleQueue()
         more = True
         while running or more:
             while more and len(running) < _AHEAD * self._threads and not account.stopped:
@@ -154,9 +157,10 @@ class Migration:
                 ):
                     future = pool.submit(self._copier.bring, source, there.get(source.name))
                     running[future] = source
+                    future.add_done_callback(done.put)
             more = more and not account.stopped
-            done, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), None)
-            for future in done:
+            if running:
+                future = done.get()
                 self._note(future, running.pop(future), account)
 
     def _collides(self, source: FileStat, account: Account) -> bool:

@@ -57,7 +57,7 @@ class Saver:
         """
         begun = _read_up_to(content, self._client.part + 1)
         if len(begun) <= self._client.part:
-            self._save_small(key, name, begun, ANYTHING)
+            self._save_small(key, name, begun, digests_of(begun), ANYTHING)
             return
         digests = None
         if content.seekable():
@@ -73,8 +73,9 @@ class Saver:
         if upload.size <= self._client.part:
             with upload.open() as content:
                 data = _read_up_to(content, upload.size + 1)
-            self._require_content(digests_of(data), upload, name)
-            return self._save_small(key, name, data, expect)
+            digests = digests_of(data)
+            self._require_content(digests, upload, name)
+            return self._save_small(key, name, data, digests, expect)
         with upload.open() as content:
             digests = digests_in_parts(content, part_size(upload.size, self._client.part))
         self._require_content(digests, upload, name)
@@ -96,8 +97,9 @@ class Saver:
                 "It may have changed while it was read",
             )
 
-    def _save_small(self, key: str, name: str, data: bytes, expect: Precondition) -> FileStat:
-        digests = digests_of(data)
+    def _save_small(
+        self, key: str, name: str, data: bytes, digests: Digests, expect: Precondition
+    ) -> FileStat:
         mode = self._mode(key, name, expect)
         token = uuid.uuid4().hex if mode != "overwrite" else ""
         put = Put(mode, _attributes(name, digests, token))
