@@ -163,20 +163,19 @@ class Saver:
     def _save_parts(
         self, key: str, name: str, content: Iterator[bytes], meant: Digests | None
     ) -> FileStat:
-        part = meant.part if meant else self._client.part
-        sent = Digests(part)
-        put = Put(attributes=_attributes(name, meant), part=part)
-        self._client.put_parts(key, self._watched(content, sent, meant, name), put, "save", name)
+        sent = meant or Digests(self._client.part)
+        watched = self._compared(content, meant, name) if meant else _counted(content, sent)
+        put = Put(attributes=_attributes(name, meant), part=sent.part)
+        self._client.put_parts(key, watched, put, "save", name)
         return self._proven(key, name, None, sent)
 
-    def _watched(
-        self, content: Iterator[bytes], sent: Digests, meant: Digests | None, name: str
-    ) -> Iterator[bytes]:
+    def _compared(self, content: Iterator[bytes], meant: Digests, name: str) -> Iterator[bytes]:
         """Pass the content on; fail at its end, before the store shows it, if it differs."""
+        digest = hashlib.sha256()
         for piece in content:
-            sent.update(piece)
+            digest.update(piece)
             yield piece
-        if meant and sent.sha256 != meant.sha256:
+        if digest.hexdigest() != meant.sha256:
             raise self._error(name, "the content changed while it was read", "Save it again")
 
     def _proven(self, key: str, name: str, etag: str | None, digests: Digests) -> FileStat:
@@ -212,6 +211,13 @@ class Saver:
         return IntegrityError(
             reason, operation="save", name=name, storage=self._client.label, hint=hint
         )
+
+
+def _counted(content: Iterator[bytes], sent: Digests) -> Iterator[bytes]:
+    """Pass the content on, and take its digests."""
+    for piece in content:
+        sent.update(piece)
+        yield piece
 
 
 def _attributes(name: str, digests: Digests | None, token: str = "") -> Attributes:
