@@ -1,1 +1,1 @@
-"""Benchmarks of the mirror beside ``rclone sync`` and bare requests; see README.md."""
+"""Benchmarks of the mirror, of buckets and migrations beside what else there is; see README.md."""

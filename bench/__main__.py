@@ -9,7 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench import report
-from bench.cases import first_sync, folder_rename, latency, many_files, unchanged
+from bench.cases import (
+    first_sync,
+    folder_rename,
+    latency,
+    many_files,
+    migration,
+    object_end,
+    object_memory,
+    objects,
+    unchanged,
+)
 from bench.machine import machine
 from bench.scale import FULL, QUICK
 from bench.servers import SERVERS
@@ -27,6 +37,10 @@ CASES: dict[str, Callable[[Setting], Result]] = {
     "folder_rename": folder_rename.measure,
     "latency": latency.measure,
     "many_files": many_files.measure,
+    "objects": objects.measure,
+    "object_end": object_end.measure,
+    "object_memory": object_memory.measure,
+    "migration": migration.measure,
 }
 
 

@@ -13,7 +13,16 @@ from pathlib import Path
 from tests.servers.apache_server import BINARY, apache_missing
 from tests.servers.rclone_server import rclone_binary
 
-_PACKAGES = ("paperfleet", "httpx", "lxml", "wsgidav")
+_PACKAGES = (
+    "paperfleet",
+    "httpx",
+    "lxml",
+    "wsgidav",
+    "obstore",
+    "boto3",
+    "django-storages",
+    "moto",
+)
 
 
 def machine() -> dict[str, object]:

@@ -26,6 +26,7 @@ class Relay:
         port = self._listener.getsockname()[1]
         self.url = parts._replace(netloc=f"{_HOST}:{port}").geturl()
         self._methods: Counter[str] = Counter()
+        self._answered = 0
         self._lock = threading.Lock()
 
     def taken(self) -> Counter[str]:
@@ -33,6 +34,12 @@ class Relay:
         with self._lock:
             methods, self._methods = self._methods, Counter()
             return methods
+
+    def answered(self) -> int:
+        """Return how many bytes the server sent since the last call, headers included."""
+        with self._lock:
+            answered, self._answered = self._answered, 0
+            return answered
 
     def serve(self) -> None:
         """Take connections until the relay is closed."""
@@ -51,7 +58,7 @@ class Relay:
         with client, socket.create_connection(self._upstream) as server:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=_pump, args=(server, client), daemon=True).start()
+            threading.Thread(target=self._pump, args=(server, client), daemon=True).start()
             with suppress(OSError), client.makefile("rb") as stream:
                 while self._request(stream, server):
                     pass
@@ -79,6 +86,14 @@ class Relay:
             _pass(stream, server, length)
         return True
 
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while block := source.recv(_BLOCK):
+                with self._lock:
+                    self._answered += len(block)
+                sink.sendall(block)
+            sink.shutdown(socket.SHUT_RDWR)
+
 
 def _pass(stream: IO[bytes], server: socket.socket, length: int) -> None:
     while length > 0 and (block := stream.read(min(_BLOCK, length))):
@@ -96,13 +111,6 @@ def _pass_chunks(stream: IO[bytes], server: socket.socket) -> None:
     while (line := stream.readline()) not in {b"\r\n", b""}:
         server.sendall(line)
     server.sendall(b"\r\n")
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while block := source.recv(_BLOCK):
-            sink.sendall(block)
-        sink.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ class Scale:
 
     ``simulated`` is the tree for the simulated Nextcloud: there a request takes as long as on a
     real one, and a run with all files would be minutes of waiting. ``renamed`` is the folder that
-    is renamed; ``others`` is what lies beside what is changed.
+    is renamed; ``others`` is what lies beside what is changed. ``objects`` are put and read in each
+    of the ``turns`` of a client.
     """
 
     tree: Tree
@@ -27,6 +28,11 @@ class Scale:
     edits: int
     live_checks: int
     many: int
+    objects: int
+    turns: int
+    large_mb: int
+    saved_mb: int
+    migrated: Tree
     servers: tuple[str, ...]
 
 
@@ -40,6 +46,11 @@ FULL = Scale(
     edits=50,
     live_checks=5,
     many=100_000,
+    objects=32,
+    turns=15,
+    large_mb=200,
+    saved_mb=2000,
+    migrated=Tree(files=5000, folders=100, smallest=5 * KB, largest=500 * KB, seed=5),
     servers=("rclone", "apache", "nextcloud"),
 )
 QUICK = Scale(
@@ -52,5 +63,10 @@ QUICK = Scale(
     edits=3,
     live_checks=1,
     many=2000,
+    objects=4,
+    turns=2,
+    large_mb=20,
+    saved_mb=40,
+    migrated=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=5),
     servers=("wsgidav", "nextcloud"),
 )

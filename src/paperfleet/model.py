@@ -96,7 +96,8 @@ class Capabilities:
 
     The first group names optional protocols (``paperfleet.storage.protocol``). The second describes
     how the storage behaves: ``ranged_read``, that ``open`` transfers little more than what is read;
-    ``conditional_create``, that ``exists=False`` in ``save_with`` holds against all other hosts.
+    ``conditional_create``, that ``exists=False`` in ``save_with`` holds against all other hosts
+    (None: not known before the first write with a condition).
     """
 
     stat: bool = False
@@ -112,9 +113,10 @@ class Capabilities:
     sweep: bool = False
     copy: bool = False
     presign: bool = False
+    copy_from: bool = False
 
     ranged_read: bool = False
-    conditional_create: bool = False
+    conditional_create: bool | None = False
     keeps_modified: bool = False
     keeps_versions: bool = False
     unicode_form: Literal["NFC"] | None = None

@@ -93,6 +93,33 @@ def test_a_pass_over_many_files_is_measured_beside_memory_and_journal(tmp_path: 
     assert rows(result, "paperfleet, first run, all there")["journal"]["median"] > 0
 
 
+def test_objects_are_compared_with_obstore_and_django_storages(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "objects")
+    check_shape(result, tables, [OURS, "bare obstore", "django-storages"])
+    assert {row["metric"] for row in result["rows"]} == {"put", "get", "head", "list", "move"}
+    assert len({row["server"] for row in result["rows"]}) == 2, "one thread, and many"
+
+
+def test_the_end_of_a_large_object_is_counted_in_bytes(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "object_end")
+    check_shape(result, tables, [OURS, "django-storages"])
+    assert 1000 < rows(result, OURS)["bytes transferred"]["median"] < 2_000_000
+    assert rows(result, "django-storages")["bytes transferred"]["median"] > 20_000_000
+
+
+def test_the_memory_of_a_large_save_is_taken(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "object_memory")
+    check_shape(result, tables, [OURS, "django-storages"])
+    assert 20 < rows(result, OURS)["peak memory"]["median"] < 100
+
+
+def test_a_migration_is_compared_with_rclone(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "migration")
+    check_shape(result, tables, ["paperfleet migrate --threads 16"])
+    peer = rows(result, "rclone copy --transfers 16 --checksum")
+    assert bool(peer) == bool(rclone_binary())
+
+
 @pytest.mark.parametrize("text", ["no marks at all", "<!-- results: begin -->"])
 def test_a_readme_without_marks_is_left_alone(tmp_path: Path, text: str) -> None:
     from bench.report import update_readme

@@ -18,12 +18,15 @@ from paperfleet.errors import FileAccessError, NotFoundError, UnavailableError
 from paperfleet.migration.bandwidth import Bandwidth
 from paperfleet.migration.migrate import Account, FileEvent, Migration, Planned, Step
 from paperfleet.migration.progress import Progress
-from paperfleet.model import Capabilities
+from paperfleet.migration.receipt import Receipt
+from paperfleet.migration.verify import State, check
+from paperfleet.model import Capabilities, FileStat
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
 from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from paperfleet.storage.protocol import DocumentStorage
@@ -123,6 +126,29 @@ def test_a_storage_out_of_reach_stops_the_run_and_the_next_goes_on(tmp_path: Pat
     assert account.complete
     assert account.counts[Step.COPIED] <= len(FILES) - before + 1
     assert dict(inner.files) == FILES
+
+
+class Lagging(MemoryBackend):
+    """Lists one file no more and another one still; the files themselves are as they are."""
+
+    def list_stats(self, prefix: str = "") -> Iterator[FileStat]:
+        listed = sorted(super().list_stats(prefix))
+        return iter([*listed[1:], FileStat("gone.pdf", 4, 1, '"old"')])
+
+
+def test_listings_that_lag_behind_mislead_nobody(tmp_path: Path) -> None:
+    target = Lagging()
+    target.files.update(FILES)
+    account = migrate(memory(FILES | {"gone.pdf": b"gone"}), target, tmp_path)
+    assert account.complete
+    assert dict(target.files) == FILES | {"gone.pdf": b"gone"}
+    receipt = Receipt("", "", "", tuple(account.entries))
+    with target:
+        assert {checked.state for checked in check(receipt, target)} == {State.INTACT}
+        target.delete("gone.pdf")
+        states = {checked.entry.name: checked.state for checked in check(receipt, target)}
+    assert [name for name in states if states[name] is not State.INTACT] == ["gone.pdf"]
+    assert states["gone.pdf"] is State.MISSING
 
 
 class Corrupting(MemoryBackend):
@@ -253,6 +279,26 @@ def test_wrong_places_are_refused_by_name(tmp_path: Path) -> None:
     unknown = paperfleet("migrate", str(source), "s4://bucket", base=tmp_path)
     assert unknown.returncode == 1
     assert "s4" in unknown.stderr
+
+
+def test_a_source_that_is_missing_is_an_error_and_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    done = paperfleet("migrate", str(missing), str(tmp_path / "target"), base=tmp_path)
+    assert done.returncode == 1
+    assert str(missing) in done.stderr
+    assert not missing.exists()
+    missing.mkdir()
+    done = paperfleet("migrate", str(missing), str(tmp_path / "target"), base=tmp_path)
+    assert done.returncode == 0
+    assert "is its address the right one" in done.stderr
+
+
+@pytest.mark.parametrize("threads", ["0", "many"])
+def test_threads_are_a_number(tmp_path: Path, threads: str) -> None:
+    done = paperfleet("migrate", "--threads", threads, str(tmp_path), "t", base=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "--threads" in done.stderr
 
 
 @pytest.mark.crash

@@ -122,14 +122,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._relay(answer, kind)
 
     def _relay(self, answer: http.client.HTTPResponse, kind: Kind | None) -> None:
-        length = int(answer.headers.get("Content-Length") or 0)
+        told = answer.headers.get("Content-Length")
+        # Answers in chunks are passed on as a whole.
+        body = answer.read() if told is None else b""
+        length = int(told or 0)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in _NOT_PASSED:
                 self.send_header(name, value)
-        if "Content-Length" not in answer.headers:
-            self.send_header("Content-Length", "0")
+        if told is None:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
+        self.faults.count(len(body))
         left = length // 2 if kind == "truncate" else length
         with contextlib.suppress(OSError):  # the client closed, as it may
             while self.command != "HEAD" and left and (data := answer.read(min(left, 16384))):

@@ -14,7 +14,7 @@ from rich.console import Console
 from paperfleet.cli.lines import WORDS, level_of, line, stands_out
 from paperfleet.cli.progress import BarReporter
 from paperfleet.cli.reporters import LogReporter, as_json, as_text
-from paperfleet.cli.words import duration_text, files_text, size_text
+from paperfleet.cli.words import duration_text, files_text, seconds_of, size_text
 from paperfleet.mirror.events import (
     Done,
     Event,
@@ -238,3 +238,19 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_counts() -> None:
     assert [files_text(count) for count in (0, 1, 1200)] == ["0 files", "1 file", "1,200 files"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("0s", 0),
+        ("1.5m", 90),
+        ("2H", 7200),
+        ("1d", 86400),
+        ("soon", None),
+        ("-1s", None),
+    ],
+)
+def test_durations_are_read(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds

@@ -28,6 +28,7 @@ WRITES: dict[str, Callable[[Fenced], object]] = {
     "delete": lambda s: s.delete("kept"),
     "move": lambda s: s.move("kept", "moved"),
     "copy": lambda s: s.copy("kept", "copied"),
+    "copy_from": lambda s: s.copy_from(s, "kept", "copied"),
     "save_with": lambda s: s.save_with("new", upload(b"x"), ANYTHING),
     "save_batch": lambda s: s.save_batch([BatchFile("new", b"x", None)]),
     "delete_if": lambda s: s.delete_if("kept", "etag"),

@@ -21,7 +21,17 @@ REFUSED = 2
 FAILED = 3
 
 # Imported when asked for, so that `paperfleet health` costs no more than it needs.
-COMMANDS = ("mirror", "status", "approve", "health", "migrate", "verify", "settings", "demo")
+COMMANDS = (
+    "mirror",
+    "status",
+    "approve",
+    "health",
+    "migrate",
+    "verify",
+    "repair",
+    "settings",
+    "demo",
+)
 
 
 class _Commands(click.Group):

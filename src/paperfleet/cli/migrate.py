@@ -15,6 +15,7 @@ import click
 
 from paperfleet.cli.entry import FAILED, FINE
 from paperfleet.cli.migratebar import MigrationBar
+from paperfleet.cli.options import threads_option
 from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
@@ -54,7 +55,7 @@ Exit codes:
     "--delete-source", is_flag=True, help="Delete at the source, once every file is verified."
 )
 @click.option("--bwlimit", metavar="RATE", help="Bytes a second, such as 500K or 10M.")
-@click.option("--threads", default=8, show_default=True, help="Files at one time.")
+@threads_option
 @click.option("--receipt", type=click.Path(path_type=Path), help="Write the receipt here.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report here.")
 def command(
@@ -79,7 +80,7 @@ def command(
     from paperfleet.service.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
 
     rate = parse_rate(bwlimit) if bwlimit else None
-    old = storage_of(source, SOURCE_OPTIONS, os.environ)
+    old = storage_of(source, SOURCE_OPTIONS, os.environ, is_there=True)
     new = storage_of(target, TARGET_OPTIONS, os.environ)
     check_apart(old, new)
     new = for_looking(new) if dry_run else new
@@ -149,6 +150,8 @@ def finish(account: Account, report: Path | None) -> int:
     total = f"{files_text(len(account.entries))}, {size_text(size)} proven at the target"
     words = ", ".join(f"{count:,} {step}" for step, count in counts.items())
     click.echo(f"{total}: {words}" if words else total)
+    if account.copied_inside:
+        click.echo(f"{files_text(account.copied_inside)} copied by the store itself")
     for name, reason in sorted(account.failures.items()):
         click.echo(f"failed: {readable(name)}: {reason}", err=True)
     if account.stopped:
@@ -162,6 +165,7 @@ def finish(account: Account, report: Path | None) -> int:
             "files": len(account.entries),
             "bytes": size,
             "copied_bytes": account.copied_bytes,
+            "copied_inside": account.copied_inside,
             "failures": {readable(name): reason for name, reason in account.failures.items()},
             "stopped": account.stopped,
         }

@@ -78,6 +78,8 @@ class MigrationBar:
             f"{files_text(plan.files)}, {size_text(plan.size)} at the source; "
             f"{plan.there:,} of these names ({size_text(plan.there_size)}) at the target"
         )
+        if not plan.files:
+            click.echo("The source has no files: is its address the right one?", err=True)
 
     def _advance(self, event: FileEvent) -> None:
         self._done += 1
@@ -101,4 +103,4 @@ class MigrationBar:
     def _say_reason(self, event: FileEvent) -> None:
         if event.reason:
             text = f"{event.step.value}: {readable(event.name)}: {event.reason}"
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)

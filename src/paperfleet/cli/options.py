@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from paperfleet.service.settings import Setting
 
 Command = Callable[..., object]
+MOST_THREADS = 256
 
 
 def setting_options(*keys: str) -> Callable[[Command], Command]:
@@ -35,6 +36,15 @@ def setting_options(*keys: str) -> Callable[[Command], Command]:
         return click.argument("source", required=False)(command)
 
     return decorate
+
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    default=8,
+    show_default=True,
+    help="Files at one time.",
+)
 
 
 def _option(row: Setting) -> Callable[[Command], Command]:

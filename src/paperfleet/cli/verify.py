@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from paperfleet.cli.entry import FAILED, FINE
+from paperfleet.cli.options import threads_option
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import STORAGE_OPTIONS
@@ -36,7 +37,7 @@ Exit codes:
 @click.argument("receipt", type=click.Path(path_type=Path))
 @click.argument("storage")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--threads", default=8, show_default=True, help="Files at one time.")
+@threads_option
 def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     """Read every file that RECEIPT names from STORAGE and compare its bytes."""
     from paperfleet.migration.receipt import parse  # noqa: PLC0415  # slow to import
@@ -49,7 +50,7 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(f"the receipt {receipt} cannot be read: {reason}") from None
-    with storage_of(storage, STORAGE_OPTIONS, os.environ) as opened:
+    with storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True) as opened:
         results = list(check(expected, opened, threads))
     counts = Counter(result.state for result in results)
     wrong = [result for result in results if result.state is not State.INTACT]

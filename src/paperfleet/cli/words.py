@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 UNITS = ("B", "KB", "MB", "GB", "TB")
 TEN = 10
 THOUSAND = 1000
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+_SECONDS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
 
 
 def size_text(size: float) -> str:
@@ -29,6 +32,12 @@ def duration_text(seconds: float) -> str:
         if whole >= large:
             return f"{whole // large} {big} {whole % large // small} {little}"
     return f"{whole // MINUTE} min {whole % MINUTE} s"
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds of '90', '90s', '10m', '2h' or '1d'; None for what is no duration."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
+    return float(match[1]) * _SECONDS[match[2]] if match else None
 
 
 def files_text(count: int) -> str:

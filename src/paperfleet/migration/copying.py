@@ -5,7 +5,13 @@ from __future__ import annotations
 import enum
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from paperfleet.errors import IntegrityError, NotFoundError
+from paperfleet.errors import (
+    FileAccessError,
+    IntegrityError,
+    NotFoundError,
+    Scope,
+    StorageError,
+)
 from paperfleet.migration.progress import Verified, state_of
 from paperfleet.model import ANYTHING, Upload
 from paperfleet.storage import abilities
@@ -30,6 +36,8 @@ class Brought(NamedTuple):
 
     verified: Verified
     outcome: Outcome
+    inside: bool = False
+    """Whether the service that holds both storages copied it by itself."""
 
 
 class Copier:
@@ -40,6 +48,7 @@ class Copier:
     ) -> None:
         self._source, self._target = source, target
         self._bandwidth = bandwidth
+        self._inside = abilities.can_copy_from(target, source)
 
     def bring(self, source: FileStat, there: FileStat | None) -> Brought:
         """Make the target hold the bytes of the source under the same name.
@@ -52,10 +61,29 @@ class Copier:
             sha256 = source.sha256 or self._source_hash(source.name)
             if self._target_hash(there) == sha256:
                 return Brought(_verified(source, there, sha256), Outcome.PRESENT)
-        stored, sha256 = self._copy(source)
+        stored, sha256, inside = self._copied(source)
         self._prove(source.name, stored, sha256)
         outcome = Outcome.COPIED if there is None else Outcome.REPLACED
-        return Brought(_verified(source, stored, sha256), outcome)
+        return Brought(_verified(source, stored, sha256), outcome, inside)
+
+    def _copied(self, source: FileStat) -> tuple[FileStat, str, bool]:
+        """Return what the target has, the hash of the source, and whether the service copied."""
+        stored = self._copy_inside(source) if self._inside else None
+        if stored is not None:
+            return stored, source.sha256 or self._source_hash(source.name), True
+        return *self._copy(source), False
+
+    def _copy_inside(self, source: FileStat) -> FileStat | None:
+        """Let the service copy; None where it will not, so that the bytes go through here."""
+        try:
+            return abilities.copy_from(self._target, self._source, source.name)
+        except NotFoundError:
+            raise
+        except StorageError as error:
+            if error.scope is Scope.STORAGE:
+                raise
+            self._inside = self._inside and not isinstance(error, FileAccessError)
+            return None
 
     def _copy(self, source: FileStat) -> tuple[FileStat, str]:
         """Send the file; return what the target has, and the hash of what was read."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
@@ -68,10 +69,14 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class Account:
-    """How a migration ended: counts by step, what failed and why, and the receipt's entries."""
+    """How a migration ended: counts by step, what failed and why, and the receipt's entries.
+
+    ``copied_inside`` counts the files that the service of both storages copied by itself.
+    """
 
     counts: dict[Step, int] = field(default_factory=lambda: dict.fromkeys(Step, 0))
     copied_bytes: int = 0
+    copied_inside: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     stopped: str = ""
@@ -139,6 +144,8 @@ class Migration:
         account: Account,
     ) -> None:
         running: dict[Future[Brought], FileStat] = {}
+        # concurrent.futures.wait would visit every running one for each that ends.
+        done: SimpleQueue[Future[Brought]] = SimpleQueue()
         more = True
         while running or more:
             while more and len(running) < _AHEAD * self._threads and not account.stopped:
@@ -151,9 +158,10 @@ class Migration:
                 ):
                     future = pool.submit(self._copier.bring, source, there.get(source.name))
                     running[future] = source
+                    future.add_done_callback(done.put)
             more = more and not account.stopped
-            done, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), None)
-            for future in done:
+            if running:
+                future = done.get()
                 self._note(future, running.pop(future), account)
 
     def _collides(self, source: FileStat, account: Account) -> bool:
@@ -185,6 +193,7 @@ class Migration:
             account.entries.append(Entry(entry.target_name, entry.size, entry.sha256))
             step = Step[brought.outcome.name]
             account.copied_bytes += source.size if brought.outcome is not Outcome.PRESENT else 0
+            account.copied_inside += brought.inside
             self._count(account, step, source)
         elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
             self._count(account, Step.VANISHED, source, "it vanished from the source meanwhile")

@@ -31,8 +31,11 @@ class Verified(NamedTuple):
 def state_of(stat: FileStat) -> str:
     """Return what changes when the file does, '' when the storage tells nothing of the sort.
 
-    Size alone is no state.
+    A strong etag is all of it: not every answer that has one has the time as well. Size alone is no
+    state.
     """
+    if stat.etag is not None and not stat.etag.startswith("W/"):
+        return f"{stat.size}-{stat.etag}"
     if stat.etag is None and stat.modified_ns is None:
         return ""
     return f"{stat.size}-{stat.modified_ns}-{stat.etag}"

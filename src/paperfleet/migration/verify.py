@@ -46,11 +46,11 @@ def check(receipt: Receipt, storage: DocumentStorage, threads: int = 8) -> Itera
 
 
 def _check(entry: Entry, seen: FileStat | None, storage: DocumentStorage) -> Checked:
-    if seen is None:
-        return Checked(entry, State.MISSING, "it is not there")
-    if seen.size != entry.size:
-        return Checked(entry, State.CHANGED, f"{seen.size} bytes instead of {entry.size}")
     try:
+        if seen is None or seen.size != entry.size:
+            seen = abilities.stat(storage, entry.name)  # listings of some stores lag behind
+        if seen.size != entry.size:
+            return Checked(entry, State.CHANGED, f"{seen.size} bytes instead of {entry.size}")
         digest = seen.sha256 or abilities.content_sha256(storage, entry.name)
     except NotFoundError:
         return Checked(entry, State.MISSING, "it is not there")

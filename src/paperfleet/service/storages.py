@@ -10,7 +10,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import FILE
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
-from paperfleet.storage.registry import open_storage
+from paperfleet.storage.registry import accepted_options, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +18,24 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 
-def storage_of(spec: str, variable: str, environ: Mapping[str, str]) -> DocumentStorage:
+def storage_of(
+    spec: str, variable: str, environ: Mapping[str, str], *, is_there: bool = False
+) -> DocumentStorage:
     """Open the storage ``spec`` with the options in ``variable``, or in the file of ``…_FILE``.
 
     Options are a JSON object, such as ``{"access_key": "…", "secret_key": "…"}``: secrets stay off
-    the command line. Raises ``ConfigurationError``.
+    the command line. ``is_there``: a folder that is missing is an error when it is entered, and not
+    made. Raises ``ConfigurationError``.
     """
-    return open_storage(spec, options_of(variable, environ))
+    options = options_of(variable, environ)
+    if is_there and "create" in accepted_options(spec):
+        options = {"create": False} | options
+    try:
+        return open_storage(spec, options)
+    except ConfigurationError as error:
+        if any(repr(name) in error.message for name in options):
+            raise ConfigurationError(f"{variable}: {error.message}", hint=error.hint) from None
+        raise
 
 
 def for_looking(storage: DocumentStorage) -> DocumentStorage:

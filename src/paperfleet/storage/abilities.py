@@ -87,6 +87,18 @@ def content_sha256(storage: DocumentStorage, name: str) -> str:
     return digest.hexdigest()
 
 
+def can_copy_from(target: DocumentStorage, source: DocumentStorage) -> bool:
+    """Say whether the target can copy from the source by itself (``SupportsCopyFrom``)."""
+    if not capabilities_of(target).copy_from:
+        return False
+    return cast("protocol.SupportsCopyFrom", target).can_copy_from(source)
+
+
+def copy_from(target: DocumentStorage, source: DocumentStorage, name: str) -> FileStat:
+    """Let the target copy a file from the source, under the same name (``SupportsCopyFrom``)."""
+    return cast("protocol.SupportsCopyFrom", target).copy_from(source, name, name)
+
+
 def make_folder(storage: DocumentStorage, name: str) -> None:
     """Make a folder where folders exist on their own; elsewhere there is nothing to do."""
     if capabilities_of(storage).folders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from paperfleet.errors import InvalidNameError
 if TYPE_CHECKING:
     from paperfleet.model import Capabilities
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 TEMPORARY_PREFIX = ".paperfleet-"
 """Names whose last segment begins so belong to Paperfleet and are never listed as documents."""
 
@@ -67,7 +69,7 @@ def is_below(name: str, folder: str) -> bool:
 
 def is_utf8(name: str) -> bool:
     """Say whether the name is text; the bytes of others reach Python as lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return _SURROGATES.search(name) is None
 
 
 def readable(name: str) -> str:

@@ -219,6 +219,23 @@ class SupportsCopy(Protocol):
         ...
 
 
+class SupportsCopyFrom(Protocol):
+    """``capabilities.copy_from``: copies between two storages of one service."""
+
+    def can_copy_from(self, source: DocumentStorage) -> bool:
+        """Say whether the service holds both, and may be asked; sends nothing."""
+        ...
+
+    def copy_from(self, source: DocumentStorage, old_name: str, new_name: str) -> FileStat:
+        """Replace ``new_name`` here by ``old_name`` there; return what the storage now has.
+
+        The bytes do not pass through this machine. Raises ``NotFoundError``, ``FileAccessError``
+        where the key may not read there, ``TooLargeError``, ``IntegrityError`` when the copy has
+        another size or checksum.
+        """
+        ...
+
+
 class SupportsPresign(Protocol):
     """``capabilities.presign``."""
 

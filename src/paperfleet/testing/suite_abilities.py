@@ -53,6 +53,7 @@ METHODS = {
     "content_hash": ("content_sha256",),
     "sweep": ("sweep",),
     "copy": ("copy",),
+    "copy_from": ("can_copy_from", "copy_from"),
     "presign": ("presigned_url",),
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.store import AzureStore, GCSStore
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.storage.objects import options
+from paperfleet.storage.objects.across import Service
 from paperfleet.storage.objects.bucket import PART, ObjectStoreBackend
 from paperfleet.storage.objects.features import Features
 from paperfleet.storage.objects.keys import normal_location
@@ -78,17 +79,17 @@ class S3CompatibleBackend(ObjectStoreBackend):
             checksum_algorithm=checksum_algorithm,
             key=key,
         )
-        store = S3Store(
+        service = Service(
             bucket,
-            config=config,
-            client_options=options.client_options(
-                verify=verify, timeout=timeout, allow_plain_http=http
-            ),
-            retry_config=options.retry_config(retries),
+            config,
+            options.client_options(verify=verify, timeout=timeout, allow_plain_http=http),
+            options.retry_config(retries),
         )
         where = f" at {endpoint.partition('://')[2].rstrip('/')}" if endpoint else ""
         label = f"s3://{bucket}/{place}{where}"
-        super().__init__(store, label=label, location=place, part_size=part_size)
+        super().__init__(
+            service.store(), label=label, location=place, part_size=part_size, service=service
+        )
 
 
 class GoogleCloudBackend(ObjectStoreBackend):

@@ -12,6 +12,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError
 from paperfleet.model import Capabilities, FileStat
 from paperfleet.storage.names import check_prefix
+from paperfleet.storage.objects.across import Crossing
 from paperfleet.storage.objects.client import ObjectClient, etag_of, modified_ns
 from paperfleet.storage.objects.copying import Copier
 from paperfleet.storage.objects.errors import translated
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from paperfleet.model import Precondition, Upload
+    from paperfleet.storage.objects.across import Service
+    from paperfleet.storage.protocol import DocumentStorage
 
 PART = 8 << 20
 """Bytes of a part, and of the largest file that is sent with one request."""
@@ -47,9 +50,9 @@ class ObjectStoreBackend:
     compares, and deletes; see ``objects.moving`` for what a cut-off one leaves.
 
     ``save_with`` and ``move`` to a new name never overwrite, on any host, where the store has
-    conditional writes (``capabilities.conditional_create``, tried out on first use). Where it has
-    none they hold among the threads of this object; another host can come in between for some
-    milliseconds.
+    conditional writes (``capabilities.conditional_create``, tried out by the first such write).
+    Where it has none they hold among the threads of this object; another host can come in between
+    for some milliseconds.
 
     There are no folders: a file and files "below" it live side by side, and so they do here.
     """
@@ -63,6 +66,7 @@ class ObjectStoreBackend:
         part_size: int = PART,
         features: Features | None = None,
         presigns: bool = True,
+        service: Service | None = None,
     ) -> None:
         self.label = label
         self._presigns = presigns
@@ -71,6 +75,7 @@ class ObjectStoreBackend:
         self._probe = Probe(self._client, features)
         self._locks = NameLocks()
         self._copier = Copier(self._client, self._probe)
+        self.crossing = Crossing(self._client, self._copier, self._locks, service)
         self._saver = Saver(self._client, self._probe, self._copier)
         self._mover = Mover(
             self._client, self._probe, self._copier, self._locks, self._saver.content_sha256
@@ -78,9 +83,10 @@ class ObjectStoreBackend:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this storage can do; asks the store on first use.
+        """What this storage can do; asks the store nothing.
 
-        ``ranged_read`` is learned from the first file that is opened.
+        ``ranged_read`` is learned from the first file that is opened, ``conditional_create`` from
+        the first write with a condition.
         """
         return Capabilities(
             stat=True,
@@ -91,8 +97,9 @@ class ObjectStoreBackend:
             sweep=True,
             copy=True,
             presign=self._presigns,
+            copy_from=self.crossing.service is not None,
             ranged_read=self._client.ranged,
-            conditional_create=self._probe.features().create,
+            conditional_create=self._probe.creates,
         )
 
     def __enter__(self) -> Self:
@@ -154,6 +161,18 @@ class ObjectStoreBackend:
                     "the name is taken", operation="copy", name=new_name, storage=self.label
                 )
             self._copier.create(source, key, new_key, "copy", new_name)
+
+    def can_copy_from(self, source: DocumentStorage) -> bool:
+        """Say whether ``source`` is a bucket of the same service, with the same key."""
+        return isinstance(source, ObjectStoreBackend) and self.crossing.reaches(source.crossing)
+
+    def copy_from(self, source: DocumentStorage, old_name: str, new_name: str) -> FileStat:
+        """Replace a file by one of another bucket (``SupportsCopyFrom``)."""
+        if not (isinstance(source, ObjectStoreBackend) and self.can_copy_from(source)):
+            raise NotAStorageError(
+                "this store cannot copy from there", operation="copy", storage=self.label
+            )
+        return self.crossing.copy(source.crossing, old_name, new_name)
 
     def size(self, name: str) -> int:
         """Return the size in bytes; raise ``NotFoundError``."""

@@ -38,7 +38,7 @@ class Copier:
             self._stream(source, key, new_key, operation, name)
         else:
             self._client.copy(key, new_key, operation, name)
-        self._compare(source, new_key, operation, name)
+        self.compared(source, new_key, operation, name)
 
     def create(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
         """Copy to where nothing is; raise ``AlreadyExistsError``, ``NotFoundError``.
@@ -58,7 +58,7 @@ class Copier:
         else:
             self.replace(source, key, new_key, operation, name)
             return
-        self._compare(source, new_key, operation, name)
+        self.compared(source, new_key, operation, name)
 
     def _write(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
         with open_object(self._client, key, name) as stream:
@@ -78,8 +78,8 @@ class Copier:
         with open_object(self._client, key, name) as stream:
             self._client.put_parts(new_key, pieces(stream), put, operation, name)
 
-    def _compare(self, source: Found, new_key: str, operation: str, name: str) -> None:
-        """Raise ``IntegrityError`` unless the copy is what was copied.
+    def compared(self, source: Found, new_key: str, operation: str, name: str) -> Found:
+        """Return the copy; raise ``IntegrityError`` unless it is what was copied.
 
         Its size has to be the same, and its etag where the source's is proven to be the MD5 of its
         bytes. (The etag of an object in parts becomes another one by a copy.)
@@ -95,3 +95,4 @@ class Copier:
                 storage=self._client.label,
                 hint="Nothing was deleted, as the copy may be another host's file by now",
             )
+        return copy

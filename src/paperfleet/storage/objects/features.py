@@ -50,6 +50,11 @@ class Probe:
         self._known = known
         self._lock = threading.Lock()
 
+    @property
+    def creates(self) -> bool | None:
+        """Whether the store has conditional creation; None while nothing has been tried."""
+        return self._known.create if self._known else None
+
     def features(self) -> Features:
         """Return what the store has; raise what keeps us from finding out."""
         with self._lock:

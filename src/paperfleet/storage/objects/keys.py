@@ -6,11 +6,14 @@ A key is the location, a slash and the name, at most 1,024 bytes of UTF-8 (Amazo
 
 from __future__ import annotations
 
+import re
+
 from paperfleet.errors import ConfigurationError, InvalidNameError, NameRefusedError, NotFoundError
 from paperfleet.storage.conditions import check_saved_name
 from paperfleet.storage.names import TEMPORARY_PREFIX, check_name, check_prefix, is_utf8, readable
 
 LONGEST = 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 WORK = f"{TEMPORARY_PREFIX}work"
 """The folder below the location in which unfinished work lies; it is never listed."""
 _LONGEST_WORK = len(f"{WORK}/move-") + 32
@@ -61,7 +64,7 @@ class Keys:
     def _refusal(self, name: str) -> str:
         if not is_utf8(name):
             return "the name is not UTF-8"
-        if any(character < " " or character == "\x7f" for character in name):
+        if _CONTROL.search(name):
             return "the name has a control character"
         length = len((self._before + name).encode())
         if length > LONGEST:

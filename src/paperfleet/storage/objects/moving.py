@@ -182,7 +182,7 @@ class Mover:
                 operation="move",
                 name=mark.old_name,
                 storage=self._client.label,
-                hint="It is finished or undone by the next move or sweep after that time",
+                hint="The next move, or `paperfleet repair`, finishes or undoes it after that time",
                 retry_after=left,
             )
 

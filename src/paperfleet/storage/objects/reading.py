@@ -29,26 +29,47 @@ NEAR = 1 << 16
 LARGEST = 8 << 20
 """Bytes of the largest request, reached by reading on."""
 _TRIES = 3
+_NOTHING = memoryview(b"")
 
 
-def open_object(client: ObjectClient, key: str, name: str) -> IO[bytes]:
+def open_object(client: ObjectClient, key: str, name: str, tries: int = _TRIES) -> IO[bytes]:
     """Return a seekable stream of one state of an object; raise ``NotFoundError``.
 
     The answer is read as it arrives and closed with the stream. When the object is replaced while
     it is read, what was asked for already is still of the old state, anything further raises
     ``IntegrityError``: two states are never mixed. A cut connection is taken up again.
+
+    An object of less than ``FIRST`` bytes is in memory when this returns.
     """
     try:
         answer = client.get(key, name, 0, FIRST)
-        found = found_of(answer)
     except StorageError as error:
         # A range of an empty object gets 416 (RFC 9110, 15.5.17), which has no class of its own.
         if type(error) is not StorageError or client.look(key, "open", name).size:
             raise
         return io.BytesIO()
+    start, end = answer.range
+    if end - start < FIRST:
+        try:
+            with translated("open", name, client.label):
+                return io.BytesIO(answer.bytes())
+        except UnavailableError:
+            if tries == 1:
+                raise
+            return open_object(client, key, name, tries - 1)
     return cast(
-        "IO[bytes]", io.BufferedReader(_ObjectReader(client, key, name, found, answer), NEAR)
+        "IO[bytes]",
+        io.BufferedReader(_ObjectReader(client, key, name, found_of(answer), answer), NEAR),
     )
+
+
+def _arrivals(answer: GetResult, size: int) -> Iterator[memoryview]:
+    """Yield an answer of so many bytes as it arrives; a small one as a whole, with one wait."""
+    if size <= FIRST:
+        yield memoryview(answer.bytes())
+        return
+    for piece in answer.stream(min_chunk_size=NEAR):
+        yield memoryview(piece)
 
 
 class _ObjectReader(io.RawIOBase):
@@ -144,21 +165,21 @@ class _ObjectReader(io.RawIOBase):
 
     def _begin(self, answer: GetResult) -> None:
         start, self._until = answer.range
-        self._rest, self._rest_at = memoryview(b""), start
-        self._pieces: Iterator[bytes] | None = iter(answer.stream(min_chunk_size=NEAR))
+        self._rest, self._rest_at = _NOTHING, start
+        self._pieces: Iterator[memoryview] | None = _arrivals(answer, self._until - start)
 
     def _end(self) -> None:
         """Close the answer: with its last reference, obstore drops the connection."""
         self._pieces = None
-        self._rest, self._rest_at, self._until = memoryview(b""), self._at, -1
+        self._rest, self._rest_at, self._until = _NOTHING, self._at, -1
 
     def _next(self) -> None:
         with translated("open", self._document, self._client.label):
-            piece = next(self._pieces, b"") if self._pieces else b""
+            piece = next(self._pieces, _NOTHING) if self._pieces else _NOTHING
         if not piece:
             raise self._error(UnavailableError, "the connection ended before the file did")
         self._rest_at += len(self._rest)
-        self._rest = memoryview(piece)
+        self._rest = piece
 
     def _error(self, kind: type[StorageError], reason: str, hint: str = "") -> StorageError:
         label = self._client.label

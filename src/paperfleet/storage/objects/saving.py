@@ -57,7 +57,7 @@ class Saver:
         """
         begun = _read_up_to(content, self._client.part + 1)
         if len(begun) <= self._client.part:
-            self._save_small(key, name, begun, ANYTHING)
+            self._save_small(key, name, begun, digests_of(begun), ANYTHING)
             return
         digests = None
         if content.seekable():
@@ -73,8 +73,9 @@ class Saver:
         if upload.size <= self._client.part:
             with upload.open() as content:
                 data = _read_up_to(content, upload.size + 1)
-            self._require_content(digests_of(data), upload, name)
-            return self._save_small(key, name, data, expect)
+            digests = digests_of(data)
+            self._require_content(digests, upload, name)
+            return self._save_small(key, name, data, digests, expect)
         with upload.open() as content:
             digests = digests_in_parts(content, part_size(upload.size, self._client.part))
         self._require_content(digests, upload, name)
@@ -96,8 +97,9 @@ class Saver:
                 "It may have changed while it was read",
             )
 
-    def _save_small(self, key: str, name: str, data: bytes, expect: Precondition) -> FileStat:
-        digests = digests_of(data)
+    def _save_small(
+        self, key: str, name: str, data: bytes, digests: Digests, expect: Precondition
+    ) -> FileStat:
         mode = self._mode(key, name, expect)
         token = uuid.uuid4().hex if mode != "overwrite" else ""
         put = Put(mode, _attributes(name, digests, token))
@@ -161,20 +163,19 @@ class Saver:
     def _save_parts(
         self, key: str, name: str, content: Iterator[bytes], meant: Digests | None
     ) -> FileStat:
-        part = meant.part if meant else self._client.part
-        sent = Digests(part)
-        put = Put(attributes=_attributes(name, meant), part=part)
-        self._client.put_parts(key, self._watched(content, sent, meant, name), put, "save", name)
+        sent = meant or Digests(self._client.part)
+        watched = self._compared(content, meant, name) if meant else _counted(content, sent)
+        put = Put(attributes=_attributes(name, meant), part=sent.part)
+        self._client.put_parts(key, watched, put, "save", name)
         return self._proven(key, name, None, sent)
 
-    def _watched(
-        self, content: Iterator[bytes], sent: Digests, meant: Digests | None, name: str
-    ) -> Iterator[bytes]:
+    def _compared(self, content: Iterator[bytes], meant: Digests, name: str) -> Iterator[bytes]:
         """Pass the content on; fail at its end, before the store shows it, if it differs."""
+        digest = hashlib.sha256()
         for piece in content:
-            sent.update(piece)
+            digest.update(piece)
             yield piece
-        if meant and sent.sha256 != meant.sha256:
+        if digest.hexdigest() != meant.sha256:
             raise self._error(name, "the content changed while it was read", "Save it again")
 
     def _proven(self, key: str, name: str, etag: str | None, digests: Digests) -> FileStat:
@@ -210,6 +211,13 @@ class Saver:
         return IntegrityError(
             reason, operation="save", name=name, storage=self._client.label, hint=hint
         )
+
+
+def _counted(content: Iterator[bytes], sent: Digests) -> Iterator[bytes]:
+    """Pass the content on, and take its digests."""
+    for piece in content:
+        sent.update(piece)
+        yield piece
 
 
 def _attributes(name: str, digests: Digests | None, token: str = "") -> Attributes:

@@ -41,6 +41,7 @@ class EveryAbility(
     protocol.SupportsContentHash,
     protocol.SupportsSweep,
     protocol.SupportsCopy,
+    protocol.SupportsCopyFrom,
     protocol.SupportsPresign,
     Protocol,
 ):
@@ -175,6 +176,18 @@ class Wrapper:
     def copy(self, old_name: str, new_name: str) -> None:
         """See ``SupportsCopy``."""
         self._around("copy", (old_name, new_name), lambda: self._inner.copy(old_name, new_name))
+
+    def can_copy_from(self, source: DocumentStorage) -> bool:
+        """See ``SupportsCopyFrom``; sends nothing."""
+        return self._inner.can_copy_from(source)
+
+    def copy_from(self, source: DocumentStorage, old_name: str, new_name: str) -> FileStat:
+        """See ``SupportsCopyFrom``."""
+        return self._around(
+            "copy_from",
+            (old_name, new_name),
+            lambda: self._inner.copy_from(source, old_name, new_name),
+        )
 
     def presigned_url(self, name: str, expires_in: float = 3600) -> str:
         """See ``SupportsPresign``."""

@@ -30,6 +30,7 @@ _READS = frozenset(
         "list_tree",
         "content_sha256",
         "presigned_url",
+        "can_copy_from",
     }
 )
 

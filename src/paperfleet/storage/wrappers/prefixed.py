@@ -162,6 +162,11 @@ class Prefixed(Wrapper):
         with self._named(old_name, "copy") as old, self._named(new_name, "copy") as new:
             self._inner.copy(old, new)
 
+    def copy_from(self, source: DocumentStorage, old_name: str, new_name: str) -> FileStat:
+        """See ``SupportsCopyFrom``."""
+        with self._named(new_name, "copy") as new:
+            return self._up_stat(self._inner.copy_from(source, old_name, new))
+
     def presigned_url(self, name: str, expires_in: float = 3600) -> str:
         """See ``SupportsPresign``."""
         with self._named(name, "presign") as inner_name:
