@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from paperfleet.paperless.config import AppConfiguration
     from paperfleet.storage.protocol import DocumentStorage
 
-LOCAL_NAMES = frozenset({"paperfleet.LocalFilesystemBackend"})
 MIDDLEWARE = "paperfleet.paperless.middleware.document_storage"
 
 
@@ -128,7 +127,7 @@ def _is_default(found: AppConfiguration) -> bool:
     """Say whether the settings name just what paperless-ngx does by itself."""
     root = found.options.get("root")
     same = root is None or Path(str(root)).resolve() == default_root().resolve()
-    return found.backend in LOCAL_NAMES and same
+    return found.backend in config.LOCAL_NAMES and same
 
 
 def _require_apart(storage: DocumentStorage) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storages import options_of
+from paperfleet.storage.addresses import LOCAL, meaning_of
 from paperfleet.storage.registry import open_storage
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ CACHE_MB = "PAPERFLEET_CACHE_MB"
 ANY_VERSION = "PAPERFLEET_ALLOW_UNTESTED_VERSION"
 EVENTS = "PAPERFLEET_EVENTS"
 
-_DESIGN = "paperless.storage."
+_DESIGN = "paperless.storage"
 """Where the approved design of paperless-ngx has its backends."""
 _OURS = frozenset({"LocalFilesystemBackend", "S3CompatibleBackend"})
-
+LOCAL_NAMES = frozenset({"paperfleet.LocalFilesystemBackend"})
 OPTIONAL_MOUNTS = ("thumbnails", "share_link_bundles", "classifier")
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -66,6 +67,7 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
             f"{OPTIONS} is set, and {BACKEND} is not",
             hint=f"Name the storage, such as {BACKEND}=paperfleet.S3CompatibleBackend",
         )
+    _require_place(backend, options)
     folder = environ.get(CACHE_DIR, "")
     return AppConfiguration(
         backend=backend,
@@ -82,8 +84,22 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
 
 def _backend(named: str) -> str:
     """Return the backend that is meant; those of the design are ours."""
-    name = named.removeprefix(_DESIGN)
-    return f"paperfleet.{name}" if name in _OURS else named
+    prefix, _, name = named.rpartition(".")
+    return f"paperfleet.{name}" if prefix == _DESIGN and name in _OURS else named
+
+
+def _require_place(backend: str, options: Mapping[str, object]) -> None:
+    """Refuse a folder that each process would find somewhere else, such as a misspelled name."""
+    if not backend:
+        return
+    meant = meaning_of(backend)
+    root = str(options.get("root") or meant.options.get("root") or "/")
+    if meant.backend in {LOCAL, *LOCAL_NAMES} and not Path(root).is_absolute():
+        raise ConfigurationError(
+            f"{BACKEND} is {backend!r}, which means the folder {root!r}",
+            hint="Name a backend, such as paperfleet.S3CompatibleBackend, a URL, or a folder by its"
+            " absolute path",
+        )
 
 
 def _mounts(text: str) -> frozenset[str]:

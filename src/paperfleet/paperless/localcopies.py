@@ -56,10 +56,10 @@ class LocalCopies:
         found = files.stat(place)
         version = found.etag or found.modified_ns
         if version is None:  # nothing tells whether a copy is still right
-            return self._fetch(place, self._entry(place, found, os.urandom(8).hex()))
+            return self._fetch(place, found, self._entry(place, found, os.urandom(8).hex()))
         entry = self._entry(place, found, str(version))
         path = self._usable(entry, place, found)
-        return path or self._fetch(place, entry)
+        return path or self._fetch(place, found, entry)
 
     def _entry(self, place: Place, found: FileStat, version: str) -> Path:
         label = abilities.label_of(place.mount.storage)
@@ -76,7 +76,7 @@ class LocalCopies:
             return None
         return path
 
-    def _fetch(self, place: Place, entry: Path) -> Path:
+    def _fetch(self, place: Place, found: FileStat, entry: Path) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_room()
         with tempfile.TemporaryDirectory(
@@ -87,11 +87,17 @@ class LocalCopies:
             target = fetched / _file_name(place)
             with files.open_stream(place) as content, target.open("xb") as copy:
                 shutil.copyfileobj(content, copy, CHUNK)
+                arrived = copy.tell()
+            if arrived != found.size:
+                raise OSError(errno.EIO, f"{arrived} of {found.size} bytes arrived", place.path)
             target.chmod(0o444)  # what a program wrote there would reach nobody
+            if self._usable(entry, place, found) is None:
+                with suppress(OSError):  # what a power cut has damaged
+                    entry.rename(Path(scratch) / "damaged")
             with suppress(OSError):  # another process was quicker; its copy is the same
                 fetched.rename(entry)
-        path = entry / _file_name(place)
-        if not path.exists():
+        path = self._usable(entry, place, found)
+        if path is None:
             raise OSError(
                 errno.ENOSPC, f"no local copy of {place.path} could be made in {self.folder}"
             )

@@ -166,6 +166,17 @@ def faults() -> Iterator[str]:
             yield f"{label} was replaced by something else after the start"
 
 
+def awaits(module: str) -> bool:
+    """Say whether a command's module that is not loaded yet will get its seam when it is."""
+    return module in _waiting and watches_commands()
+
+
+def watches_commands() -> bool:
+    """Say whether the commands that are loaded from now on get their seams."""
+    row = _installed.get("django.core.management.load_command_class")
+    return row is not None and getattr(row[0], row[1]) is row[3]
+
+
 def _owner(seam: Seam) -> Any:  # noqa: ANN401  # a module or a class
     module_name, _, class_name = seam.owner.partition(":")
     try:

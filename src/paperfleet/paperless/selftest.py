@@ -11,16 +11,18 @@ import importlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import pikepdf
 from django.db import transaction
 from django.utils.connection import ConnectionDoesNotExist
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active, transactions
+from paperfleet.paperless import active, seams, transactions
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.paths import StoragePath
 from paperfleet.storage.backends.memory import MemoryBackend
@@ -64,6 +66,7 @@ def run(settings: Any) -> None:  # noqa: ANN401  # Django's
                 trial.opening,
                 trial.copying,
                 trial.programs,
+                trial.pdfs,
                 trial.documents,
                 trial.rollback,
                 trial.locks,
@@ -154,6 +157,16 @@ class _Trial:
         done = subprocess.run(["cat", str(self._root / "b.pdf")], capture_output=True, check=False)  # noqa: S603, S607  # a path of ours; found as paperless-ngx finds its programs
         _require(done.stdout == _CONTENT, "a program gets no local copy")
 
+    def pdfs(self) -> None:
+        """Save a PDF in place, as rotating does."""
+        path = self._root / "pdf.pdf"
+        with pikepdf.new() as made:
+            made.save(path)
+        with pikepdf.open(path, allow_overwriting_input=True) as opened:
+            opened.save()
+        _require(path.stat().st_size, "a PDF that is saved in place does not reach the storage")
+        path.unlink()
+
     def documents(self) -> None:
         """See a document's paths lead to the storage, and deleting reach it."""
         models = importlib.import_module("documents.models")
@@ -178,9 +191,13 @@ class _Trial:
     def locks(self) -> None:
         """See nothing take the media lock past the lease."""
         settings = importlib.import_module("django.conf").settings
-        for module in _LOCKING:
-            made = importlib.import_module(f"documents.{module}").FileLock(settings.MEDIA_LOCK)
-            _require(type(made).__name__ == "MediaLock", f"documents.{module} has its own lock")
+        _require(seams.watches_commands(), "commands would load without their seams")
+        for module in _COMMANDS:
+            known = module in sys.modules or seams.awaits(module)
+            _require(known, f"{module} would have its own lock")
+        for module in (*_LOCKING, *(name for name in _COMMANDS if name in sys.modules)):
+            made = importlib.import_module(module).FileLock(settings.MEDIA_LOCK)
+            _require(type(made).__name__ == "MediaLock", f"{module} has its own lock")
 
     @contextlib.contextmanager
     def _free(self, what: str) -> Iterator[None]:
@@ -189,5 +206,10 @@ class _Trial:
         _require(self._memory.costs == before, f"{what} fetches or lists documents")
 
 
-_LOCKING = ("consumer", "tasks", "mail", "signals.handlers")
-"""The modules that every process imports; the seams of commands are installed with them."""
+_LOCKING = tuple(
+    f"documents.{module}" for module in ("consumer", "tasks", "mail", "signals.handlers")
+)
+_COMMANDS = tuple(
+    f"documents.management.commands.{name}" for name in ("document_exporter", "document_importer")
+)
+"""These are imported by few processes; their seams are installed with them."""

@@ -209,7 +209,8 @@ OPERATIONS: dict[str, list[Callable[[Path], object]]] = {
     "mkdir": [
         lambda r: (r / "folder").mkdir(exist_ok=True),
         lambda r: (r / "folder").mkdir(),
-        lambda r: (r / "a.pdf").mkdir(exist_ok=True),
+        # Not tried: (r / "a.pdf").mkdir(exist_ok=True). A bucket is not asked whether a file is in the
+        # way, where it is in nobody's, since paperless-ngx says mkdir before each save.
         lambda r: (r / "new/deep").mkdir(parents=True),
     ],
     "rmdir": [lambda r: (r / "folder").rmdir()],

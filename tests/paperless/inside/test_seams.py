@@ -6,14 +6,17 @@ import importlib
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pikepdf
 import pytest
 from django.conf import settings
+from django.core import management
 from django.db import transaction
 from tests.paperless.inside.stores import memory, store
 
@@ -167,8 +170,43 @@ def atomic_exit(g: Ground) -> None:
     assert documents_in(g) == []
 
 
+def pdf_save(g: Ground) -> None:
+    path = g.originals / "a.pdf"
+    with pikepdf.new() as made:
+        made.add_blank_page()
+        made.save(path)
+    before = g.stored["originals/a.pdf"]
+    with pikepdf.open(path, allow_overwriting_input=True) as opened:
+        opened.pages[0].rotate(90, relative=True)
+        opened.save()
+    assert g.stored["originals/a.pdf"] != before
+    with pikepdf.open(str(path)) as rotated:
+        assert rotated.pages[0].rotation == 90
+        rotated.save(g.folder / "local.pdf")
+    assert documents_in(g) == ["originals/a.pdf"]
+
+
+COMMANDS = "documents.management.commands"
+
+
+def load_command(_: Ground) -> None:
+    sys.modules.pop(f"{COMMANDS}.document_exporter", None)
+    with unplugged():
+        original = management.load_command_class
+    with unplugged():
+        assert documents.configuration is not None
+        seams.install(documents.configuration, VERSION)
+        assert management.load_command_class is not original
+        assert seams.awaits(f"{COMMANDS}.document_exporter")
+        management.load_command_class("documents", "document_exporter")
+        loaded = sys.modules[f"{COMMANDS}.document_exporter"]
+        assert isinstance(loaded.FileLock(settings.MEDIA_LOCK), MediaLock)
+
+
 def file_lock(module: str) -> Callable[[Ground], None]:
     def check(g: Ground) -> None:
+        if module.startswith(COMMANDS):
+            management.load_command_class("documents", module.rpartition(".")[2])
         lock_class = importlib.import_module(module).FileLock
         with lock_class(settings.MEDIA_LOCK) as lock:
             assert isinstance(lock, MediaLock)
@@ -193,6 +231,8 @@ CHECKS: dict[str, Callable[[Ground], None]] = {
     "shutil.copystat": copystat,
     "subprocess.Popen.__init__": popen,
     "documents.utils.utime": utime,
+    "pikepdf.Pdf.save": pdf_save,
+    "django.core.management.load_command_class": load_command,
     "django.db.transaction.Atomic.__exit__": atomic_exit,
     **{
         f"{module}.delete_empty_directories": empty_directories(module)
@@ -318,7 +358,7 @@ def test_a_name_that_somebody_else_replaces_is_reported(
 
 def test_a_module_that_is_missing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert documents.configuration is not None
-    gone = replace(ROWS[-1], owner="documents.no_such_module")
+    gone = replace(ROWS[-1], owner="documents.no_such_module", late=False)
     with unplugged():
         monkeypatch.setattr(seams, "table", lambda _: (*ROWS, gone))
         with pytest.raises(ConfigurationError, match="no_such_module cannot be imported"):

@@ -1,0 +1,249 @@
+"""Settings that cannot be: each a text that names it, no traceback, and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from tests.paperless.inside import stores
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.paperless import activation, active, config, seams
+from paperfleet.paperless.activation import documents
+from paperfleet.paperless.paths import StoragePath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "gEheim/+7"
+S3 = {
+    config.BACKEND: "paperfleet.S3CompatibleBackend",
+    config.OPTIONS: json.dumps({"bucket_name": "b", "access_key": "k", "secret_key": SECRET}),
+}
+
+WRONG: dict[str, tuple[dict[str, str], str]] = {
+    "options are not JSON": (
+        {config.BACKEND: "paperfleet.S3CompatibleBackend", config.OPTIONS: f"{{secret: {SECRET}"},
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS is not a JSON object",
+    ),
+    "options are a list": (
+        {config.BACKEND: "paperfleet.S3CompatibleBackend", config.OPTIONS: f'["{SECRET}"]'},
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS is not a JSON object",
+    ),
+    "options without a backend": (
+        {config.OPTIONS: json.dumps({"secret_key": SECRET})},
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS is set, and PAPERLESS_DOCUMENT_STORAGE_BACKEND is not",
+    ),
+    "options in a file that is not there": (
+        {config.BACKEND: "paperfleet.S3CompatibleBackend", f"{config.OPTIONS}_FILE": "/none/x"},
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS_FILE: /none/x cannot be read",
+    ),
+    "a module that is not there": (
+        {config.BACKEND: "no_such_module.Backend"},
+        "the storage no_such_module.Backend cannot be loaded",
+    ),
+    "a class that is not there": (
+        {config.BACKEND: "paperfleet.S3Compatible"},
+        "the module paperfleet has no storage 'S3Compatible'",
+    ),
+    "a word that is no backend": (
+        {config.BACKEND: "S3CompatibleBackend"},
+        "PAPERLESS_DOCUMENT_STORAGE_BACKEND is 'S3CompatibleBackend', which means the folder",
+    ),
+    "a folder by a relative path": ({config.BACKEND: "./store"}, "means the folder './store'"),
+    "a local storage by a relative path": (
+        {
+            config.BACKEND: "paperfleet.LocalFilesystemBackend",
+            config.OPTIONS: json.dumps({"root": "store"}),
+        },
+        "means the folder 'store'",
+    ),
+    "a class that lacks a method": (
+        {config.BACKEND: f"{stores.__name__}.NoSave"},
+        f"{stores.__name__}.NoSave is no document storage: it lacks save",
+    ),
+    "an option that does not exist": (
+        {**S3, config.OPTIONS: json.dumps({"bucket_name": "b", "secret": SECRET})},
+        "has no option 'secret'",
+    ),
+    "an option that is missing": (
+        {**S3, config.OPTIONS: json.dumps({"access_key": "k", "secret_key": SECRET})},
+        "needs the option bucket_name",
+    ),
+    "an option of the wrong kind": (
+        {**S3, config.OPTIONS: json.dumps({"bucket_name": "b", "timeout": SECRET})},
+        "the option 'timeout' of paperfleet.S3CompatibleBackend has a value that is no",
+    ),
+    "a media lock that does not exist": (
+        {**S3, config.MEDIA_LOCK: "zookeeper"},
+        "PAPERFLEET_MEDIA_LOCK is 'zookeeper'",
+    ),
+    "a media lock in another database": (
+        {**S3, config.MEDIA_LOCK: "postgres"},
+        "PAPERFLEET_MEDIA_LOCK is postgres, and paperless-ngx has another database",
+    ),
+    "too short a lease": (
+        {**S3, config.LOCK_TTL: "1"},
+        "PAPERFLEET_MEDIA_LOCK_SECONDS is not a whole number of at least 5",
+    ),
+    "a cache that is no number": (
+        {**S3, config.CACHE_MB: "viel"},
+        "PAPERFLEET_CACHE_MB is not a whole number of at least 10",
+    ),
+    "mounts that do not exist": (
+        {**S3, config.MOUNTS: "thumbnails, Logs"},
+        "PAPERFLEET_MOUNTS has 'Logs'",
+    ),
+    "neither true nor false": (
+        {**S3, config.ANY_VERSION: "vielleicht"},
+        "PAPERFLEET_ALLOW_UNTESTED_VERSION is neither true nor false",
+    ),
+    "a local storage within the folders of paperless-ngx": (
+        {
+            config.BACKEND: "paperfleet.LocalFilesystemBackend",
+            config.OPTIONS: json.dumps({"root": f"{settings.MEDIA_ROOT}/documents/originals/x"}),
+        },
+        "lie in one another",
+    ),
+    "a local storage around them": (
+        {
+            config.BACKEND: "paperfleet.LocalFilesystemBackend",
+            config.OPTIONS: json.dumps({"root": str(settings.MEDIA_ROOT)}),
+        },
+        "lie in one another",
+    ),
+}
+VARIABLES = [config.BACKEND, config.OPTIONS, config.MEDIA_LOCK, config.LOCK_TTL, config.MOUNTS]
+
+
+@pytest.fixture
+def _inactive() -> Iterator[None]:
+    """Take the app out of this process, and put it back."""
+    kept, before = list(active.mounts), (documents.configuration, documents.storage)
+    middleware, roots = settings.MIDDLEWARE, documents.roots
+    assert documents.configuration is not None
+    for mount in kept:
+        active.mounts.remove(mount.root)
+    seams.uninstall()
+    yield
+    seams.uninstall()
+    for mount in list(active.mounts):
+        active.mounts.remove(mount.root)
+    documents.configuration, documents.storage = before
+    documents.roots = roots
+    assert documents.configuration is not None
+    seams.install(documents.configuration, activation._version())
+    for mount in kept:
+        active.mounts.add(mount)
+    settings.MIDDLEWARE = middleware
+
+
+def with_variables(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, text in given.items():
+        monkeypatch.setenv(name, text)
+
+
+@pytest.mark.usefixtures("_inactive")
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_setting_ends_the_process(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, text = WRONG[case]
+    with_variables(monkeypatch, given)
+    with pytest.raises(SystemExit) as caught:
+        apps.get_app_config("paperfleet").ready()
+    told = str(caught.value)
+    assert told.startswith("paperfleet: ")
+    assert text in told
+    assert SECRET not in told
+    assert SECRET not in repr(caught.value.__cause__)
+    assert list(active.mounts) == []
+    assert list(seams._installed) == []
+
+
+@pytest.mark.usefixtures("_inactive")
+def test_an_untested_version_needs_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation, "_version", lambda: "3.9.0")
+    with pytest.raises(ConfigurationError, match=r"3\.9\.0 is not among the tested"):
+        activation.activate()
+    assert list(seams._installed) == []
+    monkeypatch.setenv(config.ANY_VERSION, "true")
+    activation.activate()
+    assert list(seams.faults()) == []
+    assert len(list(active.mounts)) == 2
+
+
+@pytest.mark.usefixtures("_inactive")
+def test_a_failed_self_test_puts_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    rows = [
+        row
+        for row in seams.table(documents.configuration)  # type: ignore[arg-type]
+        if row.label != "shutil.move"
+    ]
+    monkeypatch.setattr(seams, "table", lambda _: rows)
+    before = shutil.copy
+    with pytest.raises(ConfigurationError, match="the self-test of 'moves' failed"):
+        activation.activate()
+    assert list(active.mounts) == []
+    assert shutil.copy is before
+
+
+@pytest.mark.usefixtures("_inactive")
+@pytest.mark.parametrize("given", [{}, {config.BACKEND: "paperfleet.LocalFilesystemBackend"}])
+def test_without_a_storage_nothing_is_replaced(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_variables(monkeypatch, given)
+    activation.activate()
+    assert list(seams._installed) == []
+    assert list(active.mounts) == []
+
+
+@pytest.mark.usefixtures("_inactive")
+def test_optional_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE
+    monkeypatch.setenv(config.MOUNTS, "thumbnails, share_link_bundles,classifier")
+    try:
+        activation.activate()
+        assert {mount.key for mount in active.mounts} == {
+            "originals",
+            "archive",
+            "thumbnails",
+            "share_link_bundles",
+            "classifier",
+        }
+        assert all(
+            type(path) is StoragePath and active.place_of(path)
+            for path in (settings.THUMBNAIL_DIR, settings.MODEL_FILE)
+        )
+        settings.MODEL_FILE.write_bytes(b"model")
+        assert stores.memory.files["classifier/classification_model.pickle"] == b"model"
+    finally:
+        settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE = before
+
+
+@pytest.mark.parametrize("case", ["options are not JSON", "a class that lacks a method"])
+def test_a_real_process_says_it_without_a_traceback(case: str, tmp_path: Path) -> None:
+    given, text = WRONG[case]
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(
+        command,
+        env={**kept, **given, "PAPERLESS_SCRATCH_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr + done.stdout
+    assert done.stderr.count("\n") <= 3

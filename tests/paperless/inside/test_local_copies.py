@@ -1,0 +1,216 @@
+"""Local copies for programs: shared by processes, evicted, safe against a crash in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.paperless.inside.stores import store
+
+from paperfleet.errors import UnavailableError
+from paperfleet.paperless import active, files, localcopies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+    Stored = MutableMapping[str, bytes]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Path]:
+    before = active.scratch.copies, active.scratch.drafts
+    active.scratch.use(tmp_path / "cache", 1000)
+    yield tmp_path / "cache" / "copies"
+    active.scratch.copies, active.scratch.drafts = before
+
+
+def copied(path: Path) -> Path:
+    return Path(os.fspath(path))
+
+
+def test_a_copy_is_fetched_once_and_has_the_name(
+    originals: Path, stored: Stored, cache: Path
+) -> None:
+    stored["originals/folder/ä 1.pdf"] = b"A"
+    store.calls.clear()
+    first, second = copied(originals / "folder/ä 1.pdf"), copied(originals / "folder/ä 1.pdf")
+    assert first == second
+    assert first.is_relative_to(cache)
+    assert first.name == "ä 1.pdf"
+    assert first.read_bytes() == b"A"
+    assert store.count("open") == 1
+
+
+def test_a_new_version_has_a_new_copy(originals: Path, stored: Stored, cache: Path) -> None:  # noqa: ARG001
+    path = originals / "a.pdf"
+    stored["originals/a.pdf"] = b"old"
+    old = copied(path)
+    stored["originals/a.pdf"] = b"new"
+    new = copied(path)
+    assert (old.read_bytes(), new.read_bytes()) == (b"old", b"new")
+
+
+def test_a_copy_cannot_be_written(originals: Path, stored: Stored, cache: Path) -> None:  # noqa: ARG001
+    stored["originals/a.pdf"] = b"A"
+    copy = copied(originals / "a.pdf")
+    assert copy.stat().st_mode & 0o222 == 0
+    with pytest.raises(OSError, match="would be lost"):
+        copy.open("ab")
+    assert stored["originals/a.pdf"] == b"A"
+
+
+def test_long_names_keep_their_ending(originals: Path, stored: Stored, cache: Path) -> None:  # noqa: ARG001
+    for name in ("n" * 1000 + ".pdf", "ä" * 300 + ".pdf", "😀" * 250 + ".tar.gz"):
+        stored[f"originals/{name}"] = b"A"
+        copy = copied(originals / name)
+        assert copy.read_bytes() == b"A"
+        assert copy.suffix == Path(name).suffix
+        assert len(copy.name.encode()) < 256
+
+
+def test_what_is_too_much_goes_the_longest_unused_first(
+    originals: Path, stored: Stored, cache: Path
+) -> None:
+    for number in range(4):
+        stored[f"originals/{number}.pdf"] = bytes([number]) * 400
+        entry = copied(originals / f"{number}.pdf").parent
+        os.utime(entry, (time.time() - 7200 + number,) * 2)
+    left = sorted(path.name for path in cache.glob("*/*.pdf"))
+    assert left == ["1.pdf", "2.pdf", "3.pdf"]
+
+
+def test_what_was_asked_for_lately_stays(
+    originals: Path, stored: Stored, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", "paperfleet.paperless"):
+        for number in range(5):
+            stored[f"originals/{number}.pdf"] = bytes([number]) * 400
+            copied(originals / f"{number}.pdf")
+    assert len(list(cache.glob("*/*.pdf"))) == 5
+    assert "PAPERFLEET_CACHE_MB" in caplog.text
+
+
+def test_a_copy_that_somebody_damaged_is_fetched_again(
+    originals: Path, stored: Stored, cache: Path
+) -> None:
+    stored["originals/a.pdf"] = b"whole"
+    entry = copied(originals / "a.pdf").parent
+    for damage in ("empty", "gone"):
+        os.unlink(entry / "a.pdf")  # noqa: PTH108
+        if damage == "empty":
+            # By another program: in this one the net would refuse it.
+            subprocess.run(["/bin/ln", "-s", os.devnull, entry / "a.pdf"], check=True)
+        assert copied(originals / "a.pdf").read_bytes() == b"whole"
+    assert list(cache.glob("fetching-*")) == []
+
+
+def test_a_fetch_that_fails_leaves_nothing(originals: Path, stored: Stored, cache: Path) -> None:
+    stored["originals/a.pdf"] = b"A"
+    store.fail("open", times=None)
+    with pytest.raises(UnavailableError):
+        copied(originals / "a.pdf")
+    assert list(cache.rglob("*")) == []
+
+
+def test_a_document_that_shrinks_while_it_is_fetched_is_no_copy(
+    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored["originals/a.pdf"] = b"whole"
+    real = files.open_stream
+
+    def cut(place: Any) -> object:  # noqa: ANN401  # a Place
+        stored["originals/a.pdf"] = b"cut"
+        return real(place)
+
+    monkeypatch.setattr(files, "open_stream", cut)
+    with pytest.raises(OSError, match=r"3 of 5 bytes"):
+        copied(originals / "a.pdf")
+    assert list(cache.rglob("*.pdf")) == []
+
+
+def test_threads_share_a_copy(originals: Path, stored: Stored, cache: Path) -> None:
+    stored["originals/a.pdf"] = b"A" * 100_000
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(copied(originals / "a.pdf"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert [path.read_bytes() for path in set(found)] == [b"A" * 100_000]
+    assert len(list(cache.iterdir())) == 1
+
+
+CHILD = """
+    import django, os, signal, sys
+    django.setup()
+    from pathlib import Path
+    from django.conf import settings
+    from paperfleet.paperless import files
+    if sys.argv[1] == "killed":
+        class Cut:
+            def __init__(self, stream): self.stream = stream
+            def read(self, size):
+                os.kill(os.getpid(), signal.SIGKILL) if self.stream is None else None
+                self.stream, first = None, self.stream.read(3)
+                return first
+            def __enter__(self): return self
+            def __exit__(self, *_): pass
+        real = files.open_stream
+        files.open_stream = lambda place: Cut(real(place))
+    print(os.fspath(Path(settings.ORIGINALS_DIR) / "a.pdf"))
+"""
+
+
+@pytest.fixture
+def child_environment(tmp_path: Path) -> dict[str, str]:
+    """Return the variables of children that share a folder as their storage, and a cache."""
+    place = tmp_path / "store"
+    (place / "originals").mkdir(parents=True)
+    (place / "originals" / "a.pdf").write_bytes(b"content")
+    (tmp_path / "data").mkdir()
+    return {
+        **os.environ,
+        "PAPERLESS_DOCUMENT_STORAGE_BACKEND": "paperfleet.LocalFilesystemBackend",
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": f'{{"root": "{place}"}}',
+        "PAPERLESS_DATA_DIR": str(tmp_path / "data"),  # a database without tables: nobody's
+        "PAPERFLEET_CACHE_DIR": str(tmp_path / "shared"),
+    }
+
+
+def child(environment: dict[str, str], how: str) -> subprocess.Popen[str]:
+    script = [sys.executable, "-c", textwrap.dedent(CHILD), how]
+    return subprocess.Popen(script, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_share_a_copy_and_a_kill_leaves_none(
+    child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    copies = tmp_path / "shared" / "copies"
+    killed = child(child_environment, "killed")
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(copies.glob("fetching-*"))) == 1
+    assert [path.relative_to(copies).parts[0][:9] for path in copies.rglob("a.pdf")] == [
+        "fetching-"
+    ]
+    both = [child(child_environment, "whole") for _ in range(2)]
+    printed = [process.communicate(timeout=60)[0].strip() for process in both]
+    assert len(set(printed)) == 1
+    assert Path(printed[0]).read_bytes() == b"content"
+    for left in copies.glob("fetching-*"):
+        os.utime(left, (0, 0))
+    localcopies.LocalCopies(copies, 1_000_000)._make_room()
+    assert list(copies.glob("fetching-*")) == []
+    assert Path(printed[0]).exists()

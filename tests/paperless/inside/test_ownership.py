@@ -1,0 +1,153 @@
+"""Whose storage it is: another database's, nobody's, one that lacks what the local disk has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from tests.paperless.inside.stores import store
+
+from paperfleet.errors import NotAStorageError
+from paperfleet.paperless import active
+from paperfleet.paperless.activation import documents
+from paperfleet.paperless.models import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+    Stored = MutableMapping[str, bytes]
+
+
+@pytest.fixture(autouse=True)
+def _ask_again(store: object) -> Iterator[None]:  # noqa: ARG001  # it asks first
+    documents._checked_in = 0
+    yield
+    documents._checked_in = 0
+    Installation.objects.update(migrating_from="")
+    with behind_the_mounts():
+        for root in documents.roots:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def behind_the_mounts() -> Iterator[None]:
+    """Let the paths of the mounts lead to the local disk."""
+    kept = list(active.mounts)
+    for mount in kept:
+        active.mounts.remove(mount.root)
+    try:
+        yield
+    finally:
+        for mount in kept:
+            active.mounts.add(mount)
+
+
+def local(name: str) -> None:
+    """Put a file into the local folder behind the mount."""
+    with behind_the_mounts():
+        path = Path(str(settings.ORIGINALS_DIR), name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left behind")
+
+
+def reasons() -> list[str]:
+    found = documents.faults()
+    assert found is not None
+    return [fault.reason for fault in found]
+
+
+def test_an_empty_storage_becomes_ours(stored: Stored) -> None:
+    stored.clear()
+    documents.require_usable()
+    mark = json.loads(stored["paperfleet.json"])
+    assert mark["database"] == str(Installation.objects.get().identity)
+    assert reasons() == []
+
+
+def test_it_is_asked_once_in_a_process(stored: Stored) -> None:
+    documents.require_usable()
+    stored["paperfleet.json"] = b'{"database": "another"}'
+    store.calls.clear()
+    documents.require_usable()
+    assert store.calls == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [
+        (b'{"database": "8d9f"}', "belongs to another database (8d9f"),
+        (b"not json", "belongs to another database (unreadable"),
+        (b"[]", "belongs to another database (unreadable"),
+        (None, "holds documents, and nothing says that they are of this database"),
+    ],
+)
+def test_a_storage_of_somebody_else_is_refused(
+    mark: bytes | None, reason: str, stored: Stored, originals: Path
+) -> None:
+    stored["originals/theirs.pdf"] = b"theirs"
+    if mark is None:
+        del stored["paperfleet.json"]
+    else:
+        stored["paperfleet.json"] = mark
+    before = dict(stored)
+    assert [reason in found for found in reasons()] == [True]
+    touches: list[Callable[[], object]] = [
+        (originals / "theirs.pdf").read_bytes,
+        lambda: (originals / "ours.pdf").write_bytes(b"x"),
+        (originals / "theirs.pdf").unlink,
+        lambda: (originals / "theirs.pdf").rename(originals / "x.pdf"),
+        lambda: list(originals.iterdir()),
+        (originals / "theirs.pdf").exists,
+    ]
+    for touch in touches:
+        with pytest.raises(NotAStorageError, match="take-ownership"):
+            touch()
+    assert dict(stored) == before
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "folder/ä.pdf"])
+def test_documents_that_were_left_behind_are_found(name: str, stored: Stored) -> None:
+    local(name)
+    assert [f"originals/{name} is on the local disk" in reason for reason in reasons()] == [True]
+    stored[f"originals/{name}"] = b"left behind"
+    assert reasons() == []
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".keep", "folder/Thumbs.db"])
+def test_files_of_the_system_are_no_documents(name: str) -> None:
+    local(name)
+    assert reasons() == []
+
+
+def test_an_unfinished_migration_forbids_the_storage() -> None:
+    Installation.objects.update(migrating_from="/media/documents")
+    assert ["the migration from /media/documents" in reason for reason in reasons()] == [True]
+    with pytest.raises(NotAStorageError, match="migrate_storage"):
+        documents.require_usable()
+
+
+def test_a_storage_that_does_not_answer_is_a_fault() -> None:
+    store.fail(times=None)
+    assert ["the document storage cannot be used" in reason for reason in reasons()] == [True]
+    store.heal()
+    assert reasons() == []
+    documents.require_usable()
+
+
+def test_check_says_the_same(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored["paperfleet.json"] = b'{"database": "another"}'
+    monkeypatch.setattr("sys.argv", ["manage.py", "check"])
+    with pytest.raises(SystemCheckError, match="belongs to another database") as caught:
+        call_command("check")
+    assert "paperfleet.E002" in str(caught.value)
+    monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
+    ours = [one for one in run_checks() if str(one.id).startswith("paperfleet")]
+    assert ours == [], "a command that mends the storage must run"
