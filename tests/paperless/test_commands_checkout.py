@@ -13,6 +13,7 @@ from tests.paperless.checkout_kit import Installation, needs_checkout, on_disk
 from tests.servers.base import HOST
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import PASSWORD, USER, postgres_missing, postgres_server
+from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.s3 import S3Bypass, new_location
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ LOCAL = "paperfleet.LocalFilesystemBackend"
 BUCKET = "paperfleet.S3CompatibleBackend"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with moto_server() as running:
+@pytest.fixture(scope="module", params=["moto", "rclone"])
+def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    with (moto_server if request.param == "moto" else rclone_s3_server)() as running:
         yield running
 
 
@@ -217,8 +218,7 @@ with transaction.atomic():
     Document.objects.filter(pk=2).update(filename="renamed.txt")
     os.rename("{0}/b.txt", "{0}/renamed.txt")
     print("moved", flush=True)
-    sys.stdin.readline()
-    time.sleep(4)
+    time.sleep(float(sys.stdin.readline()))
 """
 
 
@@ -244,8 +244,10 @@ def test_a_repair_waits_for_a_rename_that_is_not_committed(
         assert rename.stdout
         assert rename.stdin
         assert rename.stdout.readline() == "moved\n"
+        began = time.monotonic()
         assert "missing: 1" in paperless.manage("paperfleet_check", code=1)
-        rename.stdin.write("go on\n")
+        # Long enough for the repair to begin before the commit, on a busy machine too.
+        rename.stdin.write(f"{2 * (time.monotonic() - began) + 2}\n")
         rename.stdin.flush()
         assert "all agree" in paperless.manage("paperfleet_check", "--repair")
         assert rename.wait(timeout=60) == 0

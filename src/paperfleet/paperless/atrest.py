@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -49,12 +49,10 @@ def documents_at_rest() -> Iterator[None]:
         if not _taken(lock):
             continue
         try:
-            with transaction.atomic():
-                if not _still():
-                    transaction.set_rollback(True)
-                    continue
-                yield
-                return
+            with ExitStack() as blocks:
+                if _still(blocks):
+                    yield
+                    return
         finally:
             lock.release()
     raise BusyError(
@@ -77,9 +75,11 @@ def _taken(lock: Any) -> bool:  # noqa: ANN401  # as above
     return True
 
 
-def _still() -> bool:
-    """Wait until no other transaction has rows of documents in hand, and keep it so."""
+def _still(blocks: ExitStack) -> bool:
+    """Begin a transaction while no other one has rows of documents in hand; False if one has."""
     try:
+        # SQLite may wait here already: paperless-ngx begins with the right to write.
+        blocks.enter_context(transaction.atomic())
         if connection.vendor == "postgresql":
             _lock_table()
         elif connection.vendor == "sqlite":
@@ -91,6 +91,8 @@ def _still() -> bool:
             for _ in rows.all_documents().select_for_update().values_list("pk").iterator():
                 pass
     except OperationalError:
+        if connection.in_atomic_block:
+            transaction.set_rollback(True)
         return False
     return True
 
