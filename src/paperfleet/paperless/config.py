@@ -25,6 +25,10 @@ CACHE_DIR = "PAPERFLEET_CACHE_DIR"
 CACHE_MB = "PAPERFLEET_CACHE_MB"
 ANY_VERSION = "PAPERFLEET_ALLOW_UNTESTED_VERSION"
 EVENTS = "PAPERFLEET_EVENTS"
+VARIABLES = frozenset(
+    {MEDIA_LOCK, LOCK_TTL, MOUNTS, CACHE_DIR, CACHE_MB, ANY_VERSION, EVENTS},
+)
+"""What stands beside the settings of a mirror in one environment, and is none of them."""
 
 LOCAL_NAMES = frozenset({"paperfleet.LocalFilesystemBackend"})
 OPTIONAL_MOUNTS = ("thumbnails", "share_link_bundles", "classifier")
