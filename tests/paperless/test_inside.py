@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MODULES = sorted(path.stem for path in INSIDE.glob("test_*.py"))
 NO_TESTS = 5
+VARIABLES = {"test_outbox": {"PAPERFLEET_EVENTS": "true"}}
 Site_and_data = tuple[Site, "Path"]
 
 
@@ -47,8 +48,8 @@ def test_inside(
     module: str, site: Site_and_data, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     where, data = site
-    servers = request.getfixturevalue("lease_servers") if module == "test_media_lock" else {}
-    done = pytest_in(where, module, data, tmp_path, **servers)
+    more = request.getfixturevalue("lease_servers") if module == "test_media_lock" else {}
+    done = pytest_in(where, module, data, tmp_path, **more, **VARIABLES.get(module, {}))
     if done.returncode == NO_TESTS:
         pytest.skip(f"{module} is not for {where.name}")
     if done.returncode:

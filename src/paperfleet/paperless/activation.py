@@ -13,7 +13,18 @@ from django.conf import settings
 from django.db import connections
 
 from paperfleet.errors import ConfigurationError, NotAStorageError
-from paperfleet.paperless import active, config, files, medialock, net, ownership, seams, selftest
+from paperfleet.paperless import (
+    active,
+    config,
+    files,
+    medialock,
+    net,
+    observing,
+    outbox,
+    ownership,
+    seams,
+    selftest,
+)
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.processstorage import ProcessStorage
 from paperfleet.paperless.versions import TESTED, is_tested
@@ -76,6 +87,7 @@ def activate() -> None:
     found = config.read(os.environ)
     documents.configuration = found
     if not found.backend or _is_default(found):
+        _refuse_events(found)
         return
     version = _version()
     if not (is_tested(version) or found.any_version):
@@ -107,6 +119,17 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
     net.hang()
     files.guard_with(lambda _: documents.require_usable())
     settings.MIDDLEWARE.insert(0, MIDDLEWARE)
+    observing.observe_with(outbox.record if found.events else None)
+
+
+def _refuse_events(found: AppConfiguration) -> None:
+    """Refuse to tell of changes that pass by: local files change without this app."""
+    if found.events:
+        raise ConfigurationError(
+            f"{config.EVENTS} is on, and the documents lie in paperless-ngx's own folder",
+            hint=f"Leave it out, and run `paperfleet mirror {default_root()} TARGET`: there the"
+            " kernel tells of every change",
+        )
 
 
 def _guarded(storage: DocumentStorage) -> DocumentStorage:

@@ -25,6 +25,10 @@ CACHE_DIR = "PAPERFLEET_CACHE_DIR"
 CACHE_MB = "PAPERFLEET_CACHE_MB"
 ANY_VERSION = "PAPERFLEET_ALLOW_UNTESTED_VERSION"
 EVENTS = "PAPERFLEET_EVENTS"
+VARIABLES = frozenset(
+    {MEDIA_LOCK, LOCK_TTL, MOUNTS, CACHE_DIR, CACHE_MB, ANY_VERSION, EVENTS},
+)
+"""What stands beside the settings of a mirror in one environment, and is none of them."""
 
 _DESIGN = "paperless.storage"
 """Where the approved design of paperless-ngx has its backends."""

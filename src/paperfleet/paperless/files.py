@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Self, cast
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING, FileStat, Upload
-from paperfleet.paperless import transactions
+from paperfleet.paperless import observing, transactions
 from paperfleet.paperless.transactions import Effect
 from paperfleet.storage import abilities
 from paperfleet.storage.names import check_name
@@ -166,6 +166,7 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
     if not transactions.in_transaction():
         expect = ABSENT if new else ANYTHING
         _remember(place, abilities.save(place.mount.storage, place.name, upload, expect))
+        observing.tell(place.mount, place.name)
         return
     try:
         stored = abilities.save(place.mount.storage, place.name, upload, ABSENT)
@@ -182,6 +183,7 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
     else:
         _follow(f"saving {place.path}", rollback=lambda: _take_back(place))
     _remember(place, stored)
+    observing.tell(place.mount, place.name)
 
 
 def _follow(
@@ -215,6 +217,7 @@ def _restore(place: Place, kept: str) -> None:
     with base.open(kept) as content:
         base.save(f"{place.mount.key}/{place.name}", content)
     base.delete(kept)
+    observing.tell_undone(place.mount, place.name)
 
 
 def _take_back(place: Place) -> None:
@@ -222,6 +225,7 @@ def _take_back(place: Place) -> None:
     _changed(place)
     with contextlib.suppress(NotFoundError):
         place.mount.storage.delete(place.name)
+    observing.tell_undone(place.mount, previous=place.name)
 
 
 def delete(place: Place) -> None:
@@ -230,6 +234,7 @@ def delete(place: Place) -> None:
         _touch(place)
         _changed(place)
         place.mount.storage.delete(place.name)
+        observing.tell(place.mount, previous=place.name)
         return
     if find(place) is None:
         raise missing(place, "delete")
@@ -242,6 +247,7 @@ def delete(place: Place) -> None:
     )
     mine[place.key] = effect
     transactions.follow(effect)
+    observing.tell(place.mount, previous=place.name)
 
 
 def _unhide(hidden: dict[Key, Effect], place: Place) -> None:
@@ -290,6 +296,7 @@ def move(old: Place, new: Place) -> None:
     storage.move(old.name, new.name)
     if transactions.in_transaction():
         _follow(f"moving {old.path}", rollback=lambda: _move_back(old, new))
+    observing.tell(old.mount, new.name, old.name)
 
 
 def _move_back(old: Place, new: Place) -> None:
@@ -298,6 +305,7 @@ def _move_back(old: Place, new: Place) -> None:
     storage = old.mount.storage
     if storage.exists(new.name) and not storage.exists(old.name):
         storage.move(new.name, old.name)
+        observing.tell_undone(old.mount, old.name, new.name)
 
 
 def make_folder(place: Place) -> None:

@@ -35,10 +35,10 @@ class DocumentChange(models.Model):
     """Names whose content may have changed, written in the transaction that changed them.
 
     ``area`` is ``originals`` or ``archive``. ``previous`` is the name before a move, empty
-    otherwise; ``name`` is empty for a deleted document, whose name is in ``previous``.
+    otherwise; ``name`` is empty for a deleted document, whose name is in ``previous``. Which
+    document it is follows from the name: a file is stored before its row knows of it.
     """
 
-    document_id: models.BigIntegerField[int, int] = models.BigIntegerField()
     area: models.CharField[str, str] = models.CharField(max_length=20)
     name: models.CharField[str, str] = models.CharField(max_length=1024, blank=True, default="")
     previous: models.CharField[str, str] = models.CharField(max_length=1024, blank=True, default="")
@@ -48,3 +48,10 @@ class DocumentChange(models.Model):
         """Changes are read in the order in which they were written."""
 
         ordering: ClassVar = ["pk"]
+
+    @property
+    def kind(self) -> str:
+        """``saved``, ``moved`` or ``deleted``."""
+        if not self.name:
+            return "deleted"
+        return "moved" if self.previous else "saved"

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from paperfleet.errors import ConfigurationError, JournalError
@@ -28,40 +28,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from paperfleet.mirror.events import Reporter
+    from paperfleet.mirror.watch import Watcher
     from paperfleet.service.settings import Settings
     from paperfleet.storage.protocol import DocumentStorage
 
 MEGABYTE = 1_000_000
 
 
+class Source(NamedTuple):
+    """What is mirrored, and who tells of its changes; neither has been entered.
+
+    ``filesystem`` returns what tells it from what may lie in its place, None for unknown.
+    """
+
+    storage: DocumentStorage
+    watcher: Watcher
+    filesystem: Callable[[], str | None] = lambda: None
+
+
 @contextmanager
 def build_mirror(
-    settings: Settings, *, report: Reporter, may_write: Callable[[], None] | None = None
+    settings: Settings,
+    *,
+    report: Reporter,
+    may_write: Callable[[], None] | None = None,
+    source_of: Callable[[Settings, Reporter], Source] | None = None,
 ) -> Iterator[Mirror]:
     """Yield a mirror that is ready to run, and its journal closed afterwards.
 
     ``may_write`` is asked before each write to the target, and raises when it may not be.
-    Raises ``ConfigurationError`` for settings that cannot be, ``JournalError`` for a journal that
-    cannot be used.
+    ``source_of`` makes the source, and is called once; without it the source is the folder that
+    the settings name. Raises ``ConfigurationError`` for settings that cannot be, ``JournalError``
+    for a journal that cannot be used.
     """
-    root = _source_root(settings.source)
-    source = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
+    source, watcher, filesystem = (source_of or local_source)(settings, report)
     target = open_target(settings)
     check_apart(source, target)
     label = label_of(target)
     target = for_looking(target) if settings.dry_run else target
     target = Fenced(target, may_write) if may_write else target
 
-    def notice(text: str) -> None:
-        report(Notice(text))
-
     with _journal(settings, label_of(source), label) as journal:
-        watcher = choose_watcher(
-            root,
-            poll_seconds=settings.poll_seconds,
-            on_notice=notice,
-            follow_links=settings.follow_links,
-        )
         mirror = Mirror(
             source,
             target,
@@ -69,10 +76,23 @@ def build_mirror(
             watcher,
             _options(settings),
             report,
-            source_filesystem=lambda: filesystem_id(root),
+            source_filesystem=filesystem,
         )
         with mirror:
             yield mirror
+
+
+def local_source(settings: Settings, report: Reporter) -> Source:
+    """Return the folder that the settings name, watched in the way that fits it."""
+    root = _source_root(settings.source)
+    watcher = choose_watcher(
+        root,
+        poll_seconds=settings.poll_seconds,
+        on_notice=lambda text: report(Notice(text)),
+        follow_links=settings.follow_links,
+    )
+    storage = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
+    return Source(storage, watcher, lambda: filesystem_id(root))
 
 
 def open_target(settings: Settings) -> DocumentStorage:

@@ -105,6 +105,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {**S3, config.ANY_VERSION: "vielleicht"},
         "PAPERFLEET_ALLOW_UNTESTED_VERSION is neither true nor false",
     ),
+    "events of a folder that changes past the app": (
+        {config.EVENTS: "true"},
+        "PAPERFLEET_EVENTS is on, and the documents lie in paperless-ngx's own folder",
+    ),
     "a local storage within the folders of paperless-ngx": (
         {
             config.BACKEND: "paperfleet.LocalFilesystemBackend",
@@ -120,7 +124,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         "lie in one another",
     ),
 }
-VARIABLES = [config.BACKEND, config.OPTIONS, config.MEDIA_LOCK, config.LOCK_TTL, config.MOUNTS]
+VARIABLES = [config.BACKEND, config.OPTIONS, *config.VARIABLES]
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("document_id", models.BigIntegerField()),
                 ("area", models.CharField(max_length=20)),
                 ("name", models.CharField(blank=True, default="", max_length=1024)),
                 ("previous", models.CharField(blank=True, default="", max_length=1024)),

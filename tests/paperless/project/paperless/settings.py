@@ -25,6 +25,7 @@ FILENAME_FORMAT = os.environ.get("PAPERLESS_FILENAME_FORMAT")
 SECRET_KEY = os.environ.get("PAPERLESS_SECRET_KEY", "x")
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = "paperless.urls"
 INSTALLED_APPS = [
     "documents",
