@@ -79,7 +79,7 @@ def objects(bucket: Bucket) -> S3Bypass:
 
 @pytest.fixture
 def rest(paperless: Installation) -> Iterator[Rest]:
-    with paperless.rest() as client:
+    with contextlib.closing(paperless.rest()) as client:
         yield client
 
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +21,6 @@ from tests.servers.base import HOST, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tests.paperless.checkout import Checkout
     from tests.servers.postgres_server import PostgresServer
@@ -128,7 +128,11 @@ class Installation:
                 "PAPERLESS_TASK_WORKERS": "1",
                 "PAPERLESS_THREADS_PER_WORKER": "1",
                 "PAPERLESS_OCR_LANGUAGE": "eng",
+                # Ghostscript, which makes PDF/A, has releases that OCRmyPDF refuses.
+                "PAPERLESS_OCR_OUTPUT_TYPE": "pdf",
+                "PAPERLESS_THUMBNAIL_FONT_NAME": a_font(),
                 "PAPERLESS_ENABLE_NLTK": "false",
+                "PAPERLESS_TOKEN_THROTTLE_RATE": "1000/min",
                 "PAPERLESS_ARCHIVE_FILE_GENERATION": "always",
                 "PAPERLESS_CONSUMER_STABILITY_DELAY": "1",
                 "PAPERLESS_CONSUMER_RECURSIVE": "true",
@@ -257,6 +261,12 @@ class Installation:
             for path in (self.media / "documents" / folder).rglob("*")
             if path.is_file()
         )
+
+
+def a_font() -> str:
+    """Return a font of this machine: thumbnails of texts need one, and the default may be absent."""
+    found = sorted(Path("/usr/share/fonts").rglob("*.ttf"))
+    return str(found[0]) if found else ""
 
 
 @contextlib.contextmanager
