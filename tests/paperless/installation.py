@@ -39,6 +39,12 @@ READY = {
 MIGRATED = "paperless_migrated"
 """A database as ``migrate`` leaves it, with a superuser; installations begin with a copy of it."""
 
+_FOLDERS = (
+    *("consume", "data/index", "tmp", "logs"),
+    *("media/documents/originals", "media/documents/thumbnails"),
+)
+"""What upstream's image makes (``init-folders/run``), and a folder for the logs."""
+
 
 @dataclass(frozen=True)
 class Servers:
@@ -93,8 +99,8 @@ class Installation:
         self.port = free_port()
         self._settings = dict(settings or {})
         self._running: dict[str, Child] = {}
-        for path in (self.media, self.consume, folder / "data", folder / "tmp", folder / "logs"):
-            path.mkdir(parents=True)
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True)
 
     @property
     def url(self) -> str:
