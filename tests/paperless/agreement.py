@@ -46,7 +46,9 @@ class Comparison:
 
 def rows(installation: Installation) -> list[Row]:
     """Return all documents, also versions and what is in the trash."""
-    query = "SELECT id, filename, checksum, archive_filename, archive_checksum FROM documents_document"
+    query = (
+        "SELECT id, filename, checksum, archive_filename, archive_checksum FROM documents_document"
+    )
     with psycopg.connect(installation.database_url()) as connection:
         found = connection.execute(query).fetchall()
     return [_row(*columns) for columns in found]

@@ -221,7 +221,10 @@ class Installation:
                 *(python, "-m", "granian", "--interface", "asginl", "--ws"),
                 *("--loop", "uvloop", "paperless.asgi:application"),
             ],
-            "worker": [*celery, *"worker --loglevel INFO --without-mingle --without-gossip".split()],
+            "worker": [
+                *celery,
+                *"worker --loglevel INFO --without-mingle --without-gossip".split(),
+            ],
             "scheduler": [*celery, "beat", "--loglevel", "INFO"],
             "consumer": [python, "manage.py", "document_consumer"],
         }[name]

@@ -55,7 +55,9 @@ class Rest(httpx.Client):
 
     def post_document(self, name: str, content: bytes, **fields: Any) -> str:
         """Upload a document; return its task."""
-        answer = self.post("documents/post_document/", files={"document": (name, content)}, data=fields)
+        answer = self.post(
+            "documents/post_document/", files={"document": (name, content)}, data=fields
+        )
         return str(answer.json())
 
     def upload(self, name: str, content: bytes, **fields: Any) -> int:

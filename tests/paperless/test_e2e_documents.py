@@ -150,7 +150,9 @@ def test_a_storage_path_and_a_title_rename_the_files(
 def test_a_changed_storage_path_moves_all_of_its_documents(
     paperless: Installation, rest: Rest, objects: S3Bypass
 ) -> None:
-    path = rest.post("storage_paths/", json={"name": "many", "path": "old/{{ title }}"}).json()["id"]
+    path = rest.post("storage_paths/", json={"name": "many", "path": "old/{{ title }}"}).json()[
+        "id"
+    ]
     contents = {f"note {n}": papers.plain() for n in range(3)}
     numbers = [
         rest.upload(f"{title}.txt", content, title=title, storage_path=path)
@@ -166,7 +168,9 @@ def test_a_changed_storage_path_moves_all_of_its_documents(
 
 
 def test_equal_titles_get_different_names(rest: Rest, paperless: Installation) -> None:
-    path = rest.post("storage_paths/", json={"name": "same", "path": "same/{{ title }}"}).json()["id"]
+    path = rest.post("storage_paths/", json={"name": "same", "path": "same/{{ title }}"}).json()[
+        "id"
+    ]
     numbers = [
         rest.upload(f"{n}.txt", papers.plain(), title="the same", storage_path=path)
         for n in range(2)
@@ -232,9 +236,12 @@ def test_versions(paperless: Installation, rest: Rest, objects: S3Bypass) -> Non
     assert rest.download(number).content == second
     versions = [one["id"] for one in rest.document(number)["versions"]]
     assert len(versions) == 2
-    assert rest.get(
-        f"documents/{number}/download/", params={"original": "true", "version": number}
-    ).content == first
+    assert (
+        rest.get(
+            f"documents/{number}/download/", params={"original": "true", "version": number}
+        ).content
+        == first
+    )
     contents = [objects.read(name) for name in objects.names() if name.startswith("originals/")]
     assert {first, second} <= set(contents)
     newest = max(versions)

@@ -66,9 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def own_tests(
-    paperless: Checkout, files: Sequence[str], known: Path | None = None
-) -> Comparison:
+def own_tests(paperless: Checkout, files: Sequence[str], known: Path | None = None) -> Comparison:
     """Run paperless-ngx's tests without (unless that is known) and with the app; compare."""
     with tempfile.TemporaryDirectory(prefix="paperless-") as temp:
         folder = Path(temp)
