@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.paperless import agreement, checkout
 from tests.paperless.installation import Bucket, Installation, Servers, installed
@@ -25,7 +25,7 @@ HANG_TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class Point:
-    """A request to the storage: the method and a text in its path, after ``spare`` such requests."""
+    """A request to the storage: its method and a text in its path, after ``spare`` others."""
 
     method: str
     text: str
@@ -43,7 +43,7 @@ class Broken:
     faults: S3Faults
     objects: S3Bypass
 
-    def fail(self, kind: Kind, point: Point, *, left: int = ALWAYS, **more: Any) -> None:
+    def fail(self, kind: Kind, point: Point, *, left: int = ALWAYS, **more: object) -> None:
         """Break all requests like this one, or the next ``left`` of them."""
         self.faults.fail(kind, point.method, point.text, left=left, spare=point.spare, **more)
 

@@ -1,4 +1,4 @@
-"""A whole paperless-ngx on loopback: web server, worker, scheduler, consumer, as upstream runs them.
+"""A whole paperless-ngx on loopback: web server, worker, scheduler and consumer.
 
 The commands are those of upstream's image (``docker/rootfs/etc/s6-overlay/s6-rc.d/svc-*/run``).
 """
@@ -127,7 +127,7 @@ class Installation:
                 "PAPERLESS_CONSUMPTION_DIR": str(self.consume),
                 "PAPERLESS_SCRATCH_DIR": str(self.folder / "tmp"),
                 "PAPERLESS_STATICDIR": str(self.folder / "static"),
-                "PAPERLESS_SECRET_KEY": "of this test alone, and longer than fifty characters, it is",
+                "PAPERLESS_SECRET_KEY": "of this test alone, and longer than fifty characters",
                 "PAPERLESS_ADMIN_USER": ADMIN,
                 "PAPERLESS_ADMIN_PASSWORD": PASSWORD,
                 "PAPERLESS_URL": self.url,
@@ -169,27 +169,27 @@ class Installation:
     def _make_template(self, connection: psycopg.Connection) -> None:
         connection.execute(f'CREATE DATABASE "{self.database}"')
         with_our_tables = {"PAPERLESS_APPS": "paperfleet.paperless"}
-        self.manage("migrate", "--skip-checks", "--no-input", **with_our_tables)
-        self.manage("manage_superuser", **with_our_tables)
+        self.manage("migrate", "--skip-checks", "--no-input", environ=with_our_tables)
+        self.manage("manage_superuser", environ=with_our_tables)
         connection.execute(f'ALTER DATABASE "{self.database}" RENAME TO "{MIGRATED}"')
 
     # Programs
 
     def manage(
-        self, *arguments: str, timeout: float = COMMAND_TIMEOUT, code: int = 0, **environ: str
+        self, *arguments: str, code: int = 0, environ: Mapping[str, str] | None = None
     ) -> str:
-        """Run a management command; return what it prints.
+        """Run a management command, with more variables; return what it prints.
 
         Raises ``ProgramFailedError`` unless it ends with ``code``.
         """
         answer = subprocess.run(
             [str(self.checkout.python), "manage.py", *arguments],
             cwd=self.checkout.src,
-            env=self.environ | environ,
+            env=self.environ | dict(environ or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
+            timeout=COMMAND_TIMEOUT,
             text=True,
         )
         if answer.returncode != code:
@@ -223,7 +223,11 @@ class Installation:
             ],
             "worker": [
                 *celery,
-                *"worker --loglevel INFO --without-mingle --without-gossip".split(),
+                "worker",
+                "--loglevel",
+                "INFO",
+                "--without-mingle",
+                "--without-gossip",
             ],
             "scheduler": [*celery, "beat", "--loglevel", "INFO"],
             "consumer": [python, "manage.py", "document_consumer"],
@@ -254,8 +258,8 @@ class Installation:
     def logs(self) -> str:
         """Return the ends of all logs, for the report of a failure."""
         texts = [program.tail() for program in self._running.values()]
-        for log in sorted((self.folder / "data" / "log").glob("*.log")):
-            texts.append(f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}")
+        logs = sorted((self.folder / "data" / "log").glob("*.log"))
+        texts += [f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}" for log in logs]
         return "\n".join(texts)
 
     def rest(self) -> Rest:
@@ -273,7 +277,7 @@ class Installation:
 
 
 def a_font() -> str:
-    """Return a font of this machine: thumbnails of texts need one, and the default may be absent."""
+    """Return a font of this machine: thumbnails of texts need one."""
     found = sorted(Path("/usr/share/fonts").rglob("*.ttf"))
     return str(found[0]) if found else ""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Json: TypeAlias = Any
+"""What the API answers, and takes."""
 ADMIN, PASSWORD = "admin", "of this test"
 TASK_TIMEOUT = 180.0
 _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
@@ -32,18 +34,18 @@ class Rest(httpx.Client):
 
     # Tasks
 
-    def task(self, identity: str, *, fails: bool = False, timeout: float = TASK_TIMEOUT) -> Any:
+    def task(self, identity: str, *, fails: bool = False, timeout: float = TASK_TIMEOUT) -> Json:
         """Return a task once it is done; it must succeed, or fail."""
         found = self.until(lambda: self._done(identity), f"task {identity}", timeout)
         expected = "FAILURE" if fails else "SUCCESS"
         assert found["status"] == expected, found
         return found
 
-    def _done(self, identity: str) -> Any:
+    def _done(self, identity: str) -> Json:
         tasks = self.get("tasks/", params={"task_id": identity}).json()
         return next((task for task in tasks if task["status"] in _DONE), None)
 
-    def until(self, look: Callable[[], Any], what: str, timeout: float = TASK_TIMEOUT) -> Any:
+    def until(self, look: Callable[[], Json], what: str, timeout: float = TASK_TIMEOUT) -> Json:
         """Return what ``look`` finds, as soon as it is true; fail after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while not (found := look()):
@@ -53,51 +55,51 @@ class Rest(httpx.Client):
 
     # Documents
 
-    def post_document(self, name: str, content: bytes, **fields: Any) -> str:
+    def post_document(self, name: str, content: bytes, **fields: Json) -> str:
         """Upload a document; return its task."""
         answer = self.post(
             "documents/post_document/", files={"document": (name, content)}, data=fields
         )
         return str(answer.json())
 
-    def upload(self, name: str, content: bytes, **fields: Any) -> int:
+    def upload(self, name: str, content: bytes, **fields: Json) -> int:
         """Upload a document and wait for it; return its number."""
         return int(self.task(self.post_document(name, content, **fields))["related_document"])
 
-    def document(self, number: int) -> Any:
+    def document(self, number: int) -> Json:
         """Return a document's record."""
         return self.get(f"documents/{number}/").json()
 
-    def metadata(self, number: int) -> Any:
+    def metadata(self, number: int) -> Json:
         """Return what paperless-ngx says of a document's files."""
         return self.get(f"documents/{number}/metadata/").json()
 
-    def documents(self, **query: Any) -> list[Any]:
+    def documents(self, **query: Json) -> list[Json]:
         """Return the records of all documents, or of those that a query finds."""
         answer = self.get("documents/", params={"page_size": 1000, **query})
-        found: list[Any] = answer.json()["results"]
+        found: list[Json] = answer.json()["results"]
         return found
 
-    def download(self, number: int, *, original: bool = True, **more: Any) -> httpx.Response:
+    def download(self, number: int, *, original: bool = True, **more: Json) -> httpx.Response:
         """Download a document."""
         query = {"original": "true"} if original else {}
         return self.get(f"documents/{number}/download/", params=query, **more)
 
-    def bulk_edit(self, method: str, documents: list[int], **parameters: Any) -> None:
+    def bulk_edit(self, method: str, documents: list[int], **parameters: Json) -> None:
         """Change documents; most methods go on in a task."""
         self.post(
             "documents/bulk_edit/",
             json={"documents": documents, "method": method, "parameters": parameters},
         )
 
-    def wait_for_documents(self, number: int) -> list[Any]:
+    def wait_for_documents(self, number: int) -> list[Json]:
         """Return all documents once there are so many."""
 
-        def look() -> list[Any]:
+        def look() -> list[Json]:
             found = self.documents()
             return found if len(found) >= number else []
 
-        found: list[Any] = self.until(look, f"for {number} documents")
+        found: list[Json] = self.until(look, f"for {number} documents")
         assert len(found) == number
         return found
 
@@ -114,7 +116,8 @@ def _raise(response: httpx.Response) -> None:
     if response.is_error:
         response.read()
         raise httpx.HTTPStatusError(
-            f"{response.request.method} {response.url}: {response.status_code} {response.text[:2000]}",
+            f"{response.request.method} {response.url}: {response.status_code}"
+            f" {response.text[:2000]}",
             request=response.request,
             response=response,
         )

@@ -140,7 +140,9 @@ def test_the_archiver_makes_archives_again(paperless: Installation, objects: S3B
 
 def test_the_renamer_follows_a_new_format(paperless: Installation, objects: S3Bypass) -> None:
     paperless.manage(
-        "document_renamer", "--no-progress-bar", PAPERLESS_FILENAME_FORMAT="named/{{ title }}"
+        "document_renamer",
+        "--no-progress-bar",
+        environ={"PAPERLESS_FILENAME_FORMAT": "named/{{ title }}"},
     )
     assert "originals/named/a letter.pdf" in objects.names()
 

@@ -6,18 +6,17 @@ import io
 import re
 import time
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless import agreement, papers
 from tests.paperless.conftest import make
-from tests.paperless.installation import Installation
 from tests.paperless.smtp_sink import smtp_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.paperless.installation import Bucket, Servers
+    from tests.paperless.installation import Bucket, Installation, Servers
     from tests.paperless.rest import Rest
     from tests.paperless.smtp_sink import SmtpSink
     from tests.servers.s3 import S3Bypass
@@ -60,7 +59,7 @@ def keys_of(installation: Installation, number: int) -> set[str]:
     return set(row.names)
 
 
-def change(rest: Rest, installation: Installation, number: int, method: str, **how: Any) -> None:
+def change(rest: Rest, number: int, method: str, **how: object) -> None:
     """Change a document's pages, and wait: v3 makes a version of it, v2 replaces its file."""
     before = rest.metadata(number)["original_checksum"]
     rest.bulk_edit(method, [number], **how)
@@ -197,18 +196,18 @@ def test_reprocess_makes_the_archive_again(
     assert rest.download(number).content == content
 
 
-def test_rotate(paperless: Installation, rest: Rest) -> None:
+def test_rotate(rest: Rest) -> None:
     content = papers.pdf(pages=2)
     number = rest.upload("turn.pdf", content)
-    change(rest, paperless, number, "rotate", degrees=90)
+    change(rest, number, "rotate", degrees=90)
     turned = rest.download(number).content
     assert turned != content
     assert b"/Rotate 90" in turned
 
 
-def test_delete_pages(paperless: Installation, rest: Rest) -> None:
+def test_delete_pages(rest: Rest) -> None:
     number = rest.upload("pages.pdf", papers.pdf(pages=3))
-    change(rest, paperless, number, "delete_pages", pages=[2])
+    change(rest, number, "delete_pages", pages=[2])
     assert len(re.findall(rb"/Type\s*/Page\b", rest.download(number).content)) == 2
 
 

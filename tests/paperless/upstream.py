@@ -147,11 +147,11 @@ def _environ(paperless: Checkout, folder: Path, *, with_app: bool) -> dict[str, 
 
 def _options(paperless: Checkout) -> list[str]:
     """Use the plug-ins that are there: a time limit, and lines that are not redrawn."""
-    probe = "import importlib.util as u; print(*[n for n in ('pytest_timeout', 'pytest_sugar') if u.find_spec(n)])"
+    options = {"pytest_timeout": [f"--timeout={TEST_TIMEOUT}"], "pytest_sugar": ["-p", "no:sugar"]}
+    probe = f"from importlib.util import find_spec; print(*filter(find_spec, {[*options]}))"
     found = subprocess.run(
         [paperless.python, "-c", probe], capture_output=True, text=True, timeout=60, check=True
     ).stdout.split()
-    options = {"pytest_timeout": [f"--timeout={TEST_TIMEOUT}"], "pytest_sugar": ["-p", "no:sugar"]}
     return [word for name in found for word in options[name]]
 
 

@@ -26,7 +26,7 @@ Kind = Literal[
     "hang before",
     "hang after",
 ]
-"""What happens: before or after the server has done what was asked. One that hangs gets no answer."""
+"""What happens, before or after the server has done what was asked."""
 _LONGEST_HANG = 120.0
 _NOT_PASSED = {"connection", "transfer-encoding", "keep-alive", "server", "date"}
 
