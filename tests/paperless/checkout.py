@@ -1,19 +1,23 @@
 """The paperless-ngx that a test run is given, and the Python that can run it.
 
 ``PAPERLESS_SRC`` is a checkout of paperless-ngx, ``PAPERLESS_PYTHON`` a Python that has what its
-``pyproject.toml`` asks for, with Paperfleet's own dependencies.
+``pyproject.toml`` asks for, with Paperfleet's own dependencies. ``PYPAPERLESS_PYTHON`` has
+pypaperless 6; it may be another one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCE, PYTHON = "PAPERLESS_SRC", "PAPERLESS_PYTHON"
+CLIENT_PYTHON = "PYPAPERLESS_PYTHON"
 _VERSION = re.compile(r"__version__: Final\[tuple\[int, int, int\]\] = \((\d+), (\d+), (\d+)\)")
 
 
@@ -65,6 +69,21 @@ def missing() -> str | None:
         return f"{SOURCE} is {given}, and there is no src/manage.py"
     python = _python()
     return None if python.is_file() else f"{PYTHON} is {python}, and there is no such program"
+
+
+def client_python() -> Path | None:
+    """Return a Python that has pypaperless 6, None where there is none."""
+    probe = "from importlib.metadata import version; assert version('pypaperless') >= '6'"
+    for python in (os.environ.get(CLIENT_PYTHON, ""), str(_python()), sys.executable):
+        if not python:
+            continue
+        with contextlib.suppress(OSError):
+            if (
+                subprocess.run([python, "-c", probe], capture_output=True, timeout=60).returncode
+                == 0
+            ):
+                return Path(python)
+    return None
 
 
 def checkout() -> Checkout:

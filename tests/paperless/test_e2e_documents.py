@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import time
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.paperless import agreement, papers
+from tests.paperless import agreement, checkout, papers
 from tests.paperless.conftest import make
 from tests.paperless.smtp_sink import smtp_sink
 
@@ -329,4 +331,32 @@ def test_trash(paperless: Installation, rest: Rest, objects: S3Bypass) -> None:
     rest.delete(f"documents/{number}/")
     rest.post("trash/", json={"documents": [number], "action": "empty"})
     assert not keys & objects.names(), "what was deleted is gone"
+    rest.wait_until_idle()
+
+
+def test_a_user_of_pypaperless(
+    paperless: Installation, rest: Rest, objects: S3Bypass, tmp_path: Path
+) -> None:
+    python = checkout.client_python()
+    if python is None:
+        pytest.skip(f"{checkout.CLIENT_PYTHON} names no Python with pypaperless 6")
+    if paperless.checkout.version < (3, 0, 0):
+        pytest.skip("pypaperless 6 is for v3")
+    sent = {name: papers.pdf(pages=3) for name in ("first.pdf", "second.pdf", "version.pdf")}
+    for name, content in sent.items():
+        (tmp_path / name).write_bytes(content)
+    program = Path(__file__).with_name("pypaperless_user.py")
+    answer = subprocess.run(
+        [python, program, paperless.url, rest.token, tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    assert answer.returncode == 0, answer.stdout
+    assert (tmp_path / "downloaded.pdf").read_bytes() == sent["first.pdf"]
+    assert (tmp_path / "restored.pdf").read_bytes() == sent["second.pdf"]
+    assert (tmp_path / "downloaded-version.pdf").read_bytes() == sent["version.pdf"]
+    assert objects.read("originals/by-pypaperless/renamed.pdf") == sent["first.pdf"]
+    assert rest.document(int(answer.stdout))["title"] == "renamed"
     rest.wait_until_idle()
