@@ -6,6 +6,7 @@ The commands are those of upstream's image (``docker/rootfs/etc/s6-overlay/s6-rc
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ READY = {
 MIGRATED = "paperless_migrated"
 """A database as ``migrate`` leaves it, with a superuser; installations begin with a copy of it."""
 
+_numbers = itertools.count(1)
 _FOLDERS = (
     *("consume", "data/index", "tmp", "logs"),
     *("media/documents/originals", "media/documents/thumbnails"),
@@ -95,7 +97,7 @@ class Installation:
         self.checkout, self.servers, self.bucket = checkout, servers, bucket
         self.folder = folder
         self.media, self.consume = folder / "media", folder / "consume"
-        self.database = f"paperless_{folder.name}".replace("-", "_").lower()
+        self.database = f"paperless_{next(_numbers)}"
         self.port = free_port()
         self._settings = dict(settings or {})
         self._running: dict[str, Child] = {}
