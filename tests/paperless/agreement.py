@@ -10,6 +10,8 @@ import psycopg
 from tests.servers.s3 import S3Bypass
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.paperless.installation import Bucket, Installation
 
 MARK = "paperfleet.json"
@@ -45,10 +47,11 @@ class Comparison:
 
 
 def rows(installation: Installation) -> list[Row]:
-    """Return all documents, also versions and what is in the trash."""
-    query = (
-        "SELECT id, filename, checksum, archive_filename, archive_checksum FROM documents_document"
-    )
+    """Return all documents, also versions and what is in the trash; not those of ``forget``."""
+    query = """
+        SELECT id, filename, checksum, archive_filename, archive_checksum FROM documents_document
+        WHERE filename IS NOT NULL OR deleted_at IS NULL
+    """
     with psycopg.connect(installation.database_url()) as connection:
         found = connection.execute(query).fetchall()
     return [_row(*columns) for columns in found]
@@ -91,3 +94,14 @@ def compare(installation: Installation, objects: S3Bypass) -> Comparison:
     others = objects.names() - named - {MARK}
     found.orphans = sorted(name for name in others if not name.startswith(WORK))
     return found
+
+
+def forget(installation: Installation, numbers: Iterable[int]) -> None:
+    """Let later tests not see documents that one has lost: its failure is enough."""
+    query = """
+        UPDATE documents_document
+        SET filename = NULL, archive_filename = NULL, deleted_at = now() WHERE id = %s
+    """
+    with psycopg.connect(installation.database_url()) as connection:
+        for number in numbers:
+            connection.execute(query, (number,))

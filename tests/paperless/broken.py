@@ -58,6 +58,18 @@ class Broken:
         """Compare database and storage."""
         return agreement.compare(self.paperless, self.objects)
 
+    def clean_up(self) -> None:
+        """Remove what a fault may leave: files of no row, documents of no file, and marks."""
+        found = self.compare()
+        for name in [*found.orphans, *self.marks()]:
+            self.objects.delete(name)
+        lost = {int(text.rpartition(" ")[2]) for text in found.missing + found.damaged}
+        agreement.forget(self.paperless, lost)
+
+    def marks(self) -> list[str]:
+        """Return what says that a move is under way, or was cut off."""
+        return [name for name in self.objects.names() if name.startswith(agreement.WORK)]
+
     def contents(self) -> list[bytes]:
         """Return the content of every object, whatever its name."""
         return [self.objects.read(name) for name in self.objects.names()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless import agreement, checkout
+from tests.paperless.broken import Broken
 from tests.paperless.installation import Bucket, Installation, Servers, installed
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
@@ -38,9 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show the logs of an installation whose test failed."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
-    found = getattr(item, "funcargs", {}).get("paperless")
-    if report.failed and isinstance(found, Installation):
-        report.sections.append(("logs of the installation", found.logs()))
+    used = getattr(item, "funcargs", {})
+    paperless, storage = used.get("paperless"), used.get("storage")
+    if report.failed and isinstance(storage, Broken):
+        asked = "\n".join(" ".join(request) for request in storage.faults.requests[-100:])
+        report.sections.append(("requests to the storage since it was healed", asked))
+        paperless = storage.paperless
+    if report.failed and isinstance(paperless, Installation):
+        report.sections.append(("logs of the installation", paperless.logs()))
     return report  # type: ignore[return-value]
 
 

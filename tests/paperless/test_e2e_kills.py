@@ -41,6 +41,7 @@ def paperless(storage: Broken) -> Iterator[Installation]:
     storage.faults.heal()
     yield storage.paperless
     storage.faults.heal()
+    storage.clean_up()
 
 
 @pytest.fixture
@@ -52,12 +53,6 @@ def rest(paperless: Installation) -> Iterator[Rest]:
 def row_of(installation: Installation, number: int) -> agreement.Row:
     (row,) = (row for row in agreement.rows(installation) if row.number == number)
     return row
-
-
-def clean_up(storage: Broken) -> None:
-    """Remove what a kill may leave behind, as ``paperfleet_check --repair`` does."""
-    for name in storage.compare().orphans:
-        storage.objects.delete(name)
 
 
 @pytest.mark.parametrize("point", [Point("PUT", "/originals/"), Point("PUT", "/archive/")], ids=str)
@@ -87,7 +82,6 @@ def test_the_worker_dies_while_it_consumes(
     after = storage.compare()
     after.require_nothing_lost()
     assert set(after.orphans) <= set(comparison.orphans), "only what the kill has left"
-    clean_up(storage)
 
 
 RENAME = [
@@ -118,12 +112,11 @@ def test_the_worker_dies_while_it_renames(
     rest.bulk_edit("set_storage_path", [number], storage_path=paths[1])
     storage.kill_when_it_hangs("worker")
     assert {content, archive} <= set(storage.contents()), "it is not lost"
-    wanted = {f"originals/new {mark}.pdf", f"archive/new {mark}.pdf"}
 
     def renamed() -> bool:
         rest.bulk_edit("set_storage_path", [number], storage_path=paths[1])
         time.sleep(3)
-        return set(row_of(paperless, number).names) == wanted
+        return all(f"/new {mark}" in name for name in row_of(paperless, number).names)
 
     rest.until(renamed, "the second try", CUT_OFF_MOVE)
     rest.wait_until_idle()
@@ -153,7 +146,6 @@ def test_the_worker_dies_while_it_reprocesses(
     after.require_nothing_lost()
     assert all(name.startswith("aside/") for name in after.orphans)
     assert rest.download(number).content == content
-    clean_up(storage)
 
 
 @pytest.mark.parametrize("when", WHEN)
@@ -170,7 +162,6 @@ def test_the_web_server_dies_while_it_empties_the_trash(
     comparison.require_nothing_lost()
     assert set(comparison.orphans) <= keys
     assert number not in {row.number for row in agreement.rows(paperless)}
-    clean_up(storage)
 
 
 def _empty(storage: Broken, rest: Rest, number: int) -> None:
