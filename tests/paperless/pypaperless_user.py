@@ -74,7 +74,11 @@ class User:
 
     async def _rename(self, number: int) -> None:
         path = self._paperless.storage_paths.create(
-            name="of pypaperless", path="by-pypaperless/{{ title }}"
+            name="of pypaperless",
+            path="by-pypaperless/{{ title }}",
+            match="",
+            matching_algorithm=0,
+            is_insensitive=True,
         )
         saved = int(await self._paperless.storage_paths.save(path))
         document = await self._documents(number)
