@@ -130,7 +130,7 @@ def _measure_one(result: Result, name: str, installation: Installation, scale: S
             result.add("", name, RENAME, "s", seconds)
         for seconds in measuring.download(rest, scale.downloads):
             result.add("", name, DOWNLOAD, "ms", seconds * 1000)
-    installation.stop()
+    installation.stop_all()
 
 
 def _judge(result: Result) -> None:

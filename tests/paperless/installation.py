@@ -34,7 +34,7 @@ PROGRAMS = ("web", "worker", "scheduler", "consumer")
 READY = {
     "worker": (" ready.",),
     "scheduler": ("beat: Starting...",),
-    "consumer": ("Watching ", "Using inotify to watch"),
+    "consumer": ("Watching ", "Polling directory"),
 }
 """What a program prints once it works: one of these texts."""
 MIGRATED = "paperless_migrated"
@@ -143,11 +143,16 @@ class Installation:
                 "PAPERLESS_TOKEN_THROTTLE_RATE": "1000/min",
                 "PAPERLESS_ARCHIVE_FILE_GENERATION": "always",
                 "PAPERLESS_CONSUMER_STABILITY_DELAY": "1",
+                # Machines allow few watches for all of their programs.
+                "PAPERLESS_CONSUMER_POLLING_INTERVAL": "1",
+                "PAPERLESS_CONSUMER_POLLING": "1",
                 "PAPERLESS_CONSUMER_RECURSIVE": "true",
                 "GRANIAN_HOST": HOST,
                 "GRANIAN_PORT": str(self.port),
                 "GRANIAN_WORKERS": "1",
             }
+            # Of v2's modes this one makes do with any Ghostscript.
+            | ({"PAPERLESS_OCR_MODE": "force"} if self.checkout.version < (3, 0, 0) else {})
             | (self.bucket.environ if self.bucket else {})
             | self._settings
         )
@@ -204,6 +209,7 @@ class Installation:
     def start(self, *names: str) -> None:
         """Start programs, all of them without names, and wait until they work."""
         chosen = names or PROGRAMS
+        self.stop(*(set(chosen) & self._running.keys()))
         for name in chosen:
             self._running[name] = Child(
                 name,
@@ -253,9 +259,13 @@ class Installation:
         return self._running[name]
 
     def stop(self, *names: str) -> None:
-        """Stop programs, all of them without names."""
-        for name in names or tuple(self._running):
+        """Stop programs."""
+        for name in names:
             self._running.pop(name).stop()
+
+    def stop_all(self) -> None:
+        """Stop all programs."""
+        self.stop(*self._running)
 
     def logs(self) -> str:
         """Return the ends of all logs, for the report of a failure."""
@@ -298,4 +308,4 @@ def installed(
     try:
         yield made
     finally:
-        made.stop()
+        made.stop_all()

@@ -80,7 +80,7 @@ def paperless(
         with closing(installation.rest()) as rest:
             for name, content in contents.items():
                 rest.upload(name, content)
-        installation.stop()
+        installation.stop_all()
         yield installation
 
 
