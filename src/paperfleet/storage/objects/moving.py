@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import (
@@ -19,6 +20,7 @@ from paperfleet.errors import (
     IntegrityError,
     LockedError,
     NotFoundError,
+    StorageError,
 )
 from paperfleet.storage.objects.client import Put
 from paperfleet.storage.objects.reading import open_object
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from paperfleet.storage.objects.copying import Copier
     from paperfleet.storage.objects.features import Probe
     from paperfleet.storage.objects.namelocks import NameLocks
+
+_log = logging.getLogger(__name__)
 
 LEAST_SECONDS = 60.0
 BYTES_PER_SECOND = 1_000_000
@@ -46,6 +50,12 @@ class Mark:
     modified_ns: int
     etag: str | None
     mover: str
+    left: tuple[str, ...] = ()
+    """Other names under which earlier moves of this file left a copy before they were cut off."""
+
+    def as_bytes(self) -> bytes:
+        """Return what is stored."""
+        return json.dumps(asdict(self)).encode()
 
     def is_of(self, found: Found) -> bool:
         """Say whether the old file is still the one that was to be moved."""
@@ -84,8 +94,10 @@ class Mover:
                 self._finish_earlier(old_key, old_name, new_name)
                 return
             mark = Mark(old_name, new_name, source.size, source.modified_ns, source.etag, self._me)
-            self._claim(mark)
+            mark = self._claim(mark)
             self._carry_out(mark, source, old_key, new_key)
+        for left in mark.left:
+            self._remove_copy(left, new_key, new_name)
 
     def _finish_earlier(self, old_key: str, old_name: str, new_name: str) -> None:
         mark = self._read_mark(self._mark_key(old_name))
@@ -97,22 +109,48 @@ class Mover:
             "the name is taken", operation="move", name=new_name, storage=self._client.label
         )
 
-    def _claim(self, mark: Mark) -> None:
-        """Put the mark where none is, after settling what an earlier one is about."""
+    def _claim(self, mark: Mark) -> Mark:
+        """Put the mark where none is, and return it; it takes over what an earlier one is about."""
         key = self._mark_key(mark.old_name)
         create = self._probe.features().create
         if not create and (earlier := self._read_mark(key)):
-            self._settle(earlier)
+            mark = self._superseding(earlier, mark)
         put = Put("create" if create else "overwrite", {"Content-Type": "application/json"})
-        data = json.dumps(asdict(mark)).encode()
         try:
-            self._client.put(key, data, put, "move", mark.old_name)
+            self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
         except AlreadyExistsError:
             if earlier := self._read_mark(key):
                 if earlier == mark:
-                    return  # a request that was sent again met its own first try
-                self._settle(earlier)
-            self._client.put(key, data, put, "move", mark.old_name)
+                    return mark  # a request that was sent again met its own first try
+                mark = self._superseding(earlier, mark)
+            self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
+        return mark
+
+    def _superseding(self, earlier: Mark, mark: Mark) -> Mark:
+        """Remove a mark that was left, and return the new one, which knows of the copies.
+
+        To finish the earlier move now would take the file away from the one that is to begin.
+        """
+        if earlier.new_name == mark.new_name:
+            self._settle(earlier)
+            return mark
+        self._require_abandoned(earlier)
+        self._remove_mark(earlier)
+        if (earlier.size, earlier.etag) != (mark.size, mark.etag):
+            return mark
+        return replace(mark, left=(*earlier.left, earlier.new_name))
+
+    def _remove_copy(self, left: str, new_key: str, new_name: str) -> None:
+        """Remove a copy that a move has left, if it is the same as what was moved now."""
+        if left == new_name:
+            return
+        copy_key = self._client.keys.found(left, "move")
+        with self._locks.holding(left, new_name):
+            try:
+                if self._equal((new_key, new_name), (copy_key, left)):
+                    self._client.delete(copy_key, "move", left)
+            except StorageError as error:
+                _log.warning("A copy that a move left behind stays: %s", error)
 
     def _carry_out(self, mark: Mark, source: Found, old_key: str, new_key: str) -> None:
         try:
@@ -121,7 +159,10 @@ class Mover:
         except (AlreadyExistsError, NotFoundError, IntegrityError):
             self._remove_mark(mark)  # of all other errors the outcome is unclear: the mark stays
             raise
-        self._remove_mark(mark)
+        try:
+            self._remove_mark(mark)
+        except StorageError as error:
+            _log.warning("A mark stays, though the move is done; `sweep` removes it: %s", error)
 
     def _place(self, mark: Mark, source: Found, old_key: str, new_key: str) -> None:
         try:
@@ -187,13 +228,15 @@ class Mover:
             )
 
     def _same(self, mark: Mark, old_key: str, new_key: str) -> bool:
-        old = self._client.find(old_key, "move", mark.old_name)
-        new = self._client.find(new_key, "move", mark.new_name)
-        if old is None or new is None or old.size != new.size:
+        return self._equal((old_key, mark.old_name), (new_key, mark.new_name))
+
+    def _equal(self, one: tuple[str, str], other: tuple[str, str]) -> bool:
+        """Say whether the files of two keys and names are both there, with the same content."""
+        found = [self._client.find(key, "move", name) for key, name in (one, other)]
+        if found[0] is None or found[1] is None or found[0].size != found[1].size:
             return False
-        one = old.sha256 or self._content_sha256(old_key, mark.old_name)
-        other = new.sha256 or self._content_sha256(new_key, mark.new_name)
-        return one == other
+        first = found[0].sha256 or self._content_sha256(*one)
+        return first == (found[1].sha256 or self._content_sha256(*other))
 
     def _mark_key(self, old_name: str) -> str:
         return self._client.keys.work("move", hashlib.sha256(old_name.encode()).hexdigest()[:32])
@@ -201,7 +244,8 @@ class Mover:
     def _read_mark(self, key: str) -> Mark | None:
         try:
             with open_object(self._client, key, "") as stream:
-                return Mark(**json.loads(stream.read()))
+                known = json.loads(stream.read())
+                return Mark(**known | {"left": tuple(known.get("left", ()))})
         except NotFoundError:
             return None
 

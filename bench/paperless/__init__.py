@@ -1,0 +1,1 @@
+"""A real paperless-ngx with the app beside the same one without; ``python -m bench.paperless``."""

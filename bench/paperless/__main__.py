@@ -1,0 +1,150 @@
+"""``python -m bench.paperless``: measure, write the results and the page.
+
+``PAPERLESS_SRC`` and ``PAPERLESS_PYTHON`` are those of ``make test-paperless``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from tests.paperless import checkout
+from tests.paperless.installation import Bucket, Servers, installed
+from tests.servers.postgres_server import postgres_missing, postgres_server
+from tests.servers.rclone_s3_server import rclone_s3_server
+from tests.servers.redis_server import redis_missing, redis_server
+
+from bench import report
+from bench.machine import machine
+from bench.paperless import measuring
+from bench.results import Result, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.paperless.installation import Installation
+
+HERE = Path(__file__).parent
+STOCK, IDLE, S3 = "paperless-ngx by itself", "with the app, nothing set", "with the app, S3"
+CONSUME, DOWNLOAD, LIST = "consume", "download", "list of 1,000"
+RENAME, START, SANITY = "rename", "start-up", "sanity check"
+# What is to be reached: the metric, the client, and the most it may take of stock's time.
+SHARES = ((CONSUME, IDLE, 1.03), (CONSUME, S3, 1.15), (RENAME, S3, 2.0))
+MOST_START_UP = 0.1
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    consumed: int = 50
+    documents: int = 2000
+    moved: int = 500
+    downloads: int = 100
+    rounds: int = 3
+
+
+QUICK = Scale(consumed=2, documents=20, moved=5, downloads=5, rounds=1)
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m bench.paperless", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="little, to see that it works")
+    options = parser.parse_args()
+    missing = checkout.missing() or postgres_missing() or redis_missing()
+    if missing:
+        sys.stderr.write(f"python -m bench.paperless: {missing}\n")
+        return 2
+    scale = QUICK if options.quick else Scale()
+    about = machine() | {"paperless-ngx": checkout.checkout().label}
+    with TemporaryDirectory(prefix="bench-") as scratch:
+        result = measure(scale, Path(scratch))
+    tables = report.markdown([result], about)
+    print(tables)
+    if not options.quick:
+        report.write_json(HERE.parent / "results", result, about)
+        report.update_readme(HERE / "README.md", tables)
+    return 0
+
+
+def measure(scale: Scale, scratch: Path) -> Result:
+    """Measure each client in turn with the others; the installations run one at a time."""
+    result = Result(
+        "paperless",
+        "paperless-ngx",
+        f"Consume of {scale.consumed} small text PDFs by one worker; download of "
+        f"{scale.downloads} originals; a storage path that {scale.moved} documents have gets "
+        f"another template; a sanity check of {scale.documents} documents. The S3 server is "
+        "`rclone serve s3` on loopback.",
+    )
+    with ExitStack() as stack:
+        servers = Servers(
+            stack.enter_context(postgres_server()), stack.enter_context(redis_server())
+        )
+        made = {
+            name: stack.enter_context(installation)
+            for name, installation in _installations(stack, servers, scratch)
+        }
+        for _ in range(scale.rounds * 3):
+            for name, installation in made.items():
+                seconds = measuring.start_up(installation)
+                result.add("", name, START, "s", seconds)
+        for name, installation in made.items():
+            sys.stderr.write(f"{name}\n")
+            _measure_one(result, name, installation, scale)
+    _judge(result)
+    return result
+
+
+def _installations(
+    stack: ExitStack, servers: Servers, scratch: Path
+) -> Iterator[tuple[str, AbstractContextManager[Installation]]]:
+    server = stack.enter_context(rclone_s3_server())
+    # Upstream's default: a PDF that has text gets no archive.
+    settings = {"PAPERLESS_ARCHIVE_FILE_GENERATION": "auto"}
+    app = {"PAPERLESS_APPS": "paperfleet.paperless"}
+    paperless = checkout.checkout()
+    yield STOCK, installed(paperless, servers, scratch / "stock", None, settings)
+    yield IDLE, installed(paperless, servers, scratch / "idle", None, settings | app)
+    yield S3, installed(paperless, servers, scratch / "s3", Bucket(server, "bench"), settings)
+
+
+def _measure_one(result: Result, name: str, installation: Installation, scale: Scale) -> None:
+    path = measuring.seed(installation, scale.documents, scale.moved)
+    for _ in range(scale.rounds):
+        result.add("", name, SANITY, "s", measuring.sanity(installation))
+    installation.start("web", "worker")
+    with measuring.client(installation) as rest:
+        measuring.consume(rest, 1)  # what the first one alone pays
+        for number in range(scale.rounds):
+            result.add("", name, CONSUME, "s", measuring.consume(rest, scale.consumed))
+            result.add("", name, LIST, "s", measuring.listing(rest))
+            seconds = measuring.rename(installation, rest, path, scale.moved, f"after{number}")
+            result.add("", name, RENAME, "s", seconds)
+        for seconds in measuring.download(rest, scale.downloads):
+            result.add("", name, DOWNLOAD, "ms", seconds * 1000)
+    installation.stop_all()
+
+
+def _judge(result: Result) -> None:
+    for metric, client, share in SHARES:
+        stock, ours = (result.median("", name, metric) for name in (STOCK, client))
+        measured = f"{ours / stock:.2f} times the time of paperless-ngx by itself"
+        target = f"{metric}, {client}: at most {share:g} times"
+        result.verdicts.append(Verdict(target, "", measured, ours <= stock * share))
+    stock = result.median("", STOCK, START)
+    for client in (IDLE, S3):
+        more = result.median("", client, START) - stock
+        target = f"{START}, {client}: at most {MOST_START_UP * 1000:.0f} ms more"
+        result.verdicts.append(Verdict(target, "", f"{more * 1000:.0f} ms", more <= MOST_START_UP))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
