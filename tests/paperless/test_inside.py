@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from tests.paperless.children import INSIDE, SMALL, Site, migrated, pytest_in, real_site
@@ -54,3 +56,24 @@ def test_inside(
         pytest.skip(f"{module} is not for {where.name}")
     if done.returncode:
         pytest.fail(f"{where.name}: {module}\n{done.stdout}{done.stderr}", pytrace=False)
+
+
+@pytest.mark.timeout(200)
+def test_the_outbox_on_postgresql(tmp_path: Path, lease_servers: dict[str, str]) -> None:
+    address = lease_servers.get("PAPERFLEET_TEST_POSTGRES")
+    if address is None:
+        pytest.skip("there is no PostgreSQL")
+    parts = urlsplit(address)
+    database = {
+        "HOST": str(parts.hostname),
+        "PORT": str(parts.port),
+        "NAME": parts.path.strip("/"),
+        "USER": str(parts.username),
+        "PASS": unquote(str(parts.password)),
+    }
+    variables = {f"PAPERLESS_DB{name}": text for name, text in database.items()}
+    site = replace(SMALL, variables=variables)
+    data = migrated(site, tmp_path / "first")
+    done = pytest_in(site, "test_outbox", data, tmp_path / "run", **VARIABLES["test_outbox"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout

@@ -337,3 +337,26 @@ def test_a_database_that_is_away_delays_and_loses_nothing(
             assert watcher.wait(0.2) == []
         assert caplog.text.count("the outbox cannot be read") == 1
         assert watcher.wait(5) == [Hint("originals/a.pdf")]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_transaction_that_commits_after_a_later_one_is_not_passed_over(originals: Path) -> None:
+    reader = outbox.Reader(outbox.newest())
+    written, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with transaction.atomic():
+            (originals / "slow.pdf").write_bytes(b"1")
+            written.set()
+            assert go.wait(30)
+        connections.close_all()
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert written.wait(30)
+    (originals / "quick.pdf").write_bytes(b"1")
+    assert [change.name for change in reader.read()] == ["quick.pdf"]
+    go.set()
+    thread.join(30)
+    assert [change.name for change in reader.read()] == ["slow.pdf"]
+    assert reader.read() == []
