@@ -28,6 +28,7 @@ from paperfleet.paperless import (
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.processstorage import ProcessStorage
 from paperfleet.paperless.versions import TESTED, is_tested
+from paperfleet.service import storagevars
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.retrying import Retrying
@@ -93,7 +94,7 @@ def activate() -> None:
     if not (is_tested(version) or found.any_version):
         raise ConfigurationError(
             f"paperless-ngx {version} is not among the tested versions ({', '.join(TESTED)})",
-            hint=f"Use one of them, or set {config.ANY_VERSION}=true: the self-test still runs",
+            hint=f"Use one of them, or set {storagevars.ANY_VERSION}=true; the self-test goes on",
         )
     storage = found.open()
     _require_apart(storage)
@@ -126,7 +127,7 @@ def _refuse_events(found: AppConfiguration) -> None:
     """Refuse to tell of changes that pass by: local files change without this app."""
     if found.events:
         raise ConfigurationError(
-            f"{config.EVENTS} is on, and the documents lie in paperless-ngx's own folder",
+            f"{storagevars.EVENTS} is on, and the documents lie in paperless-ngx's own folder",
             hint=f"Leave it out, and run `paperfleet mirror {default_root()} TARGET`: there the"
             " kernel tells of every change",
         )

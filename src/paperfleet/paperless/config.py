@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storages import options_of
+from paperfleet.service.storagevars import (
+    ANY_VERSION,
+    CACHE_DIR,
+    CACHE_MB,
+    EVENTS,
+    LOCK_TTL,
+    MEDIA_LOCK,
+    MOUNTS,
+)
 from paperfleet.storage.addresses import LOCAL, meaning_of
 from paperfleet.storage.registry import open_storage
 
@@ -18,18 +27,6 @@ if TYPE_CHECKING:
 
 BACKEND = "PAPERLESS_DOCUMENT_STORAGE_BACKEND"
 OPTIONS = "PAPERLESS_DOCUMENT_STORAGE_OPTIONS"
-MEDIA_LOCK = "PAPERFLEET_MEDIA_LOCK"
-LOCK_TTL = "PAPERFLEET_MEDIA_LOCK_SECONDS"
-MOUNTS = "PAPERFLEET_MOUNTS"
-CACHE_DIR = "PAPERFLEET_CACHE_DIR"
-CACHE_MB = "PAPERFLEET_CACHE_MB"
-ANY_VERSION = "PAPERFLEET_ALLOW_UNTESTED_VERSION"
-EVENTS = "PAPERFLEET_EVENTS"
-VARIABLES = frozenset(
-    {MEDIA_LOCK, LOCK_TTL, MOUNTS, CACHE_DIR, CACHE_MB, ANY_VERSION, EVENTS},
-)
-"""What stands beside the settings of a mirror in one environment, and is none of them."""
-
 _DESIGN = "paperless.storage"
 """Where the approved design of paperless-ngx has its backends."""
 _OURS = frozenset({"LocalFilesystemBackend", "S3CompatibleBackend"})

@@ -17,6 +17,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import activation, active, config, seams
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.paths import StoragePath
+from paperfleet.service import storagevars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,31 +83,31 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         "the option 'timeout' of paperfleet.S3CompatibleBackend has a value that is no",
     ),
     "a media lock that does not exist": (
-        {**S3, config.MEDIA_LOCK: "zookeeper"},
+        {**S3, storagevars.MEDIA_LOCK: "zookeeper"},
         "PAPERFLEET_MEDIA_LOCK is 'zookeeper'",
     ),
     "a media lock in another database": (
-        {**S3, config.MEDIA_LOCK: "postgres"},
+        {**S3, storagevars.MEDIA_LOCK: "postgres"},
         "PAPERFLEET_MEDIA_LOCK is postgres, and paperless-ngx has another database",
     ),
     "too short a lease": (
-        {**S3, config.LOCK_TTL: "1"},
+        {**S3, storagevars.LOCK_TTL: "1"},
         "PAPERFLEET_MEDIA_LOCK_SECONDS is not a whole number of at least 5",
     ),
     "a cache that is no number": (
-        {**S3, config.CACHE_MB: "viel"},
+        {**S3, storagevars.CACHE_MB: "viel"},
         "PAPERFLEET_CACHE_MB is not a whole number of at least 10",
     ),
     "mounts that do not exist": (
-        {**S3, config.MOUNTS: "thumbnails, Logs"},
+        {**S3, storagevars.MOUNTS: "thumbnails, Logs"},
         "PAPERFLEET_MOUNTS has 'Logs'",
     ),
     "neither true nor false": (
-        {**S3, config.ANY_VERSION: "vielleicht"},
+        {**S3, storagevars.ANY_VERSION: "vielleicht"},
         "PAPERFLEET_ALLOW_UNTESTED_VERSION is neither true nor false",
     ),
     "events of a folder that changes past the app": (
-        {config.EVENTS: "true"},
+        {storagevars.EVENTS: "true"},
         "PAPERFLEET_EVENTS is on, and the documents lie in paperless-ngx's own folder",
     ),
     "a local storage within the folders of paperless-ngx": (
@@ -124,7 +125,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         "lie in one another",
     ),
 }
-VARIABLES = [config.BACKEND, config.OPTIONS, *config.VARIABLES]
+VARIABLES = [config.BACKEND, config.OPTIONS, *storagevars.VARIABLES]
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_an_untested_version_needs_a_word(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigurationError, match=r"3\.9\.0 is not among the tested"):
         activation.activate()
     assert list(seams._installed) == []
-    monkeypatch.setenv(config.ANY_VERSION, "true")
+    monkeypatch.setenv(storagevars.ANY_VERSION, "true")
     activation.activate()
     assert list(seams.faults()) == []
     assert len(list(active.mounts)) == 2
@@ -215,7 +216,7 @@ def test_without_a_storage_nothing_is_replaced(
 @pytest.mark.usefixtures("_inactive")
 def test_optional_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE
-    monkeypatch.setenv(config.MOUNTS, "thumbnails, share_link_bundles,classifier")
+    monkeypatch.setenv(storagevars.MOUNTS, "thumbnails, share_link_bundles,classifier")
     try:
         activation.activate()
         assert {mount.key for mount in active.mounts} == {

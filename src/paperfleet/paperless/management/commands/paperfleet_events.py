@@ -17,8 +17,9 @@ from paperfleet.cli.mirror import keep_mirroring, prepare
 from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.mirror.wakeup import Wakeup
-from paperfleet.paperless import config, mirroring, outbox
+from paperfleet.paperless import mirroring, outbox
 from paperfleet.paperless.activation import documents
+from paperfleet.service import storagevars
 from paperfleet.service.places import default_journal
 from paperfleet.storage.abilities import label_of
 
@@ -134,8 +135,8 @@ def _require_events() -> AppConfiguration:
     found = documents.configuration
     if found is None or not found.events:
         raise ConfigurationError(
-            f"{config.EVENTS} is not on, so that no process tells of its changes",
-            hint=f"Set {config.EVENTS}=true for every process of paperless-ngx. Documents in"
+            f"{storagevars.EVENTS} is not on, so that no process tells of its changes",
+            hint=f"Set {storagevars.EVENTS}=true for every process of paperless-ngx. Documents in"
             " paperless-ngx's own folder are mirrored by `paperfleet mirror` instead",
         )
     return found
@@ -144,7 +145,7 @@ def _require_events() -> AppConfiguration:
 def _mirror(found: AppConfiguration, options: dict[str, Any]) -> int:
     """Run the mirror of ``paperfleet mirror`` on the storage of documents; return its exit code."""
     label = label_of(found.open())
-    environ = {name: text for name, text in os.environ.items() if name not in config.VARIABLES}
+    environ = os.environ
     target = options["mirror"] or environ.get("PAPERFLEET_TARGET", "")
     arguments = {
         "source": label,
