@@ -41,9 +41,9 @@ _PLAIN = (Path, PosixPath)
 def _lead_to_mount(segments: tuple[object, ...]) -> bool:
     if len(segments) == 1:
         segment = segments[0]
-        if isinstance(segment, str):
-            return active.mounts.find(segment) is not None
-        return isinstance(segment, StoragePath)
+        if isinstance(segment, StoragePath):
+            return True
+        return isinstance(segment, str | PurePath) and active.mounts.find(str(segment)) is not None
     texts = [str(segment) for segment in segments if isinstance(segment, str | PurePath)]
     return any(isinstance(segment, StoragePath) for segment in segments) or (
         len(texts) > 1 and active.mounts.find(posixpath.join(*texts)) is not None
