@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.crash
 
 FOREIGN = {"a/theirs.txt": b"somebody else's", "new/theirs.txt": b"also not ours"}
-REQUESTS = ("PROPFIND", "MKCOL", "PUT", "MOVE", "DELETE", "POST")
+REQUESTS = ("PROPFIND", "HEAD", "MKCOL", "PUT", "MOVE", "DELETE", "POST")
 POINTS = [
     *(f"journal.{write}:{when}" for write in JOURNAL_WRITES for when in ("before", "after")),
     *(f"http.{method}:{when}" for method in REQUESTS for when in ("before", "after")),

@@ -29,7 +29,7 @@ from paperfleet.errors import (
     TooLargeError,
     UnavailableError,
 )
-from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
+from paperfleet.model import ABSENT, ANYTHING, FileStat, Precondition, Upload
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav import client as client_module
@@ -84,7 +84,7 @@ def left(server: NextcloudDouble) -> dict[str, bytes]:
 
 def test_a_new_file_costs_three_requests(server: NextcloudDouble, storage: WebDavBackend) -> None:
     saved = storage.save_with("a/b", upload(CONTENT), ABSENT)
-    assert methods(server) == ["PUT", "PROPFIND", "MOVE"]
+    assert methods(server) == ["PUT", "HEAD", "MOVE"]
     assert saved == storage.stat("a/b")
     assert left(server) == {"a/b": CONTENT}
 
@@ -94,7 +94,7 @@ def test_a_file_that_is_replaced_costs_five(
 ) -> None:
     server.write("a/b", b"old")
     storage.save_with("a/b", upload(CONTENT), ANYTHING)
-    assert methods(server) == ["PUT", "PROPFIND", "MOVE", "PROPFIND", "MOVE"]
+    assert methods(server) == ["PUT", "HEAD", "MOVE", "PROPFIND", "MOVE"]
     assert left(server) == {"a/b": CONTENT}
 
 
@@ -102,10 +102,10 @@ def test_a_state_that_is_known_costs_four(server: NextcloudDouble, storage: WebD
     etag = storage.save_with("a/b", upload(b"old"), ABSENT).etag
     server.requests.clear()
     storage.save_with("a/b", upload(CONTENT), Precondition(etag=etag))
-    assert methods(server) == ["PUT", "PROPFIND", "PROPFIND", "MOVE"]
+    assert methods(server) == ["PUT", "HEAD", "PROPFIND", "MOVE"]
 
 
-@pytest.mark.parametrize("method", ["PUT", "PROPFIND", "MOVE"])
+@pytest.mark.parametrize("method", ["PUT", "HEAD", "PROPFIND", "MOVE"])
 @pytest.mark.parametrize("cut", ["before", "middle", "after"])
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_cut_anywhere_leaves_the_old_file_or_the_new_one(
@@ -198,14 +198,13 @@ def test_an_upload_that_did_not_arrive_whole_never_replaces(
     server: NextcloudDouble, storage: WebDavBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.write("a/b", b"old")
-    look = storage._listing.look
+    look = storage._arrivals.look
 
-    def shorter(name: str, *, operation: str) -> object:
-        found = look(name, operation=operation)
-        assert found is not None
-        return found._replace(entry=found.entry._replace(size=found.entry.size - 1))
+    def shorter(uploaded: str, name: str) -> FileStat:
+        found = look(uploaded, name)
+        return found._replace(size=found.size - 1)
 
-    monkeypatch.setattr(storage._listing, "look", shorter)
+    monkeypatch.setattr(storage._arrivals, "look", shorter)
     with pytest.raises(IntegrityError, match="399999 of 400000 bytes arrived"):
         storage.save_with("a/b", upload(CONTENT), ANYTHING)
     assert left(server) == {"a/b": b"old"}
