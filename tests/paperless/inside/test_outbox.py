@@ -313,8 +313,10 @@ def test_the_watcher_hints(originals: Path, monkeypatch: pytest.MonkeyPatch) -> 
         shutil.move(originals / "a.pdf", originals / "b.pdf")
         assert watcher.wait(5) == [Hint("originals/b.pdf", partner="originals/a.pdf")]
         (originals / "b.pdf").unlink()
-        for _ in range(3):
-            assert watcher.wait(5) == [Hint("originals/b.pdf")], "it is looked at again"
+        found: list[Hint] = []
+        for _ in range(3):  # on a slow machine two of them come at once
+            found += watcher.wait(5) if len(found) < 3 else []
+        assert found == [Hint("originals/b.pdf")] * 3, "it is looked at again"
         assert watcher.wait(0.1) == []
         threading.Timer(0.1, watcher.wake).start()
         began = time.monotonic()
