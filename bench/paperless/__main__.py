@@ -47,10 +47,11 @@ class Scale:
     documents: int = 2000
     moved: int = 500
     downloads: int = 100
-    rounds: int = 3
+    rounds: int = 1
+    starts: int = 15
 
 
-QUICK = Scale(consumed=2, documents=20, moved=5, downloads=5, rounds=1)
+QUICK = Scale(consumed=2, documents=20, moved=5, downloads=5, starts=3)
 
 
 def main() -> int:
@@ -81,7 +82,8 @@ def measure(scale: Scale, scratch: Path) -> Result:
         "paperless-ngx",
         f"Consume of {scale.consumed} small text PDFs by one worker; download of "
         f"{scale.downloads} originals; a storage path that {scale.moved} documents have gets "
-        f"another template; a sanity check of {scale.documents} documents. The S3 server is "
+        f"another template; a sanity check of {scale.documents} documents; the processor time of "
+        "`django.setup()`. The S3 server is "
         "`rclone serve s3` on loopback.",
     )
     with ExitStack() as stack:
@@ -92,7 +94,7 @@ def measure(scale: Scale, scratch: Path) -> Result:
             name: stack.enter_context(installation)
             for name, installation in _installations(stack, servers, scratch)
         }
-        for _ in range(scale.rounds * 3):
+        for _ in range(scale.starts):
             for name, installation in made.items():
                 seconds = measuring.start_up(installation)
                 result.add("", name, START, "s", seconds)
