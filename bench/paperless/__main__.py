@@ -83,8 +83,8 @@ def measure(scale: Scale, scratch: Path) -> Result:
         "paperless-ngx",
         f"Consume of {scale.consumed} small text PDFs by one worker, in {scale.rounds} rounds; "
         f"download of {scale.downloads} originals; a storage path that {scale.moved} documents "
-        f"have gets another template; a sanity check of {scale.documents} documents; the processor time of "
-        "`django.setup()`. The S3 server is "
+        f"have gets another template; a sanity check of {scale.documents} documents; the processor "
+        "time of `django.setup()`. The S3 server is "
         "`rclone serve s3` on loopback.",
     )
     with ExitStack() as stack:
