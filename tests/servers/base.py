@@ -143,8 +143,12 @@ class WebDavServer:
             target.unlink()
 
     def tree(self) -> dict[str, bytes]:
-        """Every file below the root with its bytes, past HTTP."""
-        return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in self._files()}
+        """Every file below the root with its bytes, past HTTP; not what goes away meanwhile."""
+        found = {}
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                found[path.relative_to(self.root).as_posix()] = path.read_bytes()
+        return found
 
     def clear(self) -> None:
         """Remove everything below the root, past HTTP."""
