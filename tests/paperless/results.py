@@ -27,8 +27,8 @@ _HEAD = """\
 *Own tests* are those that paperless-ngx brings along. They run twice: without the app, and with it
 while originals and archives are in a storage that is not the local disk, where a document on the
 local disk is a failure. What fails in both runs fails on the test machine for its own reasons. What
-fails only with the app gets a second try by itself, as some of these tests depend on time and on the
-machine's limits.
+fails only with the app gets a second try by itself, as some of these tests depend on time and on
+the machine's limits.
 *End-to-end* are ours: web server, worker, scheduler and consumer with PostgreSQL, Redis and two S3
 servers.
 
