@@ -75,20 +75,22 @@ def _faults(
             )
             return
         owner = owner_of(storage)
-        if owner is None and _holds_documents(storage, roots):
+        free = owner is None and not _holds_documents(storage, roots)
+        if owner is None and not free:
             yield Fault(
                 f"{label} holds documents, and nothing says that they are of this database",
                 "Is it the right bucket? If so: `manage.py paperfleet_check --take-ownership`",
             )
-        elif owner is None:
-            take_ownership(storage, installation)
-        elif owner != str(installation.identity):
+        elif not free and owner != str(installation.identity):
             yield Fault(
                 f"{label} belongs to another database ({owner}, this is {installation.identity})",
                 "Name another bucket or location; or, if this database replaces that one:"
                 " `manage.py paperfleet_check --take-ownership`",
             )
-        yield from _left_behind(storage, roots)
+        left_behind = list(_left_behind(storage, roots))
+        yield from left_behind
+        if free and not left_behind:
+            take_ownership(storage, installation)
     except StorageError as error:
         yield Fault(f"the document storage cannot be used: {error}", "Nothing was touched")
 

@@ -6,10 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-from django.template.defaultfilters import filesizeformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from paperfleet.cli.words import size_text
 from paperfleet.migration.migrate import FileEvent, Planned, Step
 from paperfleet.storage.names import readable
 
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 _AFTERWARDS = (Step.DELETED, Step.KEPT)
-
-
-def size_text(size: int) -> str:
-    """Return '4.2 MB'."""
-    return str(filesizeformat(size)).replace("\xa0", " ")
-
-
-def files_text(count: int) -> str:
-    """Return '1 file' or '1,200 files'."""
-    return f"{count:,} file{'' if count == 1 else 's'}"
 
 
 class Bar:

@@ -121,6 +121,15 @@ def test_documents_that_were_left_behind_are_found(name: str, stored: Stored) ->
     assert reasons() == []
 
 
+def test_an_empty_storage_does_not_become_ours_while_documents_are_left_behind(
+    stored: Stored,
+) -> None:
+    stored.clear()
+    local("a.pdf")
+    assert len(reasons()) == 1
+    assert dict(stored) == {}
+
+
 @pytest.mark.parametrize("name", [".DS_Store", ".keep", "folder/Thumbs.db"])
 def test_files_of_the_system_are_no_documents(name: str) -> None:
     local(name)

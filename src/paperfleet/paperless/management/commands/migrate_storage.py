@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.paperless import active
 from paperfleet.paperless import migrationsetup as setup
 from paperfleet.paperless.migrating import DocumentMigration, Part, Result, survey
-from paperfleet.paperless.showing import Bar, files_text, size_text
+from paperfleet.paperless.showing import Bar
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:

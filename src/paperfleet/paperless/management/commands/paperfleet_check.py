@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import PaperfleetError
 from paperfleet.paperless import checksetup, repairing
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.atrest import documents_at_rest
 from paperfleet.paperless.checking import check, left_behind
 from paperfleet.paperless.report import BROKEN
-from paperfleet.paperless.showing import Bar, files_text, size_text
+from paperfleet.paperless.showing import Bar
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
