@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from paperfleet.errors import (
     PreconditionFailedError,
 )
 from paperfleet.model import ABSENT, Precondition, Upload
+from paperfleet.storage import findings
 from paperfleet.storage.objects.digests import Digests, digests_of, is_md5, part_size
 from paperfleet.storage.objects.features import Probe
 from paperfleet.storage.objects.feeding import StoppedError, feed
@@ -157,6 +159,17 @@ def test_a_probe_leaves_nothing() -> None:
     backend = memory_backend(store)
     assert Probe(backend._client).features() == ALL
     assert [meta for page in store.list() for meta in page] == []
+
+
+def test_what_a_probe_found_another_process_need_not_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "_tried", {})
+    monkeypatch.setattr(findings, "_adopted", {})
+    Probe(memory_backend(MemoryStore())._client).features()
+    assert Probe(memory_backend(MemoryStore())._client)._adopted() is None
+    findings.adopt(json.loads(json.dumps(findings.noted())))
+    adopting = memory_backend(MemoryStore())
+    monkeypatch.setattr(adopting._client, "put", None)
+    assert Probe(adopting._client).features() == ALL
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)

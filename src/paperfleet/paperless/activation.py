@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
-import sys
+import secrets
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connections
 
-from paperfleet.errors import ConfigurationError, NotAStorageError
+from paperfleet.errors import ConfigurationError, NotAStorageError, StorageError
+from paperfleet.model import ABSENT, Upload
 from paperfleet.paperless import (
     active,
     config,
@@ -29,6 +30,7 @@ from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.processstorage import ProcessStorage
 from paperfleet.paperless.versions import TESTED, is_tested
 from paperfleet.service import storagevars
+from paperfleet.storage import abilities
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.retrying import Retrying
@@ -49,8 +51,9 @@ class Documents:
         self.configuration: AppConfiguration | None = None
         self.storage: ProcessStorage | None = None
         self.roots: Mapping[str, str] = {}
+        self.is_checked = False
+        """Whether the storage was found usable, by this process or by the one that forked it."""
         self._checking = threading.Lock()
-        self._checked_in = 0
 
     def opened(self) -> DocumentStorage:
         """Return the storage of documents, also where it is paperless-ngx's own folder."""
@@ -67,14 +70,29 @@ class Documents:
 
     def require_usable(self) -> None:
         """Raise ``NotAStorageError`` unless the storage may be used; asks once in a process."""
-        if self._checked_in == os.getpid():
+        if self.is_checked:
             return
         with self._checking:
             found = self.faults()
             if found:
                 raise NotAStorageError(found[0].reason, hint=found[0].hint)
-            if found is not None:
-                self._checked_in = os.getpid()
+            self.is_checked = found is not None
+
+    def require_writable(self) -> None:
+        """Raise ``NotAStorageError`` unless the storage takes a new file, and lets it be deleted.
+
+        That also finds out which conditional writes it has.
+        """
+        storage = self.opened()
+        name = f"{files.ASIDE}/start-{secrets.token_hex(6)}"
+        try:
+            abilities.save(storage, name, Upload(lambda: io.BytesIO(b"paperfleet"), 10), ABSENT)
+            storage.delete(name)
+        except StorageError as error:
+            raise NotAStorageError(
+                f"the document storage takes no documents: {error}",
+                hint="Its key needs the rights to read, write, list and delete",
+            ) from error
 
 
 documents = Documents()
@@ -170,26 +188,3 @@ def stop(error: ConfigurationError | NotAStorageError) -> SystemExit:
     """Return what ends a process with a text that says why and what to do."""
     hint = f"\n  {error.hint}" if error.hint else ""
     return SystemExit(f"paperfleet: {error.message}{hint}")
-
-
-def stop_workers_unless_usable(**_signal: object) -> None:
-    """Look at the storage before a Celery worker starts, in a child: it will fork its own.
-
-    The client of an object store does not live on in a forked child, so that the parent must not
-    have used it.
-    """
-    connections.close_all()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            documents.require_usable()
-            code = 0
-        except NotAStorageError as error:
-            sys.stderr.write(f"{stop(error)}\n")
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    _, code = os.waitpid(child, 0)
-    if code:
-        raise SystemExit(1)

@@ -20,11 +20,11 @@ class PaperfleetConfig(AppConfig):
         # Django has no models before this point.
         from celery.signals import worker_init  # noqa: PLC0415
 
-        from paperfleet.paperless import activation, checks  # noqa: F401, PLC0415
+        from paperfleet.paperless import activation, checks, workers  # noqa: F401, PLC0415
 
         try:
             activation.activate()
         except ConfigurationError as error:
             raise activation.stop(error) from error
         if activation.documents.storage is not None:
-            worker_init.connect(activation.stop_workers_unless_usable)
+            worker_init.connect(workers.check_before_forking)

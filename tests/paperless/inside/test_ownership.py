@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _ask_again(store: object) -> Iterator[None]:  # noqa: ARG001  # it asks first
-    documents._checked_in = 0
+    documents.is_checked = False
     yield
-    documents._checked_in = 0
+    documents.is_checked = False
     Installation.objects.update(migrating_from="")
     with behind_the_mounts():
         for root in documents.roots:

@@ -92,7 +92,7 @@ def test_a_server_does_not_start_on_a_storage_of_another(
     stored: MutableMapping[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored["paperfleet.json"] = b'{"database": "another"}'
-    monkeypatch.setattr(documents, "_checked_in", 0)
+    monkeypatch.setattr(documents, "is_checked", False)
     with pytest.raises(SystemExit, match=r"paperfleet: memory: belongs to another database"):
         document_storage(lambda _: None)
     with pytest.raises(OSError, match="belongs to another database"):

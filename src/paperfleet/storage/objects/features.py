@@ -13,6 +13,7 @@ from paperfleet.errors import (
     Scope,
     StorageError,
 )
+from paperfleet.storage import findings
 from paperfleet.storage.objects.client import Put
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ NONE = Features(create=False, update=False, copy_new=False)
 class Probe:
     """Tries once, with a small object of our own, what the store honours; at most six requests.
 
+    Asks nothing where the process that forked this one knows it already (``storage.findings``).
+
     A store that ignores a condition writes without an error, so only a refusal counts. The object
     is removed again; where that is not allowed ``sweep`` finds it.
     """
@@ -59,13 +62,19 @@ class Probe:
         """Return what the store has; raise what keeps us from finding out."""
         with self._lock:
             if self._known is None:
-                self._known = self._probed()
+                self._known = self._adopted() or self._probed()
             return self._known
+
+    def _adopted(self) -> Features | None:
+        found = findings.adopted(self._client.keys.label)
+        return None if found is None else Features(*found)
 
     def _probed(self) -> Features:
         key = self._client.keys.work("probe", uuid.uuid4().hex)
         try:
-            return self._tried(key)
+            found = self._tried(key)
+            findings.note(self._client.keys.label, found)
+            return found
         finally:
             self._refused(lambda: self._client.delete(key, "delete", ""))
 
