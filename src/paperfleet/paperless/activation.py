@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 MIDDLEWARE = "paperfleet.paperless.middleware.document_storage"
+OWN_FOLDER_MIDDLEWARE = "paperfleet.paperless.middleware.own_folder"
 
 
 class Documents:
@@ -64,7 +65,7 @@ class Documents:
     def faults(self) -> list[ownership.Fault] | None:
         """Return why the storage must not be used; None when the database has no tables yet."""
         if self.storage is None or not self.roots:
-            return []
+            return list(ownership.faults_of_own_folder())
         found = ownership.faults(self.storage(), self.roots)
         return None if found is None else list(found)
 
@@ -81,8 +82,11 @@ class Documents:
     def require_writable(self) -> None:
         """Raise ``NotAStorageError`` unless the storage takes a new file, and lets it be deleted.
 
-        That also finds out which conditional writes it has.
+        That also finds out which conditional writes it has. Of paperless-ngx's own folder it asks
+        nothing.
         """
+        if not self.roots:
+            return
         storage = self.opened()
         name = f"{files.ASIDE}/start-{secrets.token_hex(6)}"
         try:
@@ -107,6 +111,7 @@ def activate() -> None:
     documents.configuration = found
     if not found.backend or _is_default(found):
         _refuse_events(found)
+        settings.MIDDLEWARE.insert(0, OWN_FOLDER_MIDDLEWARE)
         return
     version = _version()
     if not (is_tested(version) or found.any_version):

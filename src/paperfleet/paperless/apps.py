@@ -26,5 +26,4 @@ class PaperfleetConfig(AppConfig):
             activation.activate()
         except ConfigurationError as error:
             raise activation.stop(error) from error
-        if activation.documents.storage is not None:
-            worker_init.connect(workers.check_before_forking)
+        worker_init.connect(workers.check_before_forking)

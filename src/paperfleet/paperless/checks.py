@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 
-from paperfleet.paperless import ownership, seams
+from paperfleet.paperless import seams
 from paperfleet.paperless.activation import documents
 
 
@@ -27,17 +27,4 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
             Error(fault.reason, hint=fault.hint, id="paperfleet.E002")
             for fault in documents.faults() or []
         ]
-        found += _unfinished_way_back()
     return found
-
-
-def _unfinished_way_back() -> list[CheckMessage]:
-    """Report a migration to paperless-ngx's own folders that was cut off."""
-    if documents.roots:
-        return []  # among the faults
-    source = ownership.unfinished_migration()
-    if not source:
-        return []
-    hint = "Run `manage.py migrate_storage` again; it goes on where it stopped"
-    reason = f"the migration from {source} to paperless-ngx's own folder is not finished"
-    return [Error(reason, hint=hint, id="paperfleet.E003")]

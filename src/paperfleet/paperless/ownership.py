@@ -40,13 +40,22 @@ class Fault(NamedTuple):
         return f"{self.reason}. {self.hint}"
 
 
-def unfinished_migration() -> str:
-    """Return the storage that a migration comes from which was cut off, empty for none."""
+def faults_of_own_folder() -> Iterator[Fault]:
+    """Yield why paperless-ngx must not use its own folder: a migration back to it was cut off."""
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
     if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
-        return ""
-    return Installation.objects.values_list("migrating_from", flat=True).first() or ""
+        return
+    source = Installation.objects.values_list("migrating_from", flat=True).first()
+    if source:
+        yield _unfinished(source, "paperless-ngx's own folder")
+
+
+def _unfinished(source: str, target: str) -> Fault:
+    return Fault(
+        f"the migration from {source} to {target} is not finished",
+        "Run `manage.py migrate_storage` again; it goes on where it stopped",
+    )
 
 
 def faults(storage: DocumentStorage, roots: Mapping[str, str]) -> Iterator[Fault] | None:
@@ -69,10 +78,7 @@ def _faults(
     label = abilities.label_of(storage)
     try:
         if installation.migrating_from:
-            yield Fault(
-                f"the migration from {installation.migrating_from} to {label} is not finished",
-                "Run `manage.py migrate_storage` again; it goes on where it stopped",
-            )
+            yield _unfinished(installation.migrating_from, label)
             return
         owner = owner_of(storage)
         free = owner is None and not _holds_documents(storage, roots)
