@@ -36,10 +36,14 @@ class Rest(httpx.Client):
 
     def task(self, identity: str, *, fails: bool = False, timeout: float = TASK_TIMEOUT) -> Json:
         """Return a task once it is done; it must succeed, or fail."""
-        found = self.until(lambda: self._done(identity), f"task {identity}", timeout)
+        found = self.finished(identity, timeout)
         expected = "FAILURE" if fails else "SUCCESS"
         assert found["status"] == expected, found
         return found
+
+    def finished(self, identity: str, timeout: float = TASK_TIMEOUT) -> Json:
+        """Return a task once it is done, however it ended."""
+        return self.until(lambda: self._done(identity), f"task {identity}", timeout)
 
     def _done(self, identity: str) -> Json:
         tasks = self.get("tasks/", params={"task_id": identity}).json()
