@@ -18,7 +18,7 @@ class PaperfleetConfig(AppConfig):
     def ready(self) -> None:
         """Plug the storage in, or end the process with a text that says what is wrong."""
         # Django has no models before this point.
-        from celery.signals import worker_init  # noqa: PLC0415
+        from celery.signals import task_prerun, worker_init  # noqa: PLC0415
 
         from paperfleet.paperless import activation, checks, workers  # noqa: F401, PLC0415
 
@@ -27,3 +27,7 @@ class PaperfleetConfig(AppConfig):
         except ConfigurationError as error:
             raise activation.stop(error) from error
         worker_init.connect(workers.check_before_forking)
+        if activation.documents.storage is not None:
+            from paperfleet.paperless import bulkmoves  # noqa: PLC0415
+
+            task_prerun.connect(bulkmoves.before_task)

@@ -10,10 +10,10 @@ import contextlib
 import secrets
 import threading
 from contextvars import ContextVar
-from typing import IO, TYPE_CHECKING, Self, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError
-from paperfleet.model import ABSENT, ANYTHING, FileStat, Upload
+from paperfleet.model import ABSENT, ANYTHING
 from paperfleet.paperless import observing, transactions
 from paperfleet.paperless.transactions import Effect
 from paperfleet.storage import abilities
@@ -22,6 +22,7 @@ from paperfleet.storage.names import check_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from paperfleet.model import FileStat, Upload
     from paperfleet.paperless.mounts import Mount, Place
     from paperfleet.storage.protocol import SupportsCopy
 
@@ -65,7 +66,8 @@ def guard_with(check: Callable[[Mount], None]) -> None:
     _before_first_use[:] = [check]
 
 
-def _touch(place: Place) -> None:
+def touch(place: Place) -> None:
+    """Let those who guard the mounts look, before anything is done there."""
     for check in _before_first_use:
         check(place.mount)
 
@@ -77,7 +79,7 @@ def find(place: Place) -> FileStat | None:
     remembered = _looked.get()
     if remembered is not None and place.key in remembered:
         return remembered[place.key]
-    _touch(place)
+    touch(place)
     found = abilities.find(place.mount.storage, place.name)
     _remember(place, found)
     return found
@@ -120,14 +122,14 @@ def is_folder(place: Place) -> bool:
 
 def below(place: Place) -> Iterator[FileStat]:
     """Yield every file below a folder, in any order."""
-    _touch(place)
+    touch(place)
     for found in abilities.list_stats(place.mount.storage, place.name):
         if (place.mount.root, found.name) not in _hidden.effects:
             yield found
 
 
 def _visible(place: Place) -> Iterator[str]:
-    _touch(place)
+    touch(place)
     for name in place.mount.storage.list_files(place.name):
         if (place.mount.root, name) not in _hidden.effects:
             yield name
@@ -149,7 +151,7 @@ def open_stream(place: Place) -> IO[bytes]:
     """Return a seekable stream of the content, read as it is asked for."""
     if not place.name or place.key in _hidden.effects:
         raise missing(place, "open")
-    _touch(place)
+    touch(place)
     return place.mount.storage.open(place.name)
 
 
@@ -159,7 +161,7 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
     In a transaction the content that is replaced is kept until the commit.
     """
     check_name(place.name, storage=abilities.label_of(place.mount.storage), operation="save")
-    _touch(place)
+    touch(place)
     _changed(place)
     if place.key in _hidden.effects:
         _clear_the_way(place)
@@ -231,7 +233,7 @@ def _take_back(place: Place) -> None:
 def delete(place: Place) -> None:
     """Remove a file, in a transaction on its commit; raise ``NotFoundError``."""
     if not transactions.in_transaction():
-        _touch(place)
+        touch(place)
         _changed(place)
         place.mount.storage.delete(place.name)
         observing.tell(place.mount, previous=place.name)
@@ -287,7 +289,7 @@ def move(old: Place, new: Place) -> None:
     """Rename within one mount; never overwrites: raise ``AlreadyExistsError``."""
     if old.key in _hidden.effects:
         raise missing(old, "move")
-    _touch(old)
+    touch(old)
     if new.key in _hidden.effects:
         _clear_the_way(new)
     storage = old.mount.storage
@@ -295,17 +297,25 @@ def move(old: Place, new: Place) -> None:
     _changed(new)
     storage.move(old.name, new.name)
     if transactions.in_transaction():
-        _follow(f"moving {old.path}", rollback=lambda: _move_back(old, new))
+        _follow(f"moving {old.path}", rollback=lambda: move_back(old, new))
     observing.tell(old.mount, new.name, old.name)
 
 
-def _move_back(old: Place, new: Place) -> None:
+def move_back(old: Place, new: Place) -> None:
+    """Undo a move, and tell so."""
+    if put_back(old, new):
+        observing.tell_undone(old.mount, old.name, new.name)
+
+
+def put_back(old: Place, new: Place) -> bool:
+    """Undo a move in the storage, unless something else lies there by now; say whether it did."""
     _changed(old)
     _changed(new)
     storage = old.mount.storage
-    if storage.exists(new.name) and not storage.exists(old.name):
-        storage.move(new.name, old.name)
-        observing.tell_undone(old.mount, old.name, new.name)
+    if not storage.exists(new.name) or storage.exists(old.name):
+        return False
+    storage.move(new.name, old.name)
+    return True
 
 
 def make_folder(place: Place) -> None:
@@ -318,32 +328,3 @@ def make_folder(place: Place) -> None:
 def remove_folder(place: Place) -> bool:
     """Remove a folder that is empty; say whether it is gone."""
     return not place.name or abilities.remove_folder(place.mount.storage, place.name)
-
-
-def upload_of(stream: IO[bytes], size: int, modified_ns: int | None = None) -> Upload:
-    """Return a stream that can be rewound, from its beginning on, as content to save."""
-
-    def opened() -> IO[bytes]:
-        stream.seek(0)
-        return cast("IO[bytes]", _Unclosed(stream))
-
-    return Upload(opened, size, modified_ns)
-
-
-class _Unclosed:
-    """A stream that its reader does not close."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def close(self) -> None:
-        """Leave the stream open."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
 from django.conf import settings
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from paperfleet.locks.protocol import Lease, LeaseStore
 
 _NAME = "media"
+_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
 
 
 class _Held(threading.local):
@@ -42,6 +44,20 @@ def require_held() -> None:
     """Raise ``LeaseLostError`` when this thread has lost the lease that it works under."""
     for lease in _held.leases:
         lease.check()
+
+
+def under_my_leases(work: Callable[[_Given], _Result]) -> Callable[[_Given], _Result]:
+    """Return work that another thread may do for this one: refused once a lease of ours is lost."""
+    mine = list(_held.leases)
+
+    def done(given: _Given) -> _Result:
+        _held.leases = mine
+        try:
+            return work(given)
+        finally:
+            _held.leases = []
+
+    return done
 
 
 class MediaLock:

@@ -15,6 +15,7 @@ from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.paperless import files
 from paperfleet.paperless.active import place_of
 from paperfleet.paperless.mounts import Place
+from paperfleet.paperless.uploads import upload_of
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
@@ -44,18 +45,18 @@ def _copy_into(source: Place | Path, target: Place) -> None:
     if isinstance(source, Path):
         about = source.stat()
         with source.open("rb") as content:
-            files.save(target, files.upload_of(content, about.st_size, about.st_mtime_ns))
+            files.save(target, upload_of(content, about.st_size, about.st_mtime_ns))
         return
     found = files.stat(source)
     with files.open_stream(source) as content:
-        files.save(target, files.upload_of(content, found.size, found.modified_ns))
+        files.save(target, upload_of(content, found.size, found.modified_ns))
 
 
 def renew(place: Place) -> None:
     """Save a document again as it is, which gives it a new time."""
     found = files.stat(place)
     with files.open_stream(place) as content:
-        files.save(place, files.upload_of(content, found.size, time.time_ns()))
+        files.save(place, upload_of(content, found.size, time.time_ns()))
 
 
 def _copy_out(source: Place, target: Path) -> None:

@@ -10,6 +10,7 @@ import time
 from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.paperless import files
+from paperfleet.paperless.uploads import upload_of
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class _Draft(io.BufferedRandom):
     def _save(self) -> None:
         self.flush()
         size = self.seek(0, io.SEEK_END)
-        upload = files.upload_of(cast("IO[bytes]", self), size, time.time_ns())
+        upload = upload_of(cast("IO[bytes]", self), size, time.time_ns())
         files.save(self._place, upload, new=self._new)
 
 

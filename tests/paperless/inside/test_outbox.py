@@ -23,7 +23,7 @@ from tests.paperless.inside.stores import LIKE_A_BUCKET, memory, store
 
 from paperfleet.errors import NotFoundError
 from paperfleet.mirror.watch import Hint
-from paperfleet.paperless import mirroring, outbox
+from paperfleet.paperless import bulkmoves, mirroring, outbox
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.models import DocumentChange
 from paperfleet.storage.abilities import list_stats, stat
@@ -71,6 +71,20 @@ def test_each_change_has_a_row(originals: Path, archive: Path, tmp_path: Path) -
         ("deleted", "archive", "", "c.pdf"),
         ("saved", "archive", "in.pdf", ""),
         ("deleted", "originals", "", "f/b.pdf"),
+    ]
+
+
+def test_moves_ahead_have_a_row_each(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Document(title=title, filename=f"old/{title}.pdf") for title in "abc"]
+    numbers = [Document.objects.bulk_create([document])[0].pk for document in found]
+    for title in "ab":
+        stored[f"originals/old/{title}.pdf"] = b"1"
+    monkeypatch.setattr(
+        bulkmoves, "generate_name", lambda document, **_: f"new/{document.title}.pdf"
+    )
+    bulkmoves.move_ahead(numbers)
+    assert sorted(rows()) == [
+        ("moved", "originals", f"new/{title}.pdf", f"old/{title}.pdf") for title in "ab"
     ]
 
 

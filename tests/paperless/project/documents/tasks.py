@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from celery import shared_task
 from django.conf import settings
 from django.db import transaction
+from django.db.models.signals import post_save
 from filelock import FileLock
 
 from documents.file_handling import create_source_path_directory, generate_unique_filename
@@ -29,6 +31,13 @@ def update_document_content_maybe_archive_file(pk: int, archive: Path) -> None:
         with FileLock(settings.MEDIA_LOCK):
             create_source_path_directory(document.archive_path)
             shutil.move(archive, document.archive_path)
+
+
+@shared_task(name="documents.tasks.bulk_update_documents")  # type: ignore[untyped-decorator]
+def bulk_update_documents(document_ids: list[int]) -> None:
+    """Let the files of documents follow what has changed for all of them."""
+    for document in Document.objects.filter(pk__in=document_ids):
+        post_save.send(Document, instance=document, created=False)
 
 
 def empty_trash() -> Any:
