@@ -124,6 +124,35 @@ def test_the_worker_dies_while_it_renames(
 
 
 @pytest.mark.parametrize("when", WHEN)
+def test_the_worker_dies_while_it_renames_many(
+    storage: Broken, paperless: Installation, rest: Rest, when: Kind
+) -> None:
+    mark = papers.new_text()
+    body = {"name": mark, "path": f"old {mark}/{{{{ title }}}}"}
+    path = rest.post("storage_paths/", json=body).json()["id"]
+    contents = {f"{n} {mark}": papers.plain() for n in range(5)}
+    numbers = [
+        rest.upload(f"{n}.txt", content, title=title, storage_path=path)
+        for n, (title, content) in enumerate(contents.items())
+    ]
+    storage.fail(when, Point("PUT", "/originals/new ", spare=2), left=1)
+    rest.patch(f"storage_paths/{path}/", json={"path": f"new {mark}/{{{{ title }}}}"})
+    storage.kill_when_it_hangs("worker")
+    assert set(contents.values()) <= set(storage.contents()), "they are not lost"
+
+    def renamed() -> bool:
+        for number, title in zip(numbers, contents, strict=True):
+            rest.patch(f"documents/{number}/", json={"title": title})
+        time.sleep(3)
+        names = [name for number in numbers for name in row_of(paperless, number).names]
+        return all(f"/new {mark}" in name for name in names)
+
+    rest.until(renamed, "the second try", CUT_OFF_MOVE)
+    storage.compare().require_agreement()
+    assert [rest.download(number).content for number in numbers] == [*contents.values()]
+
+
+@pytest.mark.parametrize("when", WHEN)
 def test_the_worker_dies_while_it_reprocesses(
     storage: Broken, paperless: Installation, rest: Rest, when: Kind
 ) -> None:
