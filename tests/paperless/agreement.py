@@ -57,6 +57,12 @@ def rows(installation: Installation) -> list[Row]:
     return [_row(*columns) for columns in found]
 
 
+def row_of(installation: Installation, number: int) -> Row:
+    """Return a document's files as the database has them."""
+    (row,) = (row for row in rows(installation) if row.number == number)
+    return row
+
+
 def _row(
     number: int, name: str, checksum: str, archive: str | None, archive_checksum: str | None
 ) -> Row:

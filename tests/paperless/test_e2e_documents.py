@@ -57,8 +57,7 @@ def paperless(
 
 def keys_of(installation: Installation, number: int) -> set[str]:
     """Return the keys of a document's files, as the database has them."""
-    (row,) = (row for row in agreement.rows(installation) if row.number == number)
-    return set(row.names)
+    return set(agreement.row_of(installation, number).names)
 
 
 def change(rest: Rest, number: int, method: str, **how: object) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx
@@ -45,18 +44,6 @@ def paperless(storage: Broken) -> Iterator[Installation]:
     yield storage.paperless
     storage.faults.heal()
     storage.clean_up()
-
-
-@pytest.fixture
-def rest(paperless: Installation) -> Iterator[Rest]:
-    with closing(paperless.rest()) as client:
-        yield client
-
-
-def row_of(installation: Installation, number: int) -> agreement.Row:
-    """Return a document's files as the database has them."""
-    (row,) = (row for row in agreement.rows(installation) if row.number == number)
-    return row
 
 
 CONSUME = [Point("PUT", "/originals/"), Point("PUT", "/archive/"), Point("GET", "/archive/")]
@@ -114,7 +101,7 @@ def test_rename(
     ).json()["id"]
     mark = papers.new_text()
     number = rest.upload("a.pdf", content, title=f"old {mark}", storage_path=path)
-    old = set(row_of(paperless, number).names)
+    old = set(agreement.row_of(paperless, number).names)
     storage.fail(kind, point)
     # Where not even a look is possible upstream answers with an error, as with a broken disk.
     with contextlib.suppress(httpx.HTTPStatusError):
@@ -126,7 +113,7 @@ def test_rename(
     assert rest.download(number).content == content
     rest.patch(f"documents/{number}/", json={"title": f"new {mark}"})
     # Where such a copy has the name paperless-ngx takes another one, and the copy goes.
-    assert all(f"/new {mark}" in name for name in row_of(paperless, number).names)
+    assert all(f"/new {mark}" in name for name in agreement.row_of(paperless, number).names)
     assert not old & storage.objects.names()
     storage.compare().require_agreement()
     assert rest.download(number).content == content
@@ -138,7 +125,7 @@ def test_emptying_the_trash(
     storage: Broken, paperless: Installation, rest: Rest, kind: Kind, area: str
 ) -> None:
     number = rest.upload("gone.pdf", papers.pdf())
-    keys = set(row_of(paperless, number).names)
+    keys = set(agreement.row_of(paperless, number).names)
     rest.delete(f"documents/{number}/")
     storage.fail(kind, Point("DELETE", f"/{area}/"))
     rest.post("trash/", json={"documents": [number], "action": "empty"})
@@ -163,17 +150,17 @@ def test_reprocess(
 ) -> None:
     content = papers.pdf()
     number = rest.upload("again.pdf", content)
-    before = row_of(paperless, number)
+    before = agreement.row_of(paperless, number)
     time.sleep(1.1)  # PDFs name the second in which they were made
     storage.fail(kind, point)
     rest.bulk_edit("reprocess", [number])
     rest.wait_until_idle()
     storage.faults.heal()
     storage.compare().require_agreement()
-    after = row_of(paperless, number)
+    after = agreement.row_of(paperless, number)
     assert after.names.keys() == before.names.keys()
     rest.bulk_edit("reprocess", [number])
-    rest.until(lambda: row_of(paperless, number) != before, "the new archive")
+    rest.until(lambda: agreement.row_of(paperless, number) != before, "the new archive")
     rest.wait_until_idle()
     storage.compare().require_agreement()
     assert rest.download(number).content == content

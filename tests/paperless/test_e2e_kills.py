@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,17 +41,6 @@ def paperless(storage: Broken) -> Iterator[Installation]:
     yield storage.paperless
     storage.faults.heal()
     storage.clean_up()
-
-
-@pytest.fixture
-def rest(paperless: Installation) -> Iterator[Rest]:
-    with closing(paperless.rest()) as client:
-        yield client
-
-
-def row_of(installation: Installation, number: int) -> agreement.Row:
-    (row,) = (row for row in agreement.rows(installation) if row.number == number)
-    return row
 
 
 @pytest.mark.parametrize("point", [Point("PUT", "/originals/"), Point("PUT", "/archive/")], ids=str)
@@ -116,7 +104,7 @@ def test_the_worker_dies_while_it_renames(
     def renamed() -> bool:
         rest.patch(f"documents/{number}/", json={"title": mark})
         time.sleep(3)
-        return all(f"/new {mark}" in name for name in row_of(paperless, number).names)
+        return all(f"/new {mark}" in name for name in agreement.row_of(paperless, number).names)
 
     rest.until(renamed, "the second try", CUT_OFF_MOVE)
     storage.compare().require_agreement()
@@ -144,7 +132,7 @@ def test_the_worker_dies_while_it_renames_many(
         for number, title in zip(numbers, contents, strict=True):
             rest.patch(f"documents/{number}/", json={"title": title})
         time.sleep(3)
-        names = [name for number in numbers for name in row_of(paperless, number).names]
+        names = [name for number in numbers for name in agreement.row_of(paperless, number).names]
         return all(f"/new {mark}" in name for name in names)
 
     rest.until(renamed, "the second try", CUT_OFF_MOVE)
@@ -158,17 +146,17 @@ def test_the_worker_dies_while_it_reprocesses(
 ) -> None:
     content = papers.pdf()
     number = rest.upload("again.pdf", content)
-    before = row_of(paperless, number)
+    before = agreement.row_of(paperless, number)
     archive = rest.download(number, original=False).content
     time.sleep(1.1)  # PDFs name the second in which they were made
     # The first is the copy that is kept aside.
     storage.fail(when, Point("PUT", "/documents/", spare=1), left=1)
     rest.bulk_edit("reprocess", [number])
     storage.kill_when_it_hangs("worker")
-    assert row_of(paperless, number) == before
+    assert agreement.row_of(paperless, number) == before
     assert {content, archive} <= set(storage.contents()), "the old archive is there, if aside"
     rest.bulk_edit("reprocess", [number])
-    rest.until(lambda: row_of(paperless, number) != before, "the second try")
+    rest.until(lambda: agreement.row_of(paperless, number) != before, "the second try")
     rest.until(lambda: not storage.compare().damaged, "the new archive")
     after = storage.compare()
     after.require_nothing_lost()
@@ -181,7 +169,7 @@ def test_the_web_server_dies_while_it_empties_the_trash(
     storage: Broken, paperless: Installation, rest: Rest, when: Kind
 ) -> None:
     number = rest.upload("gone.pdf", papers.pdf())
-    keys = set(row_of(paperless, number).names)
+    keys = set(agreement.row_of(paperless, number).names)
     rest.delete(f"documents/{number}/")
     storage.fail(when, Point("DELETE", "/originals/"), left=1)
     with pytest.raises(Exception, match=r"disconnect|reset|closed|refused"):
