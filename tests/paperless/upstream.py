@@ -8,8 +8,10 @@ With arguments, only these files of paperless-ngx's tests are run, and nothing i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -114,6 +116,7 @@ def run_suite(
     ]
     sys.stdout.write(f"paperless-ngx's tests {'with' if with_app else 'without'} the app\n")
     sys.stdout.flush()
+    agents = _gpg_agents()
     answer = subprocess.run(
         command,
         cwd=home,
@@ -124,10 +127,27 @@ def run_suite(
         text=True,
         timeout=SUITE_TIMEOUT,
     )
+    _end(_gpg_agents() - agents)
     sys.stdout.write(f"{answer.stdout.strip().rpartition(chr(10))[2]}\n")
     if not junit.is_file():
         raise RuntimeError(f"{' '.join(command)} made no result\n{answer.stdout[-4000:]}")
     return junit
+
+
+def _gpg_agents() -> set[int]:
+    """Return the agents of GnuPG that run: tests of mails leave some, each with an inotify."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if status.read_text().strip() == "gpg-agent":
+                found.add(int(status.parent.name))
+    return found
+
+
+def _end(processes: set[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
 
 
 def _environ(paperless: Checkout, folder: Path, *, with_app: bool) -> dict[str, str]:
@@ -162,6 +182,8 @@ def end_to_end(paperless: Checkout) -> bool:
         command = [
             *(sys.executable, "-m", "pytest", "-m", "paperless", str(checkout.ROOT / "tests")),
             *("-o", "junit_family=xunit1", f"--junitxml={junit}"),
+            # They mostly wait; each file has an installation of its own.
+            *("-n", "2", "--dist", "loadfile"),
         ]
         code = subprocess.run(command, cwd=checkout.ROOT, timeout=SUITE_TIMEOUT).returncode
         if junit.is_file():
