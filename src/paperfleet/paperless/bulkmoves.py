@@ -15,18 +15,18 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from paperfleet.errors import AlreadyExistsError, NotFoundError
+from paperfleet.errors import Scope
 from paperfleet.paperless import active, files, medialock, observing, transactions
 from paperfleet.paperless.transactions import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from paperfleet.paperless.mounts import Place
 
@@ -59,15 +59,15 @@ def before_task(
         move_ahead(numbers)
     except (OSError, DatabaseError) as error:
         _log.warning(
-            "the documents are renamed one after the other, as moving them failed: %s", error
+            "the other documents are renamed one after the other, as moving them failed: %s", error
         )
 
 
 def move_ahead(numbers: Sequence[int]) -> None:
     """Rename the documents with these numbers as far as that is plain.
 
-    Raises ``OSError`` where the media lock or the storage cannot be used, and ``DatabaseError``;
-    files and rows agree then.
+    Raises ``OSError`` where the media lock cannot be had, or no document of a group could be
+    moved as the storage fails, and ``DatabaseError``; files and rows agree then.
     """
     from documents.signals import handlers  # noqa: PLC0415  # Django has to be set up
 
@@ -84,10 +84,16 @@ def _move_group(numbers: Sequence[int], pool: ThreadPoolExecutor) -> None:
     for rename in renames[:1]:
         for place, _ in rename.moves.values():
             files.touch(place)
-    moved = list(pool.map(medialock.under_my_leases(_move), renames))
+    errors = list(pool.map(medialock.under_my_leases(_move), renames))
     files.forget_looks()
     with transaction.atomic():
-        _record([rename for rename, done in zip(renames, moved, strict=True) if done])
+        _record([rename for rename, error in zip(renames, errors, strict=True) if error is None])
+    if errors and all(map(_concerns_all, errors)):
+        raise cast("OSError", errors[0])
+
+
+def _concerns_all(error: OSError | None) -> bool:
+    return error is not None and getattr(error, "scope", Scope.STORAGE) is Scope.STORAGE
 
 
 def _documents(numbers: Sequence[int]) -> list[Any]:
@@ -147,7 +153,7 @@ def _move_of(field: str, old: str, new: str) -> tuple[Place, Place] | None:
     return (here, there) if plain and here and there and here.mount is there.mount else None
 
 
-def _move(rename: Rename) -> bool:
+def _move(rename: Rename) -> OSError | None:
     """Move the files of a document, all or none; in a thread that has no database."""
     done: list[tuple[Place, Place]] = []
     try:
@@ -155,38 +161,21 @@ def _move(rename: Rename) -> bool:
             old.mount.storage.move(old.name, new.name)
             done.append((old, new))
     except OSError as error:
-        if not isinstance(error, AlreadyExistsError | NotFoundError):
-            _log.warning("%s is left to a later try: %s", rename.document, error)
         for old, new in reversed(done):
-            _put_back(old, new)
-        return False
-    return True
+            _effect(old, new, files.put_back).undo()
+        return error
+    return None
 
 
-def _put_back(old: Place, new: Place) -> None:
-    try:
-        files.put_back(old, new)
-    except OSError as error:
-        _log.error(  # the text says it all
-            "%s could not be moved back: %s. `manage.py paperfleet_check --repair` will do it",
-            new.path,
-            error,
-        )
-
-
-def _undo(old: Place, new: Place) -> None:
-    _effect(old, new).undo()
-
-
-def _effect(old: Place, new: Place) -> Effect:
-    return Effect(f"moving {old.path}", commit=None, rollback=lambda: files.move_back(old, new))
+def _effect(old: Place, new: Place, back: Callable[[Place, Place], object]) -> Effect:
+    return Effect(f"moving {old.path}", commit=None, rollback=lambda: back(old, new))
 
 
 def _record(renames: Sequence[Rename]) -> None:
     """Tell the database, and on its rollback the storage."""
     for rename in renames:
         for old, new in rename.moves.values():
-            transactions.follow(_effect(old, new))
+            transactions.follow(_effect(old, new, files.move_back))
     for rename in renames:
         moves = rename.moves
         before = {field: old.name for field, (old, _) in moves.items()}
@@ -194,7 +183,7 @@ def _record(renames: Sequence[Rename]) -> None:
         row = type(rename.document).global_objects.filter(pk=rename.document.pk, **before)
         if not row.update(**after, modified=timezone.now()):
             for old, new in moves.values():
-                _undo(old, new)
+                _effect(old, new, files.move_back).undo()
             continue
         for old, new in moves.values():
             observing.tell(old.mount, new.name, old.name)

@@ -30,7 +30,11 @@ class Effect:
     """One thing that was done, or is to be done, with what a commit and a rollback mean for it."""
 
     def __init__(
-        self, what: str, *, commit: Callable[[], None] | None, rollback: Callable[[], None] | None
+        self,
+        what: str,
+        *,
+        commit: Callable[[], object] | None,
+        rollback: Callable[[], object] | None,
     ) -> None:
         self.what = what
         self.commit, self.rollback = commit, rollback
@@ -44,7 +48,7 @@ class Effect:
         """Do what the rollback asks for."""
         self._finish(self.rollback, "after the rollback")
 
-    def _finish(self, action: Callable[[], None] | None, when: str) -> None:
+    def _finish(self, action: Callable[[], object] | None, when: str) -> None:
         if self.over:
             return
         self.over = True

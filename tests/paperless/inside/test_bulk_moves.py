@@ -163,10 +163,14 @@ def test_one_that_fails_is_moved_by_the_loop(failing: str, when: Any, stored: St
 
 def test_a_storage_that_is_gone_moves_nothing(stored: Stored) -> None:
     numbers = make(stored, "a", "b")
+    numbers += make(stored, *map(str, range(bulkmoves.TOGETHER)), archive=False)
     store.fail(times=None)
-    bulkmoves.move_ahead(numbers)
+    with pytest.raises(OSError, match="a fault of the test"):
+        bulkmoves.move_ahead(numbers)
+    assert "originals/old/a.pdf" in moves()
+    assert "originals/old/15.pdf" not in moves(), "the next group is not tried"
     store.heal()
-    assert names() == {"old/a.pdf", "old/b.pdf"}
+    assert all(name.startswith("old/") for name in names())
     require_agreement(stored)
 
 
