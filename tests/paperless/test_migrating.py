@@ -43,6 +43,37 @@ def test_everything_moves_and_is_deleted_at_the_end(rows: Rows, tmp_path: Path) 
     assert (again.moved, again.skipped, again.good) == (0, 3, True)
 
 
+def test_it_is_told_when_all_is_proven_and_nothing_gone(rows: Rows, tmp_path: Path) -> None:
+    files = {"originals/a": b"a", "archive/b": b"b"}
+    source, target = home_of(files), home_of({})
+    rows.add(1, "a", sha256(b"a"))
+    rows.add(1, "b", sha256(b"b"), "archive")
+    held_then = []
+
+    def proven() -> None:
+        held_then.append((held(source), held(target)))
+
+    with source, target:
+        migration = DocumentMigration(source, target, tmp_path, silent)
+        assert migration.run(survey(source, target, AREAS), delete=True, proven=proven).good
+    assert held_then == [(files, files)]
+    assert held(source) == {}
+
+
+def test_nothing_is_told_when_one_has_failed(rows: Rows, tmp_path: Path) -> None:
+    source, target = home_of({"originals/a": b"a", "originals/b": b"b"}), home_of({})
+    rows.add(1, "a", sha256(b"a"))
+    rows.add(2, "b", sha256(b"b"))
+    watched = FaultyStorage(target.base)
+    watched.fail("save_with", "originals/b", times=None)
+    told: list[None] = []
+    with source, Home(watched) as broken:
+        migration = DocumentMigration(source, broken, tmp_path, silent)
+        parts = survey(source, broken, AREAS)
+        assert migration.run(parts, delete=True, proven=lambda: told.append(None)).failed
+    assert told == []
+
+
 def test_without_delete_the_second_run_reads_nothing_again(rows: Rows, tmp_path: Path) -> None:
     source, target = home_of({"originals/a": b"a"}), home_of({})
     rows.add(1, "a", sha256(b"a"))

@@ -48,9 +48,11 @@ def cut_off(folder: Path, source: str) -> None:
 @pytest.mark.parametrize(("program", "answer"), [(SERVE, "answers 404 404"), (WORK, "works")])
 def test_nothing_serves_from_half_of_the_documents(folder: Path, program: str, answer: str) -> None:
     environment = SMALL.environment(folder)
-    cut_off(folder, "")
-    done = SMALL.run(["-c", program], environment)
-    assert (done.returncode, done.stdout.strip()) == (0, answer), done.stderr
+    own = (folder / "media_root" / "documents").resolve().as_uri()
+    for source in ("", own):  # of a migration from here nothing has gone
+        cut_off(folder, source)
+        done = SMALL.run(["-c", program], environment)
+        assert (done.returncode, done.stdout.strip()) == (0, answer), done.stderr
     cut_off(folder, "s3://documents")
     done = SMALL.run(["-c", program], environment)
     assert done.returncode == 1

@@ -18,6 +18,7 @@ from paperfleet.paperless import (
     active,
     config,
     files,
+    homes,
     medialock,
     net,
     observing,
@@ -59,13 +60,13 @@ class Documents:
     def opened(self) -> DocumentStorage:
         """Return the storage of documents, also where it is paperless-ngx's own folder."""
         if self.storage is None:
-            self.storage = ProcessStorage(lambda: LocalBackend(default_root()))
+            self.storage = ProcessStorage(lambda: LocalBackend(homes.local_root()))
         return self.storage()
 
     def faults(self) -> list[ownership.Fault] | None:
         """Return why the storage must not be used; None when the database has no tables yet."""
         if self.storage is None or not self.roots:
-            return list(ownership.faults_of_own_folder())
+            return list(ownership.faults_of_own_folder(homes.local_label()))
         found = ownership.faults(self.storage(), self.roots)
         return None if found is None else list(found)
 
@@ -151,7 +152,7 @@ def _refuse_events(found: AppConfiguration) -> None:
     if found.events:
         raise ConfigurationError(
             f"{storagevars.EVENTS} is on, and the documents lie in paperless-ngx's own folder",
-            hint=f"Leave it out, and run `paperfleet mirror {default_root()} TARGET`: there the"
+            hint=f"Leave it out, and run `paperfleet mirror {homes.local_root()} TARGET`: there the"
             " kernel tells of every change",
         )
 
@@ -165,15 +166,10 @@ def _version() -> str:
     return str(importlib.import_module("paperless.version").__full_version_str__)
 
 
-def default_root() -> Path:
-    """Return the local folder in which paperless-ngx keeps its documents by itself."""
-    return Path(str(settings.MEDIA_ROOT)) / "documents"
-
-
 def _is_default(found: AppConfiguration) -> bool:
     """Say whether the settings name just what paperless-ngx does by itself."""
     root = found.options.get("root")
-    same = root is None or Path(str(root)).resolve() == default_root().resolve()
+    same = root is None or Path(str(root)).resolve() == homes.local_root().resolve()
     return found.backend in config.LOCAL_NAMES and same
 
 
@@ -181,7 +177,7 @@ def _require_apart(storage: DocumentStorage) -> None:
     """Refuse a local storage that lies in the folders that it stands in for, or around them."""
     if not isinstance(storage, LocalBackend):
         return
-    root, ours = storage.root.resolve(), default_root().resolve()
+    root, ours = storage.root.resolve(), homes.local_root().resolve()
     if root.is_relative_to(ours) or ours.is_relative_to(root):
         raise ConfigurationError(
             f"the document storage {root} and paperless-ngx's own folder {ours} lie in one another",

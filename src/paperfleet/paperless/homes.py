@@ -104,6 +104,11 @@ def local_root() -> Path:
     return Path(str(settings.MEDIA_ROOT)) / "documents"
 
 
+def local_label() -> str:
+    """Return what that folder is called as the source of a migration."""
+    return f"file://{quote(os.path.realpath(str(local_root())))}"
+
+
 def own_folders(*, create: bool) -> Home:
     """Return paperless-ngx's own folders; one that is a link to another disk is followed.
 
@@ -114,8 +119,7 @@ def own_folders(*, create: bool) -> Home:
         for area, name in SETTINGS.items()
         if hasattr(settings, name)
     }
-    label = f"file://{quote(os.path.realpath(str(local_root())))}"
-    return Home(_folder(str(local_root()), create=create), folders, label)
+    return Home(_folder(str(local_root()), create=create), folders, local_label())
 
 
 def _folder(path: str, *, create: bool) -> DocumentStorage:

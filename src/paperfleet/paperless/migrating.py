@@ -187,11 +187,13 @@ class DocumentMigration:
         if self._running:
             self._running.stop()
 
-    def run(self, parts: Sequence[Part], *, delete: bool) -> Result:
+    def run(
+        self, parts: Sequence[Part], *, delete: bool, proven: Callable[[], object] = lambda: None
+    ) -> Result:
         """Copy and verify everything, then, with ``delete``, let go of it at the source.
 
         Single failures are counted. Nothing is deleted unless every file was proven and the rows
-        are still those of the survey.
+        are still those of the survey; before that ``proven`` is called.
         """
         result = Result()
         done = [(part, *self._copy(part, result)) for part in parts if not self._stopped]
@@ -199,6 +201,8 @@ class DocumentMigration:
             result.stopped = "it was interrupted"
         if result.complete:
             result.failed |= _changed_meanwhile(parts)
+        if result.complete:
+            proven()
         for part, account, migration, progress in done:
             with progress:
                 if delete and result.complete:

@@ -40,14 +40,14 @@ class Fault(NamedTuple):
         return f"{self.reason}. {self.hint}"
 
 
-def faults_of_own_folder() -> Iterator[Fault]:
-    """Yield why paperless-ngx must not use its own folder: a migration back to it was cut off."""
+def faults_of_own_folder(label: str) -> Iterator[Fault]:
+    """Yield why paperless-ngx must not use its own folder: a migration to it was cut off."""
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
     if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
         return
     source = Installation.objects.values_list("migrating_from", flat=True).first()
-    if source:
+    if source and source != label:
         yield _unfinished(source, "paperless-ngx's own folder")
 
 
@@ -77,7 +77,7 @@ def _faults(
 ) -> Iterator[Fault]:
     label = abilities.label_of(storage)
     try:
-        if installation.migrating_from:
+        if installation.migrating_from not in {"", label}:  # the source still has everything
             yield _unfinished(installation.migrating_from, label)
             return
         owner = owner_of(storage)

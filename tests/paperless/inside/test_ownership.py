@@ -143,6 +143,11 @@ def test_an_unfinished_migration_forbids_the_storage() -> None:
         documents.require_usable()
 
 
+def test_the_source_of_an_unfinished_migration_still_has_everything() -> None:
+    Installation.objects.update(migrating_from="memory:")
+    assert reasons() == []
+
+
 def test_a_storage_that_does_not_answer_is_a_fault() -> None:
     store.fail(times=None)
     assert ["the document storage cannot be used" in reason for reason in reasons()] == [True]

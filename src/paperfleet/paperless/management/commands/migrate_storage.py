@@ -77,19 +77,31 @@ class Command(BaseCommand):
                 return True
             setup.require_ours(new, mine, take=True)
             setup.note_source(mine, old.label)
-            result = self._migrate(parts, old, new, delete=not options["no_delete"])
-            if result.complete:
-                setup.note_source(mine, "")
+            result = self._migrate(
+                parts,
+                old,
+                new,
+                delete=not options["no_delete"],
+                proven=lambda: setup.note_source(mine, ""),
+            )
         self._show_result(result)
         return result.good
 
-    def _migrate(self, parts: list[Part], old: Home, new: Home, *, delete: bool) -> Result:
+    def _migrate(
+        self,
+        parts: list[Part],
+        old: Home,
+        new: Home,
+        *,
+        delete: bool,
+        proven: Callable[[], object],
+    ) -> Result:
         folder = Path(settings.DATA_DIR) / "paperfleet"
         files = sum(len(part.files) for part in parts)
         with Bar("migrate", files, sum(part.size for part in parts)) as bar:
             migration = DocumentMigration(old, new, folder, bar)
             with signals_to(migration.stop):
-                return migration.run(parts, delete=delete)
+                return migration.run(parts, delete=delete, proven=proven)
 
     def _show_plan(self, parts: list[Part], old: Home, new: Home) -> None:
         self.stdout.write(f"from {old.label}\nto   {new.label}")
