@@ -44,11 +44,11 @@ MOST_START_UP = 0.1
 class Scale:
     """How much is measured."""
 
-    consumed: int = 10
+    consumed: int = 17
     documents: int = 2000
     moved: int = 500
     downloads: int = 100
-    rounds: int = 5
+    rounds: int = 3
     starts: int = 15
 
 
