@@ -81,8 +81,8 @@ def measure(scale: Scale, scratch: Path) -> Result:
     result = Result(
         "paperless",
         "paperless-ngx",
-        f"Consume of {scale.consumed} small text PDFs by one worker, in {scale.rounds} rounds, by "
-        "what the worker says its tasks took and by the clock; "
+        f"Consume of {scale.consumed * scale.rounds} small text PDFs by one worker, in "
+        f"{scale.rounds} rounds, by what the worker says its tasks took and by the clock; "
         f"download of {scale.downloads} originals; a storage path that {scale.moved} documents "
         f"have gets another template; a sanity check of {scale.documents} documents; the processor "
         "time of `django.setup()`. The S3 server is "
