@@ -99,12 +99,19 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def rename(installation: Installation, rest: Rest, path: int, count: int, to: str) -> float:
-    """Return the seconds from the change of a storage path until all of its files are moved."""
+def rename(
+    installation: Installation, rest: Rest, path: int, count: int, to: str
+) -> tuple[float, float]:
+    """Return the seconds from the change of a storage path until the task is over.
+
+    And those until all files are moved: the app moves them first, and paperless-ngx's loop goes on.
+    """
     begun = time.perf_counter()
     rest.patch(f"storage_paths/{path}/", json={"path": f"{to}/{{{{ title }}}}"})
     rest.until(lambda: _named(installation, to) == count, "the renames", LONGEST)
-    return time.perf_counter() - begun
+    moved = time.perf_counter() - begun
+    rest.wait_until_idle(LONGEST)
+    return time.perf_counter() - begun, moved
 
 
 def _named(installation: Installation, start: str) -> int:
