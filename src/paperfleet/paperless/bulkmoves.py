@@ -81,9 +81,9 @@ def move_ahead(numbers: Sequence[int]) -> None:
 
 def _move_group(numbers: Sequence[int], pool: ThreadPoolExecutor) -> None:
     renames = list(plain_renames(_documents(numbers)))
-    for rename in renames[:1]:
-        for place, _ in rename.moves.values():
-            files.touch(place)
+    for rename in renames:
+        for old, _ in rename.moves.values():
+            files.touch(old)
     errors = list(pool.map(medialock.under_my_leases(_move), renames))
     files.forget_looks()
     with transaction.atomic():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import ownership
 from paperfleet.paperless.activation import documents
@@ -93,9 +91,7 @@ def require_sensible(parts: list[Part], old: Home) -> None:
 
 def installation() -> Installation:
     """Return the row of this database; raise ``ConfigurationError`` when there is no table."""
-    with connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor)
-    if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
+    if not ownership.has_tables():
         raise ConfigurationError(
             "the tables of Paperfleet are not there yet", hint="Run `manage.py migrate` first"
         )

@@ -40,11 +40,16 @@ class Fault(NamedTuple):
         return f"{self.reason}. {self.hint}"
 
 
-def faults_of_own_folder(label: str) -> Iterator[Fault]:
-    """Yield why paperless-ngx must not use its own folder: a migration to it was cut off."""
+def has_tables() -> bool:
+    """Say whether the database has the tables of this app."""
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
-    if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
+    return Installation._meta.db_table in tables  # noqa: SLF001  # Django's documented name
+
+
+def faults_of_own_folder(label: str) -> Iterator[Fault]:
+    """Yield why paperless-ngx must not use its own folder: a migration to it was cut off."""
+    if not has_tables():
         return
     source = Installation.objects.values_list("migrating_from", flat=True).first()
     if source and source != label:
@@ -62,11 +67,9 @@ def faults(storage: DocumentStorage, roots: Mapping[str, str]) -> Iterator[Fault
     """Yield why the storage must not be used; None when the database has no tables yet.
 
     ``roots`` are the local folders and their keys. A storage that belongs to nobody and holds no
-    documents is marked as ours.
+    documents is marked as ours, unless the local folders hold some.
     """
-    with connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor)
-    if Installation._meta.db_table not in tables:  # noqa: SLF001  # Django's documented name
+    if not has_tables():
         return None
     installation = Installation.objects.first() or Installation.objects.create()
     return _faults(storage, roots, installation)

@@ -217,12 +217,27 @@ def test_a_row_that_somebody_else_has_changed_keeps_its_file(
     assert "archive/old/a.pdf" in stored
 
 
+class Lost:
+    """A lease that somebody else has by now."""
+
+    def check(self) -> None:
+        raise LeaseLostError("somebody else has it")
+
+
 def test_a_lost_lease_moves_nothing(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = make(stored, "a", "b")
+    monkeypatch.setattr(medialock._held, "leases", [Lost()])
+    with pytest.raises(LeaseLostError, match="somebody else has it"):
+        bulkmoves.move_ahead(numbers)
+    assert moves() == []
+    assert names() == {"old/a.pdf", "old/b.pdf"}
+    require_agreement(stored)
 
-    class Lost:
-        def check(self) -> None:
-            raise LeaseLostError("somebody else has it")
+
+def test_another_thread_works_under_our_leases(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = make(stored, "a", "b")
 
     kept = medialock.under_my_leases
     monkeypatch.setattr(medialock._held, "leases", [Lost()])
