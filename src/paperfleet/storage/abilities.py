@@ -12,7 +12,7 @@ from paperfleet.storage.hashing import CHUNK, HashingReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from paperfleet.model import Capabilities, Precondition, Upload
+    from paperfleet.model import Capabilities, Obstacle, Precondition, Upload
     from paperfleet.storage import protocol
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -49,6 +49,14 @@ def list_stats(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat]
         return
     for name in storage.list_files(prefix):
         yield FileStat(name, storage.size(name))
+
+
+def survey(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+    """Yield every file below a folder, and what hides others where the storage can tell it."""
+    if capabilities_of(storage).survey:
+        yield from cast("protocol.SupportsSurvey", storage).survey(prefix)
+    else:
+        yield from list_stats(storage, prefix)
 
 
 def save(storage: DocumentStorage, name: str, upload: Upload, expect: Precondition) -> FileStat:

@@ -30,6 +30,11 @@ class Prefixed(Wrapper):
         self._depth = self._folder.count("/") + 1
 
     @property
+    def folder(self) -> str:
+        """The folder of the inner storage, without a closing slash."""
+        return self._folder
+
+    @property
     def label(self) -> str:
         """The inner storage's name for people, and the folder."""
         return f"{super().label.rstrip('/')}/{self._folder}"
