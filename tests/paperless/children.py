@@ -44,6 +44,8 @@ class Site:
             "DJANGO_SETTINGS_MODULE": "paperless.settings",
             "PAPERLESS_SECRET_KEY": "x",
             "PAPERLESS_APPS": "paperfleet.paperless",
+            # There is no Redis but for the tests of the media lock.
+            "PAPERFLEET_MEDIA_LOCK": "file",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             # The real one needs no Redis then; its own tests set the same.
             "PAPERLESS_CACHE_BACKEND": "django.core.cache.backends.locmem.LocMemCache",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import secrets
 import threading
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from paperfleet.paperless.config import AppConfiguration
     from paperfleet.storage.protocol import DocumentStorage
+
+_log = logging.getLogger("paperfleet.paperless")
 
 MIDDLEWARE = "paperfleet.paperless.middleware.document_storage"
 OWN_FOLDER_MIDDLEWARE = "paperfleet.paperless.middleware.own_folder"
@@ -122,7 +125,14 @@ def activate() -> None:
         )
     storage = found.open()
     _require_apart(storage)
+    tell_of_lock(found)
     plug_in(found, version, ProcessStorage(lambda: _guarded(found.open())))
+
+
+def tell_of_lock(found: AppConfiguration) -> None:
+    """Warn in the log of a media lock that does not reach all who use the storage."""
+    if found.lock_fault:
+        _log.warning("%s. %s", found.lock_fault, config.LOCK_HINT)
 
 
 def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
-from paperfleet.paperless import seams
+from paperfleet.paperless import config, seams
 from paperfleet.paperless.activation import documents
 
 
@@ -22,6 +22,11 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
         Error(text, hint="Another app must not replace it", id="paperfleet.E001")
         for text in seams.faults()
     ]
+    configuration = documents.configuration
+    if configuration and documents.roots and configuration.lock_fault:
+        found.append(
+            Warning(configuration.lock_fault, hint=config.LOCK_HINT, id="paperfleet.W101")
+        )
     if sys.argv[1:2] == ["check"]:
         found += [
             Error(fault.reason, hint=fault.hint, id="paperfleet.E002")

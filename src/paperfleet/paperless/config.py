@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
+from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.service.storages import options_of
 from paperfleet.service.storagevars import (
     ANY_VERSION,
@@ -17,7 +18,7 @@ from paperfleet.service.storagevars import (
     MEDIA_LOCK,
     MOUNTS,
 )
-from paperfleet.storage.addresses import LOCAL, meaning_of
+from paperfleet.storage.addresses import LOCAL, MEMORY, meaning_of
 from paperfleet.storage.registry import open_storage
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
     from paperfleet.storage.protocol import DocumentStorage
 
+LOCK_HINT = (
+    f"Leave {MEDIA_LOCK} out, which means a lease in the Redis of paperless-ngx, or set it to"
+    " redis or postgres"
+)
 BACKEND = "PAPERLESS_DOCUMENT_STORAGE_BACKEND"
 OPTIONS = "PAPERLESS_DOCUMENT_STORAGE_OPTIONS"
 _DESIGN = "paperless.storage"
@@ -42,17 +47,47 @@ class AppConfiguration:
 
     ``backend`` is empty when paperless-ngx keeps its documents itself. ``cache_dir`` None means a
     folder in the scratch directory. ``lock_ttl`` is in seconds, ``cache_bytes`` in bytes.
+    ``media_lock`` empty means what suits the storage (``lock_kind``).
     """
 
     backend: str
     options: Mapping[str, object]
-    media_lock: str = "file"
+    media_lock: str = ""
     lock_ttl: float = 60.0
     mounts: frozenset[str] = frozenset()
     cache_dir: Path | None = None
     cache_bytes: int = 2_000_000_000
     any_version: bool = False
     events: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other hosts can reach the storage: all but a folder on a disk of this one."""
+        meant = meaning_of(self.backend) if self.backend else None
+        if meant is None or meant.backend == MEMORY:
+            return False
+        if meant.backend not in {LOCAL, *LOCAL_NAMES}:
+            return True
+        root = Path(str(self.options.get("root") or meant.options.get("root") or "/"))
+        return is_network(filesystem_type(root))
+
+    @property
+    def lock_kind(self) -> str:
+        """What stands in for the media lock: what was chosen, else a lease that all hosts see.
+
+        paperless-ngx has a Redis in any case (its task queue).
+        """
+        return self.media_lock or ("redis" if self.is_shared else "file")
+
+    @property
+    def lock_fault(self) -> str:
+        """Why the media lock does not protect the storage; empty when it does."""
+        if self.lock_kind != "file" or not self.is_shared:
+            return ""
+        return (
+            f"{MEDIA_LOCK} is file, which keeps out the processes of this host alone, and the"
+            " documents are in a storage that other hosts can use too"
+        )
 
     def open(self) -> DocumentStorage:
         """Return the storage, constructed and not entered; raise ``ConfigurationError``."""
@@ -73,7 +108,7 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
     return AppConfiguration(
         backend=backend,
         options=options,
-        media_lock=environ.get(MEDIA_LOCK, "").strip() or "file",
+        media_lock=environ.get(MEDIA_LOCK, "").strip(),
         lock_ttl=float(_number(environ, LOCK_TTL, 60, least=5)),
         mounts=_mounts(environ.get(MOUNTS, "")),
         cache_dir=Path(folder) if folder else None,

@@ -128,7 +128,7 @@ class LeaseFactory:
 
 
 def address_of(kind: str) -> Secret:
-    """Return the address of the lease store that ``PAPERFLEET_MEDIA_LOCK`` means.
+    """Return the address of the lease store that a kind of media lock means.
 
     ``file`` · ``redis``, at ``PAPERLESS_REDIS`` · ``postgres``, the database of paperless-ngx · or
     an address. Raises ``ConfigurationError``.

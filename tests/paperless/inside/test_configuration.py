@@ -14,7 +14,7 @@ from django.conf import settings
 from tests.paperless.inside import stores
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import activation, active, config, seams
+from paperfleet.paperless import activation, active, checks, config, seams
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.paths import StoragePath
 from paperfleet.service import storagevars
@@ -252,3 +252,40 @@ def test_a_real_process_says_it_without_a_traceback(case: str, tmp_path: Path) -
     assert "Traceback" not in done.stderr
     assert SECRET not in done.stderr + done.stdout
     assert done.stderr.count("\n") <= 3
+
+
+KINDS_OF_LOCK = {
+    "a bucket": (S3, "redis"),
+    "a server of files": ({config.BACKEND: "nextclouds://alice@cloud.example/Docs"}, "redis"),
+    "a class of somebody else's": ({config.BACKEND: "tests.paperless.inside.stores.bucket"}, "redis"),
+    "a folder of this host": ({config.BACKEND: "/srv/documents"}, "file"),
+    "what was chosen": ({**S3, storagevars.MEDIA_LOCK: "postgres"}, "postgres"),
+}
+
+
+@pytest.mark.parametrize(("variables", "kind"), KINDS_OF_LOCK.values(), ids=KINDS_OF_LOCK.keys())
+def test_the_media_lock_reaches_as_far_as_the_storage(
+    variables: dict[str, str], kind: str
+) -> None:
+    found = config.read(variables)
+    assert found.lock_kind == kind
+    assert not found.lock_fault
+
+
+def test_a_folder_on_a_network_needs_a_lease_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "filesystem_type", lambda _: "nfs4")
+    variables = {config.BACKEND: "/srv/documents"}
+    assert config.read(variables).lock_kind == "redis"
+    assert config.read({**variables, storagevars.MEDIA_LOCK: "file"}).lock_fault
+
+
+def test_a_lock_of_one_host_for_a_bucket_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = config.read({**S3, storagevars.MEDIA_LOCK: "file"})
+    assert "keeps out the processes of this host alone" in found.lock_fault
+    monkeypatch.setattr(documents, "configuration", found)
+    warnings = [message.id for message in checks.document_storage()]
+    assert warnings == ["paperfleet.W101"]
+    activation.tell_of_lock(found)
+    assert "PAPERFLEET_MEDIA_LOCK is file" in caplog.text
