@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from paperfleet.storage import abilities
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperfleet.model import FileStat
     from paperfleet.storage.protocol import DocumentStorage
 
 _MD5_DIGITS = 32
+_CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 def is_md5(checksum: str) -> bool:
@@ -21,6 +25,11 @@ def is_md5(checksum: str) -> bool:
     A row that paperless-ngx 3 could not convert, because its file was missing, keeps its MD5.
     """
     return len(checksum) == _MD5_DIGITS
+
+
+def is_checksum(checksum: str) -> bool:
+    """Say whether a text of the database is one that bytes can be compared with."""
+    return _CHECKSUM.fullmatch(checksum) is not None
 
 
 class Digests(NamedTuple):
@@ -34,21 +43,32 @@ class Digests(NamedTuple):
         return self.md5 if is_md5(checksum) else self.sha256
 
 
-def read(storage: DocumentStorage, name: str) -> Digests:
-    """Read a file and return its checksums; raise ``StorageError``."""
+def digests_of(path: Path) -> Digests:
+    """Read a local file and return its checksums; raise ``OSError``."""
+    with path.open("rb") as stream:
+        return _of(stream)
+
+
+def _of(stream: IO[bytes]) -> Digests:
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with storage.open(name) as stream:
-        while chunk := stream.read(CHUNK):
-            sha256.update(chunk)
-            md5.update(chunk)
+    while chunk := stream.read(CHUNK):
+        sha256.update(chunk)
+        md5.update(chunk)
     return Digests(sha256.hexdigest(), md5.hexdigest())
 
 
-def comparable(storage: DocumentStorage, found: FileStat, checksum: str) -> str:
+def read(storage: DocumentStorage, name: str) -> Digests:
+    """Read a file and return its checksums; raise ``StorageError``."""
+    with storage.open(name) as stream:
+        return _of(stream)
+
+
+def comparable(storage: DocumentStorage, found: FileStat, checksum: str, *, trust: bool) -> str:
     """Return the digest of a stored file that compares with ``checksum``; raise ``StorageError``.
 
-    The word of a storage that vouches for its bytes counts for SHA-256.
+    With ``trust`` the word of a storage that vouches for its bytes counts for SHA-256 (a cache in
+    front of the store may give other bytes all the same). Without it every byte is read.
     """
-    if is_md5(checksum):
-        return read(storage, found.name).md5
-    return found.sha256 or abilities.content_sha256(storage, found.name)
+    if trust and not is_md5(checksum):
+        return found.sha256 or abilities.content_sha256(storage, found.name)
+    return read(storage, found.name).like(checksum)

@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING
-from paperfleet.paperless import observing, transactions
+from paperfleet.paperless import observing, transactions, verification
 from paperfleet.paperless.transactions import Effect
+from paperfleet.paperless.uploads import sha256_of
 from paperfleet.storage import abilities
 from paperfleet.storage.names import check_name
 
@@ -108,6 +109,7 @@ def _remember(place: Place, found: FileStat | None) -> None:
 
 
 def _changed(place: Place) -> None:
+    verification.own_saves.forget(place)
     remembered = _looked.get()
     if remembered is not None:
         remembered.pop(place.key, None)
@@ -148,11 +150,19 @@ def children(place: Place) -> Iterator[tuple[str, bool]]:
 
 
 def open_stream(place: Place) -> IO[bytes]:
-    """Return a seekable stream of the content, read as it is asked for."""
+    """Return a seekable stream of the content, read as it is asked for.
+
+    It ends with ``IntegrityError`` before the last byte of what is not the document that the
+    database knows under this name (``verification``).
+    """
     if not place.name or place.key in _hidden.effects:
         raise missing(place, "open")
     touch(place)
-    return place.mount.storage.open(place.name)
+    known = verification.expected(place)
+    stream = place.mount.storage.open(place.name)
+    if known is None:
+        return stream
+    return cast("IO[bytes]", verification.VerifiedReader(stream, place, known))
 
 
 def save(place: Place, upload: Upload, *, new: bool = False) -> None:
@@ -167,7 +177,7 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
         _clear_the_way(place)
     if not transactions.in_transaction():
         expect = ABSENT if new else ANYTHING
-        _remember(place, abilities.save(place.mount.storage, place.name, upload, expect))
+        _saved(place, upload, abilities.save(place.mount.storage, place.name, upload, expect))
         observing.tell(place.mount, place.name)
         return
     try:
@@ -184,8 +194,15 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
         )
     else:
         _follow(f"saving {place.path}", rollback=lambda: _take_back(place))
-    _remember(place, stored)
+    _saved(place, upload, stored)
     observing.tell(place.mount, place.name)
+
+
+def _saved(place: Place, upload: Upload, stored: FileStat) -> None:
+    """Remember what was saved: its row may learn of the new checksum only later."""
+    _remember(place, stored)
+    if verification.expected(place) is not None:
+        verification.own_saves.note(place, stored.sha256 or sha256_of(upload))
 
 
 def _follow(

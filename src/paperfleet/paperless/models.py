@@ -55,3 +55,26 @@ class DocumentChange(models.Model):
         if not self.name:
             return "deleted"
         return "moved" if self.previous else "saved"
+
+
+class Incident(models.Model):
+    """What went wrong with one file while somebody used it, until a check finds it mended.
+
+    ``kind`` is ``refused`` (a reader was cut off, as the bytes are not those of the database) or
+    ``undeleted`` (its document is gone, and the storage did not delete the file). ``details`` says
+    more to people. ``count`` is how often since ``first_seen``.
+    """
+
+    kind: models.CharField[str, str] = models.CharField(max_length=20)
+    area: models.CharField[str, str] = models.CharField(max_length=20)
+    name: models.CharField[str, str] = models.CharField(max_length=1024)
+    document: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True)
+    details: models.TextField[str, str] = models.TextField(default="")
+    count: models.IntegerField[int, int] = models.IntegerField(default=0)
+    first_seen: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+    last_seen: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """The oldest first; writers keep to one row for each file and kind."""
+
+        ordering: ClassVar = ["pk"]

@@ -79,6 +79,13 @@ class Report:
     files: int = 0
     size: int = 0
     quick: bool = False
+    read: int = 0
+    """Files whose bytes were read and compared with the checksum of the database."""
+    vouched: int = 0
+    """Files of which the store's own checksum was compared, and no byte was read."""
+    refused: list[str] = field(default_factory=list)
+    """What readers were cut off from and this check has not found to be right."""
+    notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     repairs: list[Repair] = field(default_factory=list)
@@ -92,13 +99,31 @@ class Report:
     def agrees(self) -> bool:
         """Whether database and storage agree, as far as the check looked."""
         wrong = [kind for kind in Kind if kind not in HARMLESS]
-        return not self.faults and not self.of(*wrong)
+        return not self.faults and not self.refused and not self.of(*wrong)
+
+    @property
+    def looked(self) -> str:
+        """What was compared, for people."""
+        if self.quick:
+            return "names compared, contents not read"
+        named = self.files - self.read - self.vouched
+        parts = (
+            (self.read, "compared by their bytes"),
+            (self.vouched, "compared by the checksums that the store tells, their bytes not read"),
+            (named, "by their names alone"),
+        )
+        told = [f"{count:,} {how}" for count, how in parts if count]
+        return ", ".join(told) or "nothing to compare"
 
     def as_data(self) -> dict[str, Any]:
         """Return it for JSON."""
         return {
             "agrees": self.agrees,
             "quick": self.quick,
+            "read": self.read,
+            "vouched": self.vouched,
+            "refused": self.refused,
+            "notes": self.notes,
             "files": self.files,
             "bytes": self.size,
             "faults": self.faults,

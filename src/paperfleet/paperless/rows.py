@@ -6,6 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
+from django.db import connection
 from django.db.models import Q
 
 if TYPE_CHECKING:
@@ -38,6 +39,27 @@ class Expected(NamedTuple):
 def all_documents() -> Any:  # noqa: ANN401  # a manager of a model that only paperless-ngx has
     """Return the manager that leaves no document out: ``objects`` leaves out the trash."""
     return apps.get_model("documents", "Document")._base_manager  # noqa: SLF001  # Django's documented name
+
+
+class _Table:
+    """Whether the database has documents yet; asks until it has, and then no more."""
+
+    found = False
+
+    def exists(self) -> bool:
+        if not self.found:
+            with connection.cursor() as cursor:
+                tables = connection.introspection.table_names(cursor)
+            self.found = all_documents().model._meta.db_table in tables  # noqa: SLF001  # Django's documented name
+        return self.found
+
+
+_table = _Table()
+
+
+def exist() -> bool:
+    """Say whether the database has its table of documents: not before the first ``migrate``."""
+    return _table.exists()
 
 
 def expected(areas: Collection[str]) -> Iterator[Expected]:
@@ -82,7 +104,8 @@ def again(file: Expected) -> Expected | None:
     """Return what the row says of this file now; None when it is gone or names none any more."""
     if file.area == BUNDLES:
         return file
-    document = all_documents().filter(pk=file.row).first()
+    present = all_documents()
+    document = present.only(*_fields(present.model)).filter(pk=file.row).first()
     if document is None:
         return None
     return next(of_document(document, {file.area}), None)
@@ -91,11 +114,13 @@ def again(file: Expected) -> Expected | None:
 def named(area: str, name: str) -> Expected | None:
     """Return what the row says that has this name now, in an area that every installation has."""
     field = {ORIGINALS: "filename", ARCHIVE: "archive_filename"}[area]
-    document = all_documents().filter(**{field: name}).first()
+    present = all_documents()
+    documents = present.only(*_fields(present.model)).order_by("pk")
+    document = documents.filter(**{field: name}).first()
     number = name.partition(".")[0]
     if document is None and area == ORIGINALS and number.isdecimal():
         # A document without a name in its row lies under its number.
-        unnamed = all_documents().filter(Q(filename=None) | Q(filename=""), pk=int(number)).first()
+        unnamed = documents.filter(Q(filename=None) | Q(filename=""), pk=int(number)).first()
         document = unnamed if unnamed and unnamed.source_path.name == name else None
     return None if document is None else next(of_document(document, {area}), None)
 

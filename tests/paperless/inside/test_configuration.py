@@ -257,16 +257,17 @@ def test_a_real_process_says_it_without_a_traceback(case: str, tmp_path: Path) -
 KINDS_OF_LOCK = {
     "a bucket": (S3, "redis"),
     "a server of files": ({config.BACKEND: "nextclouds://alice@cloud.example/Docs"}, "redis"),
-    "a class of somebody else's": ({config.BACKEND: "tests.paperless.inside.stores.bucket"}, "redis"),
+    "a class of somebody else's": (
+        {config.BACKEND: "tests.paperless.inside.stores.bucket"},
+        "redis",
+    ),
     "a folder of this host": ({config.BACKEND: "/srv/documents"}, "file"),
     "what was chosen": ({**S3, storagevars.MEDIA_LOCK: "postgres"}, "postgres"),
 }
 
 
 @pytest.mark.parametrize(("variables", "kind"), KINDS_OF_LOCK.values(), ids=KINDS_OF_LOCK.keys())
-def test_the_media_lock_reaches_as_far_as_the_storage(
-    variables: dict[str, str], kind: str
-) -> None:
+def test_the_media_lock_reaches_as_far_as_the_storage(variables: dict[str, str], kind: str) -> None:
     found = config.read(variables)
     assert found.lock_kind == kind
     assert not found.lock_fault

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import PaperfleetError
-from paperfleet.paperless import checksetup, repairing
+from paperfleet.paperless import checksetup, incidents, repairing
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.atrest import documents_at_rest
 from paperfleet.paperless.checking import check, left_behind
@@ -48,6 +48,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--quick", action="store_true", help="Compare names only, read no content."
         )
+        parser.add_argument(
+            "--fast",
+            action="store_true",
+            help="Where the store tells a SHA-256 that it vouches for, compare that and read no"
+            " bytes.",
+        )
         parser.add_argument("--json", action="store_true", help="Print JSON.")
         parser.add_argument(
             "--take-ownership",
@@ -59,8 +65,10 @@ class Command(BaseCommand):
         """Run it."""
         if options["delete_orphans"] and not options["repair"]:
             raise CommandError("--delete-orphans goes with --repair")
-        if options["delete_orphans"] and options["quick"]:
-            raise CommandError("--delete-orphans needs to see all contents; leave --quick out")
+        if options["delete_orphans"] and (options["quick"] or options["fast"]):
+            raise CommandError(
+                "--delete-orphans needs to see all contents; leave --quick and --fast out"
+            )
         try:
             with checksetup.current() as home:
                 report = self._run(home, options)
@@ -77,11 +85,18 @@ class Command(BaseCommand):
         if faults and options["repair"]:
             raise CommandError(f"nothing is repaired: {faults[0]}")
         with ExitStack() as blocks:
-            report = check(home, checksetup.areas(), quick=options["quick"], begin=_bar(blocks))
+            report = check(
+                home,
+                checksetup.areas(),
+                quick=options["quick"],
+                fast=options["fast"],
+                begin=_bar(blocks),
+            )
         report.faults = faults
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
+        incidents.settle(report, home)
         return report
 
     def _repair(self, home: Home, report: Report, *, delete_orphans: bool) -> None:
@@ -113,9 +128,12 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: {readable(outcome)}")
         for fault in report.faults:
             self.stdout.write(f"fault: {fault}")
-        looked = "names compared, contents not read" if report.quick else "compared by their bytes"
+        for text in report.refused:
+            self.stdout.write(f"refused: {readable(text)}")
+        for text in report.notes:
+            self.stdout.write(f"note: {readable(text)}")
         verdict = "all agree" if report.agrees else "they do not agree"
-        total = f"{files_text(report.files)}, {size_text(report.size)}, {looked}: {verdict}"
+        total = f"{files_text(report.files)}, {size_text(report.size)}, {report.looked}: {verdict}"
         self.stdout.write(total)
 
 
