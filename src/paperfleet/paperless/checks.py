@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
 
 from paperfleet.paperless import config, incidents, seams
 from paperfleet.paperless.activation import documents
-
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
 
@@ -27,14 +27,16 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
     ]
     configuration = documents.configuration
     if configuration and documents.roots and configuration.lock_fault:
-        found.append(Warning(configuration.lock_fault, hint=config.LOCK_HINT, id="paperfleet.W101"))
+        found.append(
+            CheckWarning(configuration.lock_fault, hint=config.LOCK_HINT, id="paperfleet.W101")
+        )
     if sys.argv[1:2] == ["check"]:
         found += [
             Error(fault.reason, hint=fault.hint, id="paperfleet.E002")
             for fault in documents.faults() or []
         ]
         found += [
-            Warning(incidents.told(one), hint=_HINT, id="paperfleet.W102")
+            CheckWarning(incidents.told(one), hint=_HINT, id="paperfleet.W102")
             for one in incidents.known()
         ]
     return found
