@@ -32,11 +32,14 @@ class Obstacle(NamedTuple):
 
     ``below`` is True for a folder that cannot be listed: whatever is below it is unknown, which is
     not the same as gone. ``name`` may hold lone surrogates (bytes that are not UTF-8).
+    ``left_out`` is True for what is no document and never meant to be one: a pipe, a link that is
+    not followed.
     """
 
     name: str
     reason: str
     below: bool = False
+    left_out: bool = False
 
 
 class FolderStat(NamedTuple):

@@ -26,7 +26,7 @@ STORY = [
     r"\$ paperfleet mirror \S+ http://127\.0\.0\.1:\d+/",
     rf"{TIME} started   === mirroring .* ===",
     rf"{TIME} created   2024/Müller & Söhne/Contract 003\.pdf \(\d+ KB\)",
-    rf"{TIME} synced    === first sync done in .*: 30 created ===",
+    rf"{TIME} synced    === first sync done in .*: 30 created; 30 files at the target ===",
     r"1\. a new document: 2026/Tax Office/Assessment 031\.pdf",
     rf"{TIME} created   2026/Tax Office/Assessment 031\.pdf \(\d+ KB\)",
     ARRIVED,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -75,8 +76,12 @@ class User:
 
     def quarantined(self) -> dict[str, str]:
         """Return what `paperfleet status` says to be in quarantine, with the reasons."""
-        state = json.loads(self.run("status", "--json").stdout)
-        return {entry["name"]: entry["reason"] for entry in state["quarantined"]}
+        return {entry["name"]: entry["reason"] for entry in self.state()["quarantined"]}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `paperfleet status` says."""
+        found: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return found
 
 
 @pytest.fixture
@@ -174,10 +179,33 @@ def test_live_with_status_and_health(user: User) -> None:
         (user.source / "a.pdf").rename(user.source / "renamed.pdf")
         until(lambda: read_tree(user.target) == read_tree(user.source), "the changes")
         os.mkfifo(user.source / "pipe")
-        until(user.quarantined, "the pipe is told")
+        until(lambda: user.state()["left_out"], "the pipe is told")
+        assert user.run("health", "--missing-seconds", "0").returncode == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert user.run("health").returncode == 1
+
+
+def test_nothing_is_green_when_nothing_arrives(user: User, cloud: NextcloudDouble) -> None:
+    user.environ["PAPERFLEET_PASSWORD"] = cloud.password
+    for method in ("PUT", "POST"):
+        cloud.faults.add(method, status=403, times=None)
+    with user.mirroring(nextcloud_url(cloud)):
+        until(lambda: user.run("status").returncode == 0, "a journal")
+        until(lambda: len(user.quarantined()) == len(FILES), "the quarantine")
+        until(lambda: user.state()["compared_at"], "a comparison")
+        health = user.run("health")
+        state, table = user.state(), user.run("status").stdout
+    assert health.returncode == 1
+    assert "4 files not at the target as at the source" in health.stdout
+    assert "in sync" not in health.stdout
+    assert (state["proven"], state["source_files"]["files"]) == (0, len(FILES))
+    assert state["converged_at"] is None
+    assert re.search("at the target +0 files", table)
+    once = user.once(nextcloud_url(cloud))
+    assert once.returncode == SOME_FAILED
+    assert "not in sync after the first pass" in once.stdout
+    assert "0 files at the target" in once.stdout
 
 
 def test_a_journal_that_is_corrupt(user: User) -> None:
@@ -357,7 +385,7 @@ def test_names_in_the_log_stay_on_their_line(user: User) -> None:
     write_file(user.source / os.fsdecode(b"caf\xe9.pdf"), b"2")
     for form in ("text", "json"):
         result = user.once(PAPERFLEET_LOG_FORMAT=form, LC_ALL="C")
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == SOME_FAILED, result.stderr
         assert "two\nlines" not in result.stdout
     assert (user.target / "two\nlines.pdf").read_bytes() == b"1"
     assert "caf" in user.run("status", LC_ALL="C").stdout

@@ -52,12 +52,12 @@ LINES: list[tuple[Event, str, str]] = [
     (
         Planned(True, sends=1200, bytes=4_200_000_000, moves=3, deletes=0, adopted=5),
         "info",
-        "planned   1,200 files to send (4.2 GB), 3 to move, 5 already there",
+        "planned   1,200 files new or changed (4.2 GB), 3 to move, 5 already there",
     ),
     (
         Planned(False, sends=1, bytes=5, moves=0, deletes=2, adopted=0),
         "debug",
-        "planned   1 file to send (5 B), 2 to delete",
+        "planned   1 file new or changed (5 B), 2 gone or renamed",
     ),
     (
         Done("created", "2024/acme/invoice.pdf", size=120_400),
@@ -95,12 +95,29 @@ LINES: list[tuple[Event, str, str]] = [
     ),
     (Resumed(), "info", "resumed   the target answers again"),
     (
-        Synced(True, 303.2, {"created": 1200, "moved": 3, "deleted": 0}, failed=1, refused=2),
+        Synced(True, 303.2, {"created": 1200, "moved": 3, "deleted": 0}, proven=1203),
         "info",
-        "synced    === first sync done in 5 min 3 s: 1,200 created, 3 moved, "
-        "1 failed (see paperfleet status), 2 refused (see paperfleet status) ===",
+        "synced    === first sync done in 5 min 3 s: 1,200 created, 3 moved; "
+        "1,203 files at the target ===",
     ),
-    (Synced(False, 0.42), "debug", "synced    in sync in 0.4 s: nothing to do"),
+    (
+        Synced(True, 303.2, {"created": 1200}, failed=1, refused=2, proven=1200),
+        "warning",
+        "synced    === not in sync after the first pass in 5 min 3 s: 1,200 created, "
+        "1 in quarantine (see paperfleet status), 2 held back (see paperfleet status); "
+        "1,200 files at the target ===",
+    ),
+    (
+        Synced(False, 0.42, failed=4),
+        "debug",
+        "synced    not in sync in 0.4 s: 4 in quarantine (see paperfleet status); "
+        "0 files at the target",
+    ),
+    (
+        Synced(False, 0.42, proven=1),
+        "debug",
+        "synced    in sync in 0.4 s: nothing to do; 1 file at the target",
+    ),
     (Notice("the watch limit is reached"), "warning", "warning   the watch limit is reached"),
     (Notice("hello", "info"), "info", "notice    hello"),
 ]
@@ -146,7 +163,7 @@ def test_the_time_is_that_of_the_zone(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("level", "count"), [("debug", 21), ("info", 18), ("warning", 5), ("error", 1)]
+    ("level", "count"), [("debug", 23), ("info", 19), ("warning", 6), ("error", 1)]
 )
 def test_the_level_leaves_out_what_is_below(
     capsys: pytest.CaptureFixture[str], level: str, count: int

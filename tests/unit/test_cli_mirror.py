@@ -142,7 +142,7 @@ def test_it_runs_on_and_status_answers_beside_it(
         wait_until(lambda: tree(target) == tree(source))
         wait_until(lambda: '"idle"' in status(environ, "--json").stdout)
         state = json.loads(status(environ, "--json").stdout)
-        assert state["known"] == 40
+        assert state["proven"] == 40
         assert state["heartbeat"]["pid"] == process.pid
     finally:
         output = end(process)

@@ -14,6 +14,7 @@ from paperfleet.cli import main
 from paperfleet.cli.health import judge
 from paperfleet.cli.state import MirrorState, read_state
 from paperfleet.journal.journal import Journal
+from paperfleet.journal.quarantine import Quarantined
 from paperfleet.model import Delete, KnownFile
 from paperfleet.service.places import default_journal
 
@@ -58,7 +59,12 @@ def troubled(journal: Journal) -> None:
         "heartbeat",
         {"pid": 4711, "at": now, "state": "idle", "reason": "", "watching": "inotify"},
     )
-    journal.set_fact("converged_at", now - 12)
+    journal.set_fact("compared_at", now - 12)
+    journal.set_fact("converged_at", now - 7200)
+    journal.set_fact("source_files", {"files": 3, "at": now - 15})
+    journal.set_fact("left_out", ["link.pdf"])
+    journal.remember([known("a.pdf"), known("b.pdf"), known("c.pdf")._replace(sure=False)])
+    journal.quarantine("link.pdf", "a symbolic link, and links are not followed", "", 0.0)
     journal.set_fact("paused", None)
     (first,) = journal.record([Delete(known("old.pdf"))])
     journal.start([first])
@@ -66,21 +72,29 @@ def troubled(journal: Journal) -> None:
     journal.refuse([f"gone-{number:02}.pdf" for number in range(30)], "30 of 40 files are gone")
 
 
+def entry(name: str, age: float) -> Quarantined:
+    return Quarantined(name, "the server refuses it", "", 1, 1_000_000.0 - age, 1_000_000.0 + 30)
+
+
 def state(journal: Path, changes: dict[str, Any]) -> MirrorState:
     now = 1_000_000.0
     healthy = MirrorState(
-        "/src",
-        "/dst",
-        journal,
-        now,
-        {"state": "idle", "at": now},
-        None,
-        now - 60,
-        None,
-        5,
-        [],
-        [],
-        [],
+        source="/src",
+        target="/dst",
+        journal=journal,
+        at=now,
+        heartbeat={"state": "idle", "at": now},
+        paused=None,
+        compared_at=now - 60,
+        converged_at=now - 60,
+        first_sync=None,
+        source_files={"files": 5, "at": now - 90},
+        proven=5,
+        in_doubt=0,
+        pending=[],
+        quarantined=[],
+        left_out=[],
+        refused=[],
     )
     return healthy._replace(**changes)
 
@@ -99,6 +113,16 @@ def test_status_tells_all_in_tables(journal: Journal, capsys: Output) -> None:
     assert "and 10 more" in text
     assert re.search(r"^source +/src *$", text, re.MULTILINE)
     assert re.search(r"^target +/dst *$", text, re.MULTILINE)
+    for row in (
+        "in sync +no; last 2 h 0 min ago",
+        "in the source +3 files, counted 15[.]. s ago",
+        "at the target +2 files, seen to have arrived",
+        "in doubt +1 file, looked at before anything else",
+        "in quarantine +1 file, not at the target as at the source",
+        "left out +1 that are no documents",
+        "held back +30 files",
+    ):
+        assert re.search(f"^{row} *$", text, re.MULTILINE), row
     assert "delete" in text
     assert "old.pdf" in text
 
@@ -174,9 +198,9 @@ def test_the_pair_leads_to_its_journal(tmp_path: Path) -> None:
     ("changes", "healthy", "reason"),
     [
         ({}, True, "in sync 1 min 0 s ago"),
-        ({"converged_at": 1_000_000.0 - 900}, True, "in sync 15 min 0 s ago"),
-        ({"converged_at": 1_000_000.0 - 901}, False, "in sync 15 min 1 s ago"),
-        ({"converged_at": None}, False, "the first sync is not done yet"),
+        ({"compared_at": 1_000_000.0 - 900}, True, "in sync 15 min 0 s ago"),
+        ({"compared_at": 1_000_000.0 - 901}, False, "in sync 15 min 1 s ago"),
+        ({"compared_at": None}, False, "the first sync is not done yet"),
         ({"heartbeat": {"state": "stopped", "at": 1}}, False, "the mirror has stopped"),
         (
             {
@@ -187,22 +211,48 @@ def test_the_pair_leads_to_its_journal(tmp_path: Path) -> None:
             "wrong password. fix",
         ),
         ({"paused": {"reason": "maintenance", "hint": ""}}, True, "in sync 1 min 0 s ago"),
+        (
+            {"quarantined": [entry("a", 3600)]},
+            True,
+            "compared 1 min 0 s ago, 1 file not at the target as at the source, for up to "
+            "1 h 0 min, 5 files at the target",
+        ),
+        (
+            {"quarantined": [entry("a", 30), entry("b", 3601)]},
+            False,
+            "compared 1 min 0 s ago, 2 files not at the target as at the source, for up to "
+            "1 h 0 min, 5 files at the target",
+        ),
+        (
+            {"quarantined": [entry("a", 1)], "proven": 0},
+            False,
+            "compared 1 min 0 s ago, 1 file not at the target as at the source, for up to "
+            "1.0 s, 0 files at the target",
+        ),
+        (
+            {"in_doubt": 2},
+            True,
+            "compared 1 min 0 s ago, 2 files in doubt, 5 files at the target",
+        ),
+        ({"left_out": [entry("a", 90_000)]}, True, "in sync 1 min 0 s ago"),
     ],
 )
 def test_health_is_convergence(
     path: Path, changes: dict[str, Any], healthy: bool, reason: str
 ) -> None:
-    assert judge(state(path, changes), 900) == (healthy, reason)
+    assert judge(state(path, changes), 900, 3600) == (healthy, reason)
 
 
 def test_health_is_one_line_and_an_exit_code(journal: Journal, capsys: Output) -> None:
     troubled(journal)
     assert main(["health"]) == 0
     healthy = capsys.readouterr().out
-    assert healthy.startswith("healthy: in sync 12.")
-    assert healthy.endswith("s ago, 1 in quarantine, 30 held back\n")
+    assert healthy.startswith("healthy: compared 12.")
+    assert healthy.endswith("1 file in doubt, 30 files held back, 2 files at the target\n")
     assert main(["health", "--health-seconds", "5"]) == 1
-    assert capsys.readouterr().out.startswith("unhealthy: in sync 12.")
+    assert capsys.readouterr().out.startswith("unhealthy: compared 12.")
+    assert main(["health", "--missing-seconds", "0"]) == 1
+    assert "1 file not at the target as at the source" in capsys.readouterr().out
 
 
 def test_approve_shows_what_it_approves(journal: Journal, capsys: Output) -> None:

@@ -10,7 +10,7 @@ import click
 from paperfleet.cli.entry import FINE, WRONG
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.state import pause_text, read_state
-from paperfleet.cli.words import duration_text
+from paperfleet.cli.words import duration_text, files_text
 from paperfleet.service.config import read
 
 if TYPE_CHECKING:
@@ -20,34 +20,60 @@ EXAMPLES = """\b
 Examples:
   paperfleet health
   paperfleet health --health-seconds 300 /srv/documents /mnt/usb/documents
+  paperfleet health --missing-seconds 86400
 """
 
 
 @click.command("health", epilog=EXAMPLES)
-@setting_options("journal", "health_seconds")
+@setting_options("journal", "health_seconds", "missing_seconds")
 def command(**arguments: object) -> int:
-    """Exit 0 only when source and target were in sync not long ago.
+    """Exit 0 only when source and target were compared not long ago and nothing is missing.
 
-    That a process lives proves nothing: this reads in the journal when the mirror last found source
-    and target equal, apart from files in quarantine or held back by the guard.
+    That a process lives proves nothing: this reads in the journal when the mirror last compared
+    source and target with nothing left to do, and since when files are in quarantine, which means
+    that they are not at the target as they are at the source.
     """
-    limit = read(arguments, os.environ).get("health_seconds")
-    healthy, reason = judge(read_state(arguments), float(str(limit)))
+    reading = read(arguments, os.environ)
+    limits = [float(str(reading.get(key))) for key in ("health_seconds", "missing_seconds")]
+    healthy, reason = judge(read_state(arguments), *limits)
     click.echo(f"{'healthy' if healthy else 'unhealthy'}: {reason}")
     return FINE if healthy else WRONG
 
 
-def judge(state: MirrorState, limit: float) -> tuple[bool, str]:
-    """Return whether the mirror is healthy and why; ``limit`` in seconds since it converged."""
+def judge(state: MirrorState, limit: float, missing_limit: float) -> tuple[bool, str]:
+    """Return whether the mirror is healthy and why.
+
+    Limits in seconds: since source and target were compared, and for which a file may be missing.
+    """
     if state.heartbeat.get("state") == "stopped":
         return False, pause_text(state) or "the mirror has stopped"
-    if state.converged_at is None:
+    if state.compared_at is None:
         return False, "the first sync is not done yet"
-    age = max(0.0, state.at - state.converged_at)
-    waiting = len(state.quarantined), sum(not refusal.approved for refusal in state.refused)
-    text = f"in sync {duration_text(age)} ago" + "".join(
-        f", {count:,} {word}"
-        for count, word in zip(waiting, ("in quarantine", "held back"), strict=True)
-        if count
-    )
-    return age <= limit, text
+    age = max(0.0, state.at - state.compared_at)
+    equal = not (state.quarantined or _held_back(state) or state.in_doubt)
+    text = f"{'in sync' if equal else 'compared'} {duration_text(age)} ago{_missing(state)}"
+    return age <= limit and not _missing_too_long(state, missing_limit), text
+
+
+def _missing_too_long(state: MirrorState, limit: float) -> bool:
+    """Say so also at once when nothing at all has arrived."""
+    if not state.quarantined:
+        return False
+    since = min(entry.since for entry in state.quarantined)
+    return not state.proven or state.at - since > limit
+
+
+def _missing(state: MirrorState) -> str:
+    parts = []
+    if state.quarantined:
+        since = duration_text(max(0.0, state.at - min(q.since for q in state.quarantined)))
+        count = files_text(len(state.quarantined))
+        parts.append(f"{count} not at the target as at the source, for up to {since}")
+    parts += [f"{files_text(state.in_doubt)} in doubt"] * bool(state.in_doubt)
+    parts += [f"{files_text(_held_back(state))} held back"] * bool(_held_back(state))
+    parts += [f"{files_text(state.proven)} at the target"] * bool(parts)
+    return "".join(f", {part}" for part in parts)
+
+
+def _held_back(state: MirrorState) -> int:
+    return sum(not refusal.approved for refusal in state.refused)

@@ -37,6 +37,8 @@ def level_of(event: Event) -> str:
             return "warning"
         case Paused():
             return "error"
+        case Synced(first=True, failed=failed) if failed:
+            return "warning"
         case Done(action="adopted" | "let go") | Planned(first=False) | Synced(first=False):
             return "debug"
     return "info"
@@ -60,9 +62,9 @@ def _started(event: Started) -> tuple[str, str]:
 
 
 def _planned(event: Planned) -> tuple[str, str]:
-    parts = [f"{files_text(event.sends)} to send ({size_text(event.bytes)})"]
+    parts = [f"{files_text(event.sends)} new or changed ({size_text(event.bytes)})"]
     parts += [f"{event.moves:,} to move"] * bool(event.moves)
-    parts += [f"{event.deletes:,} to delete"] * bool(event.deletes)
+    parts += [f"{event.deletes:,} gone or renamed"] * bool(event.deletes)
     parts += [f"{event.adopted:,} already there"] * bool(event.adopted)
     return "planned", ", ".join(parts)
 
@@ -102,14 +104,19 @@ def _resumed(event: Resumed) -> tuple[str, str]:  # noqa: ARG001  # same signatu
 
 
 def _synced(event: Synced) -> tuple[str, str]:
+    equal = not (event.failed or event.refused)
     head = "first sync done" if event.first else "in sync"
-    return "synced", f"{head} in {duration_text(event.seconds)}: {_counts(event)}"
+    head = head if equal else "not in sync after the first pass" if event.first else "not in sync"
+    return "synced", (
+        f"{head} in {duration_text(event.seconds)}: {_counts(event)}; "
+        f"{files_text(event.proven)} at the target"
+    )
 
 
 def _counts(event: Synced) -> str:
     parts = [f"{count:,} {action}" for action, count in event.counts.items() if count]
-    parts += [f"{event.failed:,} failed (see paperfleet status)"] * bool(event.failed)
-    parts += [f"{event.refused:,} refused (see paperfleet status)"] * bool(event.refused)
+    parts += [f"{event.failed:,} in quarantine (see paperfleet status)"] * bool(event.failed)
+    parts += [f"{event.refused:,} held back (see paperfleet status)"] * bool(event.refused)
     return ", ".join(parts) or "nothing to do"
 
 

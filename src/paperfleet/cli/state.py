@@ -24,7 +24,12 @@ class MirrorState(NamedTuple):
     """All that `status` and `health` tell, as of ``at`` (Unix time).
 
     The facts are what the mirror wrote: ``heartbeat`` (pid, at, state, reason, watching),
-    ``paused`` (reason, hint, until), ``first_sync`` (counts); None or empty when it did not.
+    ``paused`` (reason, hint, until), ``first_sync`` (counts), ``source_files`` (files, at: the last
+    count of the whole source); None or empty when it did not. ``compared_at``: when source and
+    target were last compared with nothing left to do; ``converged_at``: when they were also equal,
+    apart from what is refused. ``proven`` counts the files that are at the target, ``in_doubt``
+    those of which nobody saw whether they are. ``quarantined`` are not at the target as they are
+    at the source; ``left_out`` are no documents.
     """
 
     source: str
@@ -33,11 +38,15 @@ class MirrorState(NamedTuple):
     at: float
     heartbeat: Mapping[str, Any]
     paused: Mapping[str, Any] | None
+    compared_at: float | None
     converged_at: float | None
     first_sync: Mapping[str, Any] | None
-    known: int
+    source_files: Mapping[str, Any] | None
+    proven: int
+    in_doubt: int
     pending: list[PendingOperation]
     quarantined: list[Quarantined]
+    left_out: list[Quarantined]
     refused: list[Refusal]
 
 
@@ -54,6 +63,8 @@ def read_state(arguments: Mapping[str, object]) -> MirrorState:
     path = journal_of(read(arguments, os.environ), os.environ)
     with Journal.read(path) as view:
         source, target = view.pair()
+        quarantined, left_out = _quarantined(view)
+        proven = view.count_proven()
         return MirrorState(
             source=source,
             target=target,
@@ -61,11 +72,15 @@ def read_state(arguments: Mapping[str, object]) -> MirrorState:
             at=time.time(),
             heartbeat=_mapping(view, "heartbeat") or {},
             paused=_mapping(view, "paused"),
-            converged_at=cast("float | None", view.get_fact("converged_at")),
+            compared_at=_moment(view, "compared_at"),
+            converged_at=_moment(view, "converged_at"),
             first_sync=_mapping(view, "first_sync"),
-            known=view.count_known(),
+            source_files=_mapping(view, "source_files"),
+            proven=proven,
+            in_doubt=view.count_known() - proven,
             pending=view.pending(),
-            quarantined=view.quarantined(),
+            quarantined=quarantined,
+            left_out=left_out,
             refused=view.refusals(),
         )
 
@@ -75,6 +90,21 @@ def pause_text(state: MirrorState) -> str:
     if not state.paused:
         return ""
     return f"{state.paused.get('reason', '')}. {state.paused.get('hint', '')}".rstrip(". ")
+
+
+def _quarantined(view: JournalView) -> tuple[list[Quarantined], list[Quarantined]]:
+    """Return what should be at the target, and what is no document."""
+    names = view.get_fact("left_out")
+    no_documents = set(names) if isinstance(names, list) else set()
+    entries = view.quarantined()
+    return (
+        [entry for entry in entries if entry.name not in no_documents],
+        [entry for entry in entries if entry.name in no_documents],
+    )
+
+
+def _moment(view: JournalView, key: str) -> float | None:
+    return cast("float | None", view.get_fact(key))
 
 
 def _mapping(view: JournalView, key: str) -> Mapping[str, Any] | None:

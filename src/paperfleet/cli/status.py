@@ -25,7 +25,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @setting_options("journal")
 def command(*, as_json: bool, **arguments: object) -> None:
-    """Show what is in sync, pending, in quarantine and held back.
+    """Show what is at the target, what waits, what is in quarantine and what is held back.
 
     It reads the journal of the mirror, which may run or not. With one mirror on this machine it
     needs no argument.
@@ -45,6 +45,6 @@ def command(*, as_json: bool, **arguments: object) -> None:
 
 def json_text(state: MirrorState) -> str:
     """Return the state as one JSON object; the keys are those of ``MirrorState``."""
-    lists = ("pending", "quarantined", "refused")
+    lists = ("pending", "quarantined", "left_out", "refused")
     rows = {key: [row._asdict() for row in getattr(state, key)] for key in lists}
     return json.dumps(state._asdict() | rows | {"journal": str(state.journal)}, indent=2)

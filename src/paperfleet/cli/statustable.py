@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 20
 SILENT_SECONDS = 120.0
+_QUARANTINE = ", not at the target as at the source"
 
 
 def tables(state: MirrorState) -> Iterator[Table]:
@@ -38,6 +39,9 @@ def tables(state: MirrorState) -> Iterator[Table]:
             for q in state.quarantined
         ]
         yield _listing("Quarantine", ("name", "reason", "tries", "next try"), rows)
+    if state.left_out:
+        skipped = [(q.name, q.reason) for q in state.left_out]
+        yield _listing("Left out", ("name", "reason"), skipped)
     if state.refused:
         rows = [
             (r.name, r.reason, "approved" if r.approved else "held back", _ago(state, r.since))
@@ -63,14 +67,31 @@ def _facts(state: MirrorState) -> Iterator[tuple[str, str]]:
     if state.paused:
         until = _until(state, float(state.paused.get("until", state.at)))
         yield "paused", f"{pause_text(state)} (next try {until})"
-    yield "in sync", "never yet" if state.converged_at is None else _ago(state, state.converged_at)
-    yield "at the target", files_text(state.known)
-    yield "pending", files_text(len(state.pending))
-    yield "in quarantine", files_text(len(state.quarantined))
+    yield "compared", "never yet" if state.compared_at is None else _ago(state, state.compared_at)
+    yield "in sync", _sync_text(state)
+    if state.source_files:
+        counted = _ago(state, float(state.source_files["at"]))
+        yield "in the source", f"{files_text(state.source_files['files'])}, counted {counted}"
+    yield "at the target", f"{files_text(state.proven)}, seen to have arrived"
+    if state.in_doubt:
+        yield "in doubt", f"{files_text(state.in_doubt)}, looked at before anything else"
+    yield "waiting", f"{files_text(int(state.heartbeat.get('waiting', 0)))} to be looked at"
+    yield "pending", f"{len(state.pending):,} operations"
+    yield "in quarantine", f"{files_text(len(state.quarantined))}{_QUARANTINE}"
+    if state.left_out:
+        yield "left out", f"{len(state.left_out):,} that are no documents"
     held = Counter(refusal.reason for refusal in state.refused if not refusal.approved)
     yield "held back", files_text(held.total())
     for reason, count in held.items():
         yield "", f"{files_text(count)}: {reason}. Let it happen: paperfleet approve"
+
+
+def _sync_text(state: MirrorState) -> str:
+    last = "never yet" if state.converged_at is None else _ago(state, state.converged_at)
+    waiting = sum(not refusal.approved for refusal in state.refused)
+    if state.quarantined or state.in_doubt:
+        return f"no; last {last}"
+    return f"{last}, but for what is held back" if waiting else last
 
 
 def mirror_text(state: MirrorState) -> str:

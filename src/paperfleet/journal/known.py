@@ -53,6 +53,10 @@ class KnownFiles:
         """Return the number of known files."""
         return int(self._database.value(_SQL["count"]))
 
+    def count_proven(self) -> int:
+        """Return the number of known files that are not in doubt."""
+        return int(self._database.value(_SQL["count_proven"]))
+
     def remember(self, upserts: Iterable[KnownFile] = (), forgets: Iterable[str] = ()) -> None:
         """Forget names and take over rows, in this order and one transaction."""
         with self._database.transaction() as connection:

@@ -56,8 +56,12 @@ class JournalView:
         return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
 
     def count_known(self) -> int:
-        """Return the number of files known to be at the target."""
+        """Return the number of files that are at the target or may be, those in doubt too."""
         return KnownFiles(self._database).count_known()
+
+    def count_proven(self) -> int:
+        """Return the number of files that were sent, or found there, and seen to have arrived."""
+        return KnownFiles(self._database).count_proven()
 
     def pending(self, limit: int = -1) -> list[PendingOperation]:
         """Return the operations that have not ended, the oldest first; all for a limit of -1."""

@@ -381,5 +381,6 @@ class Mirror:
         self._next_heartbeat = now + _HEARTBEAT_SECONDS
         settled = self._settled()
         state = "paused" if self._paused_until else "idle" if settled else "syncing"
-        self._record.heartbeat(state, self._watcher.description, converged=settled)
+        waiting = len(self._passes.backlog) + len(self._changes)
+        self._record.heartbeat(state, self._watcher.description, settled=settled, waiting=waiting)
         self._changes.put_back(self._passes.approved(), now, 0.0)

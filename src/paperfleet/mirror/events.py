@@ -21,7 +21,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A pass is about to work: how many files and bytes it will send, move and delete."""
+    """A scan of everything found work.
+
+    ``sends`` files and ``bytes`` are new or changed (some may be at the target already, or moved),
+    ``deletes`` are gone (some may be where others appeared).
+    """
 
     first: bool
     sends: int
@@ -76,13 +80,18 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """Source and target are equal, apart from what is pending, quarantined or refused."""
+    """Everything that can be done is done.
+
+    Source and target are equal when ``failed`` (names in quarantine) and ``refused`` (names that
+    wait for a person) are 0. ``proven`` is the number of files that are at the target.
+    """
 
     first: bool
     seconds: float
     counts: dict[Action, int] = field(default_factory=dict)
     failed: int = 0
     refused: int = 0
+    proven: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class Passes:
         self._changes.put_back(young, time.monotonic(), self._options.open_settle)
         if whole:
             self._accident.judge(found)
+            self._record.counted(found)
             self.backlog.clear()
         self._record.obstacles(found.obstacles, names)
         self._record.release_others(names, found.questions(self._left_out))

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from paperfleet.journal.facts import JsonValue
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.events import Done, Paused, Reporter, Resumed
+    from paperfleet.mirror.scan import Scan
     from paperfleet.model import Obstacle
 
 COUNTED_FROM = "deletes_counted_from"
 _HOUR = 3600.0
+LEFT_OUT = "left_out"
+COUNTED = "source_files"
 _WHEN_IT_CHANGES = 0.0
 """The next try of what no waiting mends."""
 
@@ -39,6 +42,8 @@ class Record:
         self._again: Counter[str] = Counter()
         self._counts: Counter[Action] = Counter()
         self._obstacles: dict[str, str] = {}
+        left_out = journal.get_fact(LEFT_OUT)
+        self._left_out = set(map(str, left_out)) if isinstance(left_out, list) else set()
         self.refused: dict[str, str] = {r.name: r.reason for r in journal.refusals()}
         self.source_fault = ""
 
@@ -104,14 +109,19 @@ class Record:
         return due
 
     def failing(self) -> int:
-        """Return how many names rest until they are tried again; a skipped link is none of them."""
-        entries = self._journal.quarantined()
-        return sum(entry.next_try != _WHEN_IT_CHANGES for entry in entries)
+        """Return how many names are not at the target as at the source; a skipped link is none."""
+        return sum(entry.name not in self._left_out for entry in self._journal.quarantined())
+
+    def counted(self, found: Scan) -> None:
+        """Write down how many files a scan of everything saw at the source."""
+        hidden = sum(not (o.left_out or o.below) for o in found.obstacles)
+        self._journal.set_fact(COUNTED, {"files": found.found + hidden, "at": time.time()})
 
     def obstacles(self, found: Iterable[Obstacle], looked_at: Iterable[str]) -> None:
         """Show what cannot be read at the source; forget what no longer stands in the way."""
-        now = {obstacle.name: obstacle.reason for obstacle in found}
-        scope = tuple(looked_at)
+        obstacles, scope = list(found), tuple(looked_at)
+        now = {obstacle.name: obstacle.reason for obstacle in obstacles}
+        self._leave_out({_storable(o.name) for o in obstacles if o.left_out}, scope)
         gone = [n for n in self._obstacles if n not in now and _within(n, scope)]
         for name in gone:
             del self._obstacles[name]
@@ -121,6 +131,13 @@ class Record:
                 self._obstacles[name] = reason
                 self._journal.quarantine(_storable(name), reason, "", _WHEN_IT_CHANGES)
                 self.report(Failed(name, reason, "", _WHEN_IT_CHANGES))
+
+    def _leave_out(self, names: set[str], scope: Sequence[str]) -> None:
+        """Write down what is no document and never meant to arrive."""
+        before = self._left_out
+        self._left_out = {name for name in before if not _within(name, scope)} | names
+        if self._left_out != before:
+            self._journal.set_fact(LEFT_OUT, sorted(self._left_out))
 
     def refuse(self, names: Iterable[str], reason: str, looked_at: Iterable[str]) -> None:
         """Keep the deletes that wait for a person; those not asked for any more are dropped."""
@@ -162,7 +179,8 @@ class Record:
         """Return the account of what was done since the last one."""
         counts = dict(self._counts)
         self._counts.clear()
-        account = Synced(first, seconds, counts, self.failing(), len(self.refused))
+        proven = self._journal.count_proven()
+        account = Synced(first, seconds, counts, self.failing(), len(self.refused), proven)
         if first:
             by_name: dict[str, JsonValue] = {str(action): n for action, n in counts.items()}
             self._journal.set_fact(
@@ -170,17 +188,26 @@ class Record:
             )
         return account
 
-    def heartbeat(self, state: str, watching: str, *, converged: bool = False) -> None:
-        """Write down that the mirror lives, and whether source and target agree."""
+    def heartbeat(
+        self, state: str, watching: str, *, settled: bool = False, waiting: int = 0
+    ) -> None:
+        """Write down that the mirror lives, and whether source and target agree.
+
+        ``settled``: source and target were compared and everything that can be done is done;
+        ``waiting``: how many names are still to be looked at.
+        """
         beat: JsonValue = {
             "pid": os.getpid(),
             "at": time.time(),
             "state": state,
             "reason": self.source_fault,
             "watching": watching,
+            "waiting": waiting,
         }
         self._journal.set_fact("heartbeat", beat)
-        if converged:
+        if settled:
+            self._journal.set_fact("compared_at", time.time())
+        if settled and not self.failing():
             self._journal.set_fact("converged_at", time.time())
 
 

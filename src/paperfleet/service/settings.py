@@ -203,8 +203,21 @@ class Settings:
     ] = 60.0
     health_seconds: Annotated[
         float,
-        About("`paperfleet health` fails when they have been apart for so long", 1, WEEK),
+        About(
+            "`paperfleet health` fails when source and target were not compared for so long",
+            1,
+            WEEK,
+        ),
     ] = 900.0
+    missing_seconds: Annotated[
+        float,
+        About(
+            "`paperfleet health` fails when a file is not at the target as it is at the source for "
+            "so long; at once when nothing is there",
+            0,
+            WEEK,
+        ),
+    ] = 3600.0
 
 
 class Setting(NamedTuple):

@@ -223,12 +223,12 @@ def _entry(
     elif kind == stat.S_IFLNK:
         yield from _link(root, folder, last, waiting)
     else:
-        yield Obstacle(name, f"{_KINDS.get(kind, 'something')}, not a file")
+        yield Obstacle(name, f"{_KINDS.get(kind, 'something')}, not a file", left_out=True)
 
 
 def _enter(folder: _Folder, name: str, real: str, waiting: list[_Folder]) -> Iterator[Obstacle]:
     if real in folder.above:
-        yield Obstacle(name, "symbolic links lead from this folder back to it")
+        yield Obstacle(name, "symbolic links lead from this folder back to it", left_out=True)
     else:
         waiting.append(_Folder(name, real, folder.above | {real}))
 
@@ -243,20 +243,22 @@ def _link(root: Root, folder: _Folder, last: str, waiting: list[_Folder]) -> Fou
         real = root.resolve(_join(folder.real, last))
         found = _stat_real(root, real)
     except InvalidNameError:
-        yield Obstacle(name, "a symbolic link that leads out of the folder", below=True)
+        reason = "a symbolic link that leads out of the folder"
+        yield Obstacle(name, reason, below=True, left_out=not root.follow_links)
     except StorageError:
         raise
     except OSError as error:
-        yield Obstacle(name, f"a symbolic link: {reason_of(error)}", below=True)
+        reason = f"a symbolic link: {reason_of(error)}"
+        yield Obstacle(name, reason, below=True, left_out=not root.follow_links)
     else:
         if not root.follow_links:
-            yield Obstacle(name, "a symbolic link, and links are not followed")
+            yield Obstacle(name, "a symbolic link, and links are not followed", left_out=True)
         elif stat.S_ISDIR(found.st_mode):
             yield from _enter(folder, name, real, waiting)
         elif stat.S_ISREG(found.st_mode):
             yield file_stat(name, found)
         else:
-            yield Obstacle(name, "a symbolic link to something that is not a file")
+            yield Obstacle(name, "a symbolic link to something that is not a file", left_out=True)
 
 
 def _stat_real(root: Root, real: str) -> os.stat_result:
@@ -273,7 +275,12 @@ def _unreadable(root: Root, name: str, error: OSError) -> Iterator[Obstacle]:
     if not name:
         raise translate_root(error, root.label) from error
     if error.errno not in _GONE:
-        yield Unreadable(name, reason_of(error), below=True)
+        yield Unreadable(name, reason_of(error), below=True, left_out=_is_systems_own(name))
+
+
+def _is_systems_own(name: str) -> bool:
+    """Say whether this is the folder that ext4 makes for fsck, readable by root alone."""
+    return name.rpartition("/")[2] == "lost+found"
 
 
 def _join(folder: str, last: str) -> str:

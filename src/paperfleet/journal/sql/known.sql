@@ -20,6 +20,9 @@ FROM known WHERE sha256 = ?1 ORDER BY name
 -- name: count
 SELECT count(*) FROM known
 
+-- name: count_proven
+SELECT count(*) FROM known WHERE sure = 1 AND length(sha256) > 0
+
 -- name: upsert
 INSERT OR REPLACE INTO known (name, target_name, size, sha256, modified_ns, file_id, version,
                               target_etag, sure, intended_sha256)
