@@ -10,7 +10,6 @@ import pytest
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
 
-from paperfleet.locks.registry import open_lease_store
 from paperfleet.testing.lease_suite import LeaseSuite
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ ONE_PROCESS = "a memory belongs to one process"
 def redis_address() -> Iterator[str]:
     if reason := redis_missing():
         pytest.skip(reason)
-    with redis_server() as server, open_lease_store(server.url) as store:
-        store.acquire("a server gives out none at first", ttl=1, timeout=30).release()
+    with redis_server() as server:
         yield server.url
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 from tests.integration.lease_kit import Loss, take_over
+from tests.servers.base import HOST
 from tests.servers.redis_server import PASSWORD, RedisServer, redis_missing, redis_server
 from tests.servers.tcp_proxy import tcp_proxy
 
@@ -21,7 +22,7 @@ from paperfleet.locks.store import Leases
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from paperfleet.locks.protocol import LeaseStore
 
@@ -37,8 +38,6 @@ def _redis() -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
     with redis_server() as server:
-        with open_lease_store(server.url) as store:
-            store.acquire("a server gives out none at first", ttl=TTL, timeout=30).release()
         yield server
 
 
@@ -48,37 +47,113 @@ def store(server: RedisServer) -> Iterator[LeaseStore]:
         yield store
 
 
+def longest(server: RedisServer, seconds: float) -> str:
+    return f"{server.url}?longest_ttl={seconds:g}"
+
+
+def wait_until(found: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
 def short(url: str, timeout: float = 0.5) -> Leases:
     """Return a store that does not wait for long for an answer."""
     return Leases(RedisLeases(Secret(url), timeout=timeout))
 
 
-def test_a_server_that_lost_everything_never_makes_two_holders() -> None:
-    with redis_server() as server, open_lease_store(server.url) as one:
-        lease = one.acquire("name", ttl=TTL, timeout=30)
-        server.kill()
-        server.start()
-        with open_lease_store(server.url) as two:
-            second, seconds = take_over(two, "name", TTL, lease)
-            assert seconds > TTL * 0.5, "the first holder has had time to notice"
+def start_again(server: RedisServer) -> None:
+    server.kill()
+    server.start()
+
+
+def flush(server: RedisServer) -> None:
+    redis.Redis.from_url(server.url).flushall()
+
+
+def flush_the_database(server: RedisServer) -> None:
+    redis.Redis.from_url(server.url).flushdb()
+
+
+@pytest.mark.parametrize("lose", [start_again, flush, flush_the_database])
+def test_a_server_that_lost_everything_never_makes_two_holders(
+    lose: Callable[[RedisServer], None],
+) -> None:
+    """Also when the next one asks for a shorter time than the holder was given."""
+    with redis_server() as server, open_lease_store(longest(server, 4)) as one:
+        lease = one.acquire("name", ttl=4, timeout=30)
+        lose(server)
+        with open_lease_store(longest(server, 4)) as two:
+            second, _ = take_over(two, "name", 1, lease)
+            second.confirm()
+
+
+def test_a_replica_that_takes_over_never_makes_two_holders() -> None:
+    """It was told of no holder: here because it was connected to the server before there was one."""
+    with redis_server() as old, redis_server() as new, open_lease_store(longest(old, 3)) as one:
+        replica = redis.Redis.from_url(new.url)
+        replica.config_set("masterauth", PASSWORD)
+        replica.replicaof(HOST, old.port)
+        wait_until(
+            lambda: replica.get("paperfleet:memory") is not None, "the replica knows the note"
+        )
+        replica.replicaof("NO", "ONE")
+        lease = one.acquire("name", ttl=3, timeout=30)
+        old.kill()
+        with open_lease_store(longest(new, 3)) as two:
+            second, _ = take_over(two, "name", 1, lease)
             second.confirm()
 
 
 def test_a_server_that_has_just_started_says_why_it_gives_out_none() -> None:
     with (
-        redis_server() as server,
-        open_lease_store(server.url) as store,
-        pytest.raises(LeaseTimeoutError, match="has just started"),
+        redis_server(new=True) as server,
+        open_lease_store(longest(server, 30)) as store,
+        pytest.raises(LeaseTimeoutError, match=r"has just started, or lost its data.* in 30 s"),
     ):
-        store.acquire("name", ttl=30, timeout=0)
+        store.acquire("name", ttl=1, timeout=0)
+
+
+def test_no_lease_is_longer_than_what_a_lost_memory_is_waited_for(server: RedisServer) -> None:
+    with open_lease_store(longest(server, 5)) as store:
+        with pytest.raises(ConfigurationError, match="longest_ttl=6"):
+            store.acquire("too long", ttl=6, timeout=0)
+        store.acquire("as long as can be", ttl=5, timeout=0).release()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "inf", "nan", ""])
+def test_a_longest_time_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="longest_ttl=60") as error:
+        open_lease_store(f"redis://:pa55word@{HOST}:1/0?longest_ttl={value}")
+    assert "pa55word" not in str(error.value)
+
+
+def test_other_options_of_the_address_reach_the_client(server: RedisServer) -> None:
+    address = f"{server.url}?longest_ttl=5&client_name=a%26b"
+    with open_lease_store(address) as store, store.acquire("optioned", ttl=5, timeout=5):
+        names = {each["name"] for each in redis.Redis.from_url(server.url).client_list()}
+    assert "a&b" in names
+
+
+def test_a_server_that_may_drop_leases_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with redis_server() as server, open_lease_store(server.url) as store:
+        client = redis.Redis.from_url(server.url)
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", "100mb")
+        for name in ("one", "two"):
+            store.acquire(name, ttl=TTL, timeout=5).release()
+    warnings = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "allkeys-lru" in warnings[0]
+    assert PASSWORD not in caplog.text
 
 
 def test_a_durable_server_may_be_started_again_under_a_holder() -> None:
     loss = Loss()
-    with redis_server(durable=True) as server, open_lease_store(server.url) as store:
+    with redis_server(durable=True) as server, open_lease_store(longest(server, 3)) as store:
         lease = store.acquire("name", ttl=3, timeout=30, on_lost=loss)
-        server.kill()
-        server.start()
+        start_again(server)
         assert not loss.wait(2.5), "two heartbeats"
         lease.confirm()
 
@@ -95,7 +170,8 @@ def test_a_server_that_forgot_a_holder_tells_it(server: RedisServer, store: Leas
 def test_generations_survive_the_loss_of_all_data(server: RedisServer, store: LeaseStore) -> None:
     with store.acquire("flushed", ttl=TTL, timeout=5) as first:
         pass
-    redis.Redis.from_url(server.url).flushall()
+    flush(server)
+    server.settle()
     with store.acquire("flushed", ttl=TTL, timeout=5) as second:
         assert second.generation > first.generation
 

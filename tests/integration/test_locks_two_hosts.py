@@ -11,7 +11,6 @@ from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
 from tests.servers.two_hosts import Host, hosts_missing, two_hosts
 
-from paperfleet.locks.registry import open_lease_store
 from paperfleet.testing.leaseholder import Holder
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ def test_a_host_without_network_is_succeeded_and_knows_it(
 ) -> None:
     one, two = hosts
     with served(kind, hosts) as server, on(one, server) as first, on(two, server) as second:
-        with open_lease_store(server.url) as here:
-            here.acquire("a server gives out none at first", ttl=TTL, timeout=30).release()
         generation = first.acquire()
         assert second.tell("acquire", 0) == "timeout"
         one.unplug()

@@ -6,10 +6,12 @@ import contextlib
 import importlib.util
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import redis
 from tests.servers.base import HOST, free_port, stop_process, wait_for_port
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ class RedisServer:
         self._process = process
         wait_for_port(self.port, alive=lambda: process.poll() is None)
 
+    def settle(self) -> None:
+        """Let it be as one that has been up for so long that it knows all holders."""
+        with closing(redis.Redis.from_url(self.url)) as client:
+            client.set("paperfleet:memory", f"{client.info('server')['run_id']} 0")
+
     def _configuration(self) -> str:
         return (
             f'bind {self._bind}\nport {self.port}\ndir {self._folder}\nrequirepass "{PASSWORD}"\n'
@@ -95,12 +102,16 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_server(*, durable: bool = False, bind: str = HOST) -> Iterator[RedisServer]:
-    """Run a Redis until the end of the block."""
+def redis_server(
+    *, durable: bool = False, bind: str = HOST, new: bool = False
+) -> Iterator[RedisServer]:
+    """Run a Redis until the end of the block, settled (see there) unless it is to be ``new``."""
     with TemporaryDirectory(prefix="redis-") as folder:
         server = RedisServer(Path(folder), durable=durable, bind=bind)
         server.start()
         try:
+            if not new:
+                server.settle()
             yield server
         finally:
             server.stop()

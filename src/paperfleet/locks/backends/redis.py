@@ -4,22 +4,29 @@ A lease is the key ``paperfleet:{name}:lease`` with the owner as its value and t
 its time to live; the key ``paperfleet:{name}:generation`` stays. Every step is one script, which
 the server runs as a whole (Redis manual, "Scripting with Lua").
 
-Restarts: a server that lost its data has forgotten the holders. For as long as a lease lasts after
-its start (and a second) it gives out none, so that a holder from before has noticed. A generation
-is never smaller than the server's milliseconds since 1970, so lost data do not set it back unless
-the clock is set back as well.
+Lost memory: a server that was flushed, started again, or took over as a replica may have forgotten
+holders. The key ``paperfleet:memory`` notes the server's run id (Redis manual, "INFO") and since when
+it remembers. Where the note is gone or another server's, no lease is given out for the longest time
+that a lease may have, so that a holder from before has noticed. The server cannot know that time
+any more: it is ``longest_ttl`` in the address, the same for all holders, and no lease may be longer.
+A generation is never smaller than the server's milliseconds since 1970, so lost data do not set it
+back unless the clock is set back as well.
 
-Limits: *failover*. A replica that takes over may not have heard of the newest lease, so for the
-time of one lease there can be two holders; where that must not be, use one Redis without
-failover, or PostgreSQL. *Eviction*: a server with ``maxmemory-policy`` other than ``noeviction``
-may drop a lease; the holder learns that at its next heartbeat. *The server's clock*: a step forward
-makes leases run out early.
+Limits: *two servers at once*. A replica that takes over while clients still reach the old server
+makes two holders; where that must not be, use one Redis without failover, or PostgreSQL. *Eviction*:
+a server with ``maxmemory-policy`` other than ``noeviction`` may drop a lease and keep the note; the
+holder learns that at its next heartbeat, and the log warns of it. *The server's clock*: a step
+forward makes leases run out early.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import math
 from importlib.resources import files
 from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -33,6 +40,13 @@ if TYPE_CHECKING:
 
     from paperfleet.secret import Secret
 
+LONGEST_TTL = 60.0
+"""Seconds that a lease lasts at most, unless the address says otherwise."""
+_LONGEST = "longest_ttl"
+_MEMORY = "paperfleet:memory"
+
+_log = logging.getLogger(__name__)
+
 _MOMENTARY = (
     redis.exceptions.BusyLoadingError,
     redis.exceptions.TryAgainError,
@@ -43,15 +57,19 @@ _MOMENTARY = (
 class RedisLeases:
     """Keeps leases in the Redis at ``address``: ``redis://``, ``rediss://`` (TLS) or ``unix://``.
 
-    ``label`` stands for the address in messages. A request is given up after ``timeout`` seconds.
-    Nothing is sent before the first use. Raises ``ConfigurationError`` for an address that is none.
+    ``longest_ttl=…`` in the query of the address is the longest time in seconds that a lease may
+    have; every holder must be told the same. ``label`` stands for the address in messages. A request
+    is given up after ``timeout`` seconds. Nothing is sent before the first use. Raises
+    ``ConfigurationError`` for an address that is none.
     """
 
     def __init__(self, address: Secret, *, label: str = "Redis", timeout: float = 5.0) -> None:
         self.label = label
+        self._looked = False
         try:
+            url, self._longest = _without_longest(address.reveal())
             self._client = redis.Redis.from_url(
-                address.reveal(),
+                url,
                 socket_timeout=timeout,
                 socket_connect_timeout=timeout,
                 decode_responses=True,
@@ -64,16 +82,24 @@ class RedisLeases:
         except (ValueError, TypeError):  # without its text, which may quote the address
             raise ConfigurationError(
                 f"the address of {label} is none that Redis takes",
-                hint="Such as redis://:password@host:6379/0",
+                hint=f"Such as redis://:password@host:6379/0?{_LONGEST}={LONGEST_TTL:g}",
             ) from None
         self._take = self._script("take")
         self._renew = self._script("renew")
         self._release = self._script("release")
 
     def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
-        """See ``LeaseBackend``."""
-        keys = [_key(name, "lease"), _key(name, "generation")]
-        granted, answer = cast("tuple[int, str]", self._take(keys, [owner, _milliseconds(ttl)]))
+        """See ``LeaseBackend``; ``ConfigurationError`` for a lease that is longer than the longest."""
+        if ttl > self._longest:
+            raise ConfigurationError(
+                f"a lease of {ttl:g} s is longer than the longest that {self.label} may give out, "
+                f"{self._longest:g} s",
+                hint=f"Add {_LONGEST}={ttl:g} to the query of its address, for all holders",
+            )
+        keys = [_key(name, "lease"), _key(name, "generation"), _MEMORY]
+        times = [_milliseconds(ttl), _milliseconds(self._longest)]
+        granted, answer = cast("tuple[int, str]", self._take(keys, [owner, *times]))
+        self._look_once()
         return Granted(int(answer)) if granted else Refused(answer)
 
     def renew(self, name: str, owner: str, generation: int, ttl: float) -> bool:  # noqa: ARG002  # the owner has but one
@@ -90,6 +116,30 @@ class RedisLeases:
     def close(self) -> None:
         """See ``LeaseBackend``."""
         self._client.close()
+
+    def _look_once(self) -> None:
+        """Warn of a server that may drop leases, the first time that it is used."""
+        if self._looked:
+            return
+        self._looked = True
+        with contextlib.suppress(redis.exceptions.RedisError):  # the next take tells what is wrong
+            memory = cast("dict[str, object]", self._client.info("memory"))
+            policy = memory.get("maxmemory_policy", "noeviction")
+            if memory.get("maxmemory") and policy != "noeviction":
+                _log.warning(
+                    "%s may drop leases when its memory is full (maxmemory-policy %s): two holders "
+                    "could be at work. Set maxmemory-policy noeviction",
+                    self.label,
+                    policy,
+                )
+            kept = cast("dict[str, object]", self._client.info("persistence"))
+            if not kept.get("aof_enabled"):
+                _log.info(
+                    "%s does not keep every change on disk (appendonly no): after each of its "
+                    "restarts leases are lost, and nobody gets one for %g s",
+                    self.label,
+                    self._longest,
+                )
 
     def _script(self, name: str) -> Callable[[list[str], list[str | int]], object]:
         script = self._client.register_script(_source(name))
@@ -115,8 +165,22 @@ class RedisLeases:
         return LeaseError(f"{self.label} does not answer: {error}")
 
 
+def _without_longest(address: str) -> tuple[str, float]:
+    """Return the address as the client takes it, and the longest time; raise ``ValueError``."""
+    parts = urlsplit(address)
+    options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    times = [float(value) for name, value in options if name == _LONGEST]
+    if not times:
+        return address, LONGEST_TTL
+    longest = times[-1]
+    if not 0 < longest < math.inf:
+        raise ValueError(longest)
+    others = urlencode([(name, value) for name, value in options if name != _LONGEST])
+    return urlunsplit(parts._replace(query=others)), longest
+
+
 def _key(name: str, kind: str) -> str:
-    return f"paperfleet:{{{name}}}:{kind}"  # both in one slot of a cluster
+    return f"paperfleet:{{{name}}}:{kind}"
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,5 +1,19 @@
--- KEYS: the lease, its generation. ARGV: the owner, the time in milliseconds.
+-- KEYS: the lease, its generation, what the server remembers.
+-- ARGV: the owner, the time in milliseconds, the longest time in use in milliseconds.
 -- Returns {1, generation}, or {0, holder or reason}.
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+-- A server whose memory is not the one of before (started again, flushed, a replica that took over)
+-- may have forgotten holders who do not know that yet. The note of since when this server remembers
+-- goes with the rest of what it knows, and is worth nothing to a server with another run id.
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local noted, since = string.match(redis.call('GET', KEYS[3]) or '', '^(%w+) (%d+)$')
+if noted ~= run_id then
+  since = now
+  redis.call('SET', KEYS[3], string.format('%s %.0f', run_id, now))
+end
+
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[1] then -- asked before, and the answer was lost
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -8,19 +22,15 @@ end
 if holder then
   return {0, holder}
 end
-
--- A server that came back may have forgotten a holder who does not know that yet. Uptime is in
--- whole seconds, so one more.
-local uptime = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')
-if tonumber(uptime) * 1000 < tonumber(ARGV[2]) + 1000 then
-  return {0, 'nobody known: the server has just started, and may have forgotten the holder'}
+local left = tonumber(since) + tonumber(ARGV[3]) - now
+if left > 0 then
+  return {0, string.format(
+    'nobody known: the server has just started, or lost its data, and may have forgotten a holder; '
+    .. 'it gives out leases in %.0f s', math.ceil(left / 1000)
+  )}
 end
 
-local now = redis.call('TIME')
-local generation = math.max(
-  tonumber(redis.call('GET', KEYS[2]) or 0) + 1,
-  tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-)
+local generation = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, now)
 local text = string.format('%.0f', generation)
 redis.call('SET', KEYS[2], text)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
