@@ -105,19 +105,24 @@ class ThreadsSuite(SuiteBase):
 
     def test_moves_of_one_file_happen_once(self, store: DocumentStorage, bypass: Bypass) -> None:
         put(store, "a", b"one")
-        outcomes: list[bool] = []
+        winners: list[str] = []
 
         def work(number: int) -> None:
             try:
                 store.move("a", f"b{number}")
-            except NotFoundError:
-                outcomes.append(False)
+            except StorageError as error:
+                # Gone, or a server that refuses one of several movers; then it may pass later.
+                assert isinstance(error, NotFoundError) or error.transient
             else:
-                outcomes.append(True)
+                winners.append(f"b{number}")
 
         at_once(work, 4)
-        assert outcomes.count(True) == len(bypass.names()) == 1
-        assert bypass.read(bypass.names().pop()) == b"one"
+        if not winners and bypass.names() == {"a"}:  # each refused because of the others
+            store.move("a", "b")
+            winners.append("b")
+        assert len(winners) == 1
+        assert bypass.names() == set(winners)
+        assert bypass.read(winners[0]) == b"one"
 
     def test_moves_onto_one_name_lose_nothing(self, store: DocumentStorage, bypass: Bypass) -> None:
         contents = {f"{number}".encode() for number in range(4)}
@@ -128,11 +133,15 @@ class ThreadsSuite(SuiteBase):
         def work(number: int) -> None:
             try:
                 store.move(f"a{number}", "b")
-            except AlreadyExistsError:
+            except StorageError as error:
+                assert isinstance(error, AlreadyExistsError) or error.transient
                 outcomes.append(False)
             else:
                 outcomes.append(True)
 
         at_once(work, 4)
+        if not any(outcomes) and "b" not in bypass.names():  # each refused because of the others
+            store.move("a0", "b")
+            outcomes.append(True)
         assert outcomes.count(True) == 1
         assert {bypass.read(name) for name in bypass.names()} == contents

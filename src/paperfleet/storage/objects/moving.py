@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 LEAST_SECONDS = 60.0
 BYTES_PER_SECOND = 1_000_000
 """A mark counts as that of somebody at work for so long, and longer for larger files."""
+_CLAIMS = 4
+"""How often a mark is put where the one that was there has just gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +118,22 @@ class Mover:
         if not create and (earlier := self._read_mark(key)):
             mark = self._superseding(earlier, mark)
         put = Put("create" if create else "overwrite", {"Content-Type": "application/json"})
-        try:
-            self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
-        except AlreadyExistsError:
-            if earlier := self._read_mark(key):
-                if earlier == mark:
-                    return mark  # a request that was sent again met its own first try
-                mark = self._superseding(earlier, mark)
-            self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
-        return mark
+        for _ in range(_CLAIMS):
+            try:
+                self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
+            except AlreadyExistsError:
+                if earlier := self._read_mark(key):
+                    if earlier == mark:
+                        return mark  # a request that was sent again met its own first try
+                    mark = self._superseding(earlier, mark)
+            else:
+                return mark
+        raise LockedError(
+            "other moves of this file are under way",
+            operation="move",
+            name=mark.old_name,
+            storage=self._client.label,
+        )
 
     def _superseding(self, earlier: Mark, mark: Mark) -> Mark:
         """Remove a mark that was left, and return the new one, which knows of the copies.
