@@ -90,7 +90,7 @@ def test_a_server_that_lost_everything_never_makes_two_holders(
 
 
 def test_a_replica_that_takes_over_never_makes_two_holders() -> None:
-    """It was told of no holder: here because it was connected to the server before there was one."""
+    """It was told of no holder: here because it let go of the server before there was one."""
     with redis_server() as old, redis_server() as new, open_lease_store(longest(old, 3)) as one:
         replica = redis.Redis.from_url(new.url)
         replica.config_set("masterauth", PASSWORD)

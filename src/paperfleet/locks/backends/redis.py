@@ -5,18 +5,18 @@ its time to live; the key ``paperfleet:{name}:generation`` stays. Every step is 
 the server runs as a whole (Redis manual, "Scripting with Lua").
 
 Lost memory: a server that was flushed, started again, or took over as a replica may have forgotten
-holders. The key ``paperfleet:memory`` notes the server's run id (Redis manual, "INFO") and since when
-it remembers. Where the note is gone or another server's, no lease is given out for the longest time
-that a lease may have, so that a holder from before has noticed. The server cannot know that time
-any more: it is ``longest_ttl`` in the address, the same for all holders, and no lease may be longer.
-A generation is never smaller than the server's milliseconds since 1970, so lost data do not set it
-back unless the clock is set back as well.
+holders. The key ``paperfleet:memory`` notes the server's run id (Redis manual, "INFO") and since
+when it remembers. Where the note is gone or another server's, no lease is given out for the longest
+time that a lease may have, so that a holder from before has noticed. The server cannot know that
+time any more: it is ``longest_ttl`` in the address, the same for all holders, and no lease may be
+longer. A generation is never smaller than the server's milliseconds since 1970, so lost data do not
+set it back unless the clock is set back as well.
 
 Limits: *two servers at once*. A replica that takes over while clients still reach the old server
-makes two holders; where that must not be, use one Redis without failover, or PostgreSQL. *Eviction*:
-a server with ``maxmemory-policy`` other than ``noeviction`` may drop a lease and keep the note; the
-holder learns that at its next heartbeat, and the log warns of it. *The server's clock*: a step
-forward makes leases run out early.
+makes two holders; where that must not be, use one Redis without failover, or PostgreSQL.
+*Eviction*: a server with ``maxmemory-policy`` other than ``noeviction`` may drop a lease and keep
+the note; the holder learns that at its next heartbeat, and the log warns of it. *The server's
+clock*: a step forward makes leases run out early.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class RedisLeases:
     """Keeps leases in the Redis at ``address``: ``redis://``, ``rediss://`` (TLS) or ``unix://``.
 
     ``longest_ttl=…`` in the query of the address is the longest time in seconds that a lease may
-    have; every holder must be told the same. ``label`` stands for the address in messages. A request
-    is given up after ``timeout`` seconds. Nothing is sent before the first use. Raises
+    have; every holder must be told the same. ``label`` stands for the address in messages. A
+    request is given up after ``timeout`` seconds. Nothing is sent before the first use. Raises
     ``ConfigurationError`` for an address that is none.
     """
 
@@ -89,7 +89,7 @@ class RedisLeases:
         self._release = self._script("release")
 
     def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
-        """See ``LeaseBackend``; ``ConfigurationError`` for a lease that is longer than the longest."""
+        """See ``LeaseBackend``; raise ``ConfigurationError`` for more than the longest time."""
         if ttl > self._longest:
             raise ConfigurationError(
                 f"a lease of {ttl:g} s is longer than the longest that {self.label} may give out, "
