@@ -91,7 +91,11 @@ def test_a_server_that_lost_everything_never_makes_two_holders(
 
 def test_a_replica_that_takes_over_never_makes_two_holders() -> None:
     """It was told of no holder: here because it let go of the server before there was one."""
-    with redis_server() as old, redis_server() as new, open_lease_store(longest(old, 3)) as one:
+    with (
+        redis_server() as old,
+        redis_server(new=True) as new,
+        open_lease_store(longest(old, 3)) as one,
+    ):
         replica = redis.Redis.from_url(new.url)
         replica.config_set("masterauth", PASSWORD)
         replica.replicaof(HOST, old.port)
