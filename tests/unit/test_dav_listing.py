@@ -78,9 +78,13 @@ def depths(server: Server) -> list[str]:
 def test_one_request_where_the_server_can() -> None:
     server = Server(Tree())
     with client(server) as dav:
-        assert names(Listing(dav)) == FILES
-        assert names(Listing(dav), "a") == ["a/b/c", "a/d"]
-        assert names(Listing(dav), "empty") == []
+        lister = Listing(dav)
+        assert names(lister) == FILES
+        assert depths(server) == ["infinity", "0"], "once one more, about etags"
+        server.requests.clear()
+        assert names(lister) == FILES
+        assert names(lister, "a") == ["a/b/c", "a/d"]
+        assert names(lister, "empty") == []
     assert depths(server) == ["infinity"] * 3
 
 

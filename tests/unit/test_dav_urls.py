@@ -114,6 +114,10 @@ def test_bytes_that_are_not_utf8_are_refused() -> None:
         "/dav//Ordner%20%C3%A4/a%20b/c/",
         "/%64av/Ordner%20%C3%A4/%61%20b/c",
         "  /dav/Ordner%20%C3%A4/a%20b/c\n",
+        "//dav/Ordner%20%C3%A4/a%20b/c",
+        "///dav/Ordner%20%C3%A4/a%20b/c",
+        "//cloud.example/dav/Ordner%20%C3%A4/a%20b/c",
+        "http://[::1]:80/dav/Ordner%20%C3%A4/a%20b/c",
     ],
 )
 def test_a_name_is_known_in_every_writing(href: str) -> None:
@@ -133,11 +137,36 @@ def test_a_name_is_known_in_every_writing(href: str) -> None:
         "/dav/Ordner%20%C3%A4/a%2Fb",
         "/dav/Ordner%20%C3%A4/a%00b",
         "https://cloud.example",
+        "http://[::1",
+        "http://[::1/dav/Ordner/a",
+        "mailto:a@b.example",
+        "a b/c",
+        "//",
+        "",
     ],
 )
 def test_what_is_not_below_the_root_is_refused(href: str) -> None:
     with pytest.raises(NotAStorageError):
         ROOT.name_of(href)
+
+
+@pytest.mark.parametrize(
+    ("href", "name"),
+    [
+        ("/dav/Ordner%20%C3%A4/a?b#c.pdf", "a?b#c.pdf"),
+        ("https://cloud.example/dav/Ordner%20%C3%A4/#1/a.pdf", "#1/a.pdf"),
+        ("/dav/Ordner%20%C3%A4/x//y.pdf", "x/y.pdf"),
+        ("/dav/Ordner%20%C3%A4/http://x", "http:/x"),
+    ],
+)
+def test_what_a_server_leaves_unencoded_belongs_to_the_name(href: str, name: str) -> None:
+    assert ROOT.name_of(href) == name
+
+
+def test_a_root_at_the_top_of_the_server_knows_its_own_host() -> None:
+    top = Root("https://cloud.example:8443", "/")
+    assert top.name_of("//cloud.example:8443/a.pdf") == "a.pdf"
+    assert top.name_of("//folder/a.pdf") == "folder/a.pdf"
 
 
 def test_the_root_itself() -> None:

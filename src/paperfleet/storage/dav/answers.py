@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -27,6 +26,7 @@ from paperfleet.errors import (
     TooLargeError,
     UnavailableError,
 )
+from paperfleet.storage.dav.values import MOST_DIGITS, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,15 +181,10 @@ def _out_of_service(
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Return the seconds that ``Retry-After`` asks for (RFC 9110, 10.2.3), None without one."""
     text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
     if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - (time.time() if now is None else now))
+        return float(text[:MOST_DIGITS])
+    until = seconds_of(text)
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
 
 
 def _clean(text: str | None) -> str:

@@ -11,6 +11,7 @@ from paperfleet.errors import IntegrityError
 from paperfleet.model import FileStat
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.multistatus import clean_etag, time_of
+from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
@@ -64,8 +65,8 @@ class Arrivals:
             headers={"Accept-Encoding": "identity"},
         )
         answer = self._client.ask(request, _ANSWERED)
-        size, etag = answer.headers.get("content-length", ""), answer.headers.get("etag")
-        if answer.status != httpx.codes.OK or not (size.isascii() and size.isdigit()):
+        size = number_of(answer.headers.get("content-length"))
+        if answer.status != httpx.codes.OK or size is None:
             return None
         modified = time_of(answer.headers.get("last-modified"))
-        return FileStat(uploaded, int(size), modified, clean_etag(etag))
+        return FileStat(uploaded, size, modified, clean_etag(answer.headers.get("etag")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 import secrets
@@ -20,6 +19,7 @@ from paperfleet.model import FileStat
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.mtime import SECOND, mtime_headers
 from paperfleet.storage.dav.multistatus import clean_etag
+from paperfleet.storage.dav.values import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,10 +167,7 @@ class Bulk:
 
 def _told(body: bytes) -> dict[str, Any] | None:
     """Return path → result, {} for PHP's empty list, None for anything else."""
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return None
+    told = json_of(body)
     if told == []:
         return {}
     if not isinstance(told, dict):

@@ -22,6 +22,7 @@ from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.content import ProvingReader
 from paperfleet.storage.dav.multistatus import PROPERTIES, read_entries
 from paperfleet.storage.dav.urls import Root
+from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,9 +130,9 @@ class Chunks:
         found = {}
         with self._client.stream(request, accept={207}) as response:
             for entry in read_entries(response.iter_bytes(), storage=self._storage):
-                number = Root("", session.path).name_of(entry.href)
-                if number.isascii() and number.isdigit():
-                    found[int(number)] = entry.size
+                number = number_of(Root("", session.path).name_of(entry.href))
+                if number is not None and entry.size is not None:
+                    found[number] = entry.size
         return found
 
     def _propfind(self, session: Session, depth: str) -> Request:

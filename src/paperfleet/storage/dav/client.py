@@ -207,8 +207,11 @@ class DavClient:
         raise self._not_here("the server redirects in a circle", request)
 
     def _redirected(self, request: Request, response: httpx.Response) -> str:
-        there = urljoin(self.root.origin + request.path, response.headers.get("location", ""))
-        target = httpx.URL(there).copy_with(userinfo=None, query=None, fragment=None)
+        try:
+            there = urljoin(self.root.origin + request.path, response.headers.get("location", ""))
+            target = httpx.URL(there).copy_with(userinfo=None, query=None, fragment=None)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise self._not_here("the server redirects to no address", request) from error
         origin = httpx.URL(self.root.origin)
         if (target.scheme, target.host, _port(target)) == (
             origin.scheme,

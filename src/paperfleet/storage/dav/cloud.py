@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from paperfleet.errors import (
@@ -18,6 +17,7 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.urls import Root, encode
+from paperfleet.storage.dav.values import json_of, part_of, texts_of
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.answers import Answer
@@ -119,17 +119,19 @@ class Cloud:
     def __init__(self, client: DavClient, address: CloudAddress) -> None:
         self._client = client
         self._address = address
-        self._capabilities: dict[str, Any] | None = None
+        self._capabilities: object = None
+        self._asked = False
         self._rules = NameRules()
         self._lock = threading.Lock()
 
     def capability(self, app: str, key: str) -> object:
         """Return one of the server's capabilities, None where it has none of that name."""
         with self._lock:
-            if self._capabilities is None:
+            if not self._asked:
                 self._capabilities = self._ask_capabilities()
-                self._rules = _rules(self._capabilities.get("files") or {})
-            return (self._capabilities.get(app) or {}).get(key)
+                self._asked = True
+                self._rules = _rules(self._capabilities)
+            return part_of(self._capabilities, app, key)
 
     def check_new(self, name: str, operation: str) -> None:
         """Raise ``NameRefusedError`` for a name that is known to be refused; asks nothing.
@@ -165,28 +167,28 @@ class Cloud:
         path = f"{self._address.base}/status.php"
         request = Request("GET", path, identity="none", timeout=STATUS_TIMEOUT)
         try:
-            status = json.loads(self._client.ask(request, accept={200}).body)
-        except (StorageError, ValueError):
+            status = json_of(self._client.ask(request, accept={200}).body)
+        except StorageError:
             return False  # no better explanation than the 503 itself
-        return isinstance(status, dict) and status.get("maintenance") is True
+        return part_of(status, "maintenance") is True
 
-    def _ask_capabilities(self) -> dict[str, Any]:
+    def _ask_capabilities(self) -> object:
         path = f"{self._address.base}/ocs/v1.php/cloud/capabilities?format=json"
         headers = {"OCS-APIRequest": "true", "Accept": "application/json"}
         request = Request("GET", path, operation="ask capabilities", headers=headers)
         answer = self._client.ask(request, accept={200})
-        try:
-            return cast("dict[str, Any]", json.loads(answer.body)["ocs"]["data"]["capabilities"])
-        except (ValueError, KeyError, TypeError):
-            return {}
+        return part_of(json_of(answer.body), "ocs", "data", "capabilities")
 
 
-def _rules(files: dict[str, Any]) -> NameRules:
+def _rules(capabilities: object) -> NameRules:
+    def told(key: str) -> list[str]:
+        return texts_of(part_of(capabilities, "files", key))
+
     usual = NameRules()
-    names = [*files.get("blacklisted_files", ()), *files.get("forbidden_filenames", ())]
+    names = [*told("blacklisted_files"), *told("forbidden_filenames")]
     return NameRules(
-        characters=usual.characters | set(files.get("forbidden_filename_characters", ())) - {"/"},
+        characters=usual.characters | set(told("forbidden_filename_characters")) - {"/"},
         names=usual.names | {name.lower() for name in names},
-        stems=frozenset(stem.lower() for stem in files.get("forbidden_filename_basenames", ())),
-        endings=usual.endings + tuple(files.get("forbidden_filename_extensions", ())),
+        stems=frozenset(stem.lower() for stem in told("forbidden_filename_basenames")),
+        endings=usual.endings + tuple(told("forbidden_filename_extensions")),
     )

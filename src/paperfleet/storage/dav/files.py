@@ -12,9 +12,10 @@ from paperfleet.errors import IntegrityError, PreconditionFailedError
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.multistatus import clean_etag
 from paperfleet.storage.dav.transport import error_of_transport
+from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from paperfleet.model import FileStat
     from paperfleet.storage.dav.client import DavClient
@@ -24,21 +25,35 @@ SKIPPED_BY_READING = 256 * 1024
 """A seek forward of up to so many bytes reads on; a longer one asks for a range."""
 
 
-def open_file(client: DavClient, path: str, stat: FileStat) -> io.BufferedReader:
+def open_file(
+    client: DavClient,
+    path: str,
+    stat: FileStat,
+    etags_tell: Callable[[], bool] = lambda: True,
+) -> io.BufferedReader:
     """Return a stream of one state of a file, that of the first read; nothing is asked for yet.
+
+    ``etags_tell`` finds out, when two answers have other etags, whether that says anything.
 
     Reading raises ``PreconditionFailedError`` when the file was replaced since the first read and
     another range is needed, ``IntegrityError`` when fewer bytes come than the server announced,
     ``NotFoundError``, ``UnavailableError``.
     """
-    return io.BufferedReader(RemoteFile(client, path, stat), BUFFER)
+    return io.BufferedReader(RemoteFile(client, path, stat, etags_tell), BUFFER)
 
 
 class RemoteFile(io.RawIOBase):
     """The raw stream below ``open_file``: one GET at a time, closed with the file."""
 
-    def __init__(self, client: DavClient, path: str, stat: FileStat) -> None:
+    def __init__(
+        self,
+        client: DavClient,
+        path: str,
+        stat: FileStat,
+        etags_tell: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__()
+        self._etags_tell = etags_tell
         self._client = client
         self._request = Request("GET", path, operation="open", name=stat.name)
         self._size = stat.size
@@ -119,8 +134,9 @@ class RemoteFile(io.RawIOBase):
         """Take over the state that is served first; refuse another one after that."""
         etag = clean_etag(response.headers.get("etag"))
         size = _whole_size(response)
-        other = (etag and self._etag and etag != self._etag) or size not in {None, self._size}
-        if other and self._served:
+        resized = size not in {None, self._size}
+        other = etag and self._etag and etag != self._etag
+        if self._served and (resized or (other and self._etags_tell())):
             self._end_response()
             raise PreconditionFailedError(
                 "the file was replaced while it was read",
@@ -135,9 +151,10 @@ class RemoteFile(io.RawIOBase):
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             return 0  # a server without ranges sends all: what is before the position is skipped
         found = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
-        if found is None or int(found[1]) > self._position:
+        first = number_of(found[1]) if found else None
+        if first is None or first > self._position:
             raise self._short("the server sent another range than asked for")
-        return int(found[1])
+        return first
 
     def _next_piece(self) -> bytes:
         try:
@@ -174,4 +191,4 @@ def _whole_size(response: httpx.Response) -> int | None:
     else:
         packed = "content-encoding" in response.headers
         told = "" if packed else response.headers.get("content-length", "")
-    return int(told) if told.isascii() and told.isdigit() else None
+    return number_of(told)

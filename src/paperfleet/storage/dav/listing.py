@@ -13,12 +13,15 @@ from paperfleet.errors import (
     NameRefusedError,
     NotAStorageError,
     NotFoundError,
+    StorageError,
     UnavailableError,
 )
 from paperfleet.model import FileStat
 from paperfleet.storage.dav.answers import Answer
 from paperfleet.storage.dav.client import Request
+from paperfleet.storage.dav.etags import Etags
 from paperfleet.storage.dav.multistatus import PROPERTIES, read_entries
+from paperfleet.storage.dav.sizes import Sizes
 from paperfleet.storage.names import TEMPORARY_PREFIX, is_temporary, is_utf8
 
 if TYPE_CHECKING:
@@ -27,9 +30,14 @@ if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.multistatus import Entry
 
+_SIZE = b"getcontentlength"
 Depth = Literal["0", "1", "infinity"]
 WALKERS = 4
 """Folders that are listed at the same time where the server lists no whole tree."""
+
+MOST_REMEMBERED = 20_000
+"""Names of a listing that are remembered, so that one that was cut can go on without naming a file
+twice."""
 
 PATIENCE = 2
 """Times that listing a whole tree may fail on the way before it is done folder by folder."""
@@ -45,14 +53,15 @@ class Found(NamedTuple):
     def stat(self) -> FileStat:
         """What the storage says of this file."""
         entry = self.entry
-        return FileStat(self.name, entry.size, entry.modified_ns, entry.etag, entry.file_id)
+        return FileStat(self.name, entry.size or 0, entry.modified_ns, entry.etag, entry.file_id)
 
 
 class Listing:
     """Reads the tree of one root.
 
     ``trusted`` says that the server is known to list a whole tree when it says so; any other one
-    is checked, as some silently stop at the first level.
+    is checked, as some silently stop at the first level, and one more request finds out once
+    whether its etags say anything.
     """
 
     def __init__(
@@ -63,6 +72,8 @@ class Listing:
         self._lists_trees = True
         self._proven = trusted
         self._failures = 0
+        self._sizes = Sizes(client)
+        self._etags = Etags(trusted=trusted)
 
     def look(self, name: str, *, operation: str, properties: bytes | None = None) -> Found | None:
         """Return what is at a name, with one request; None when nothing is."""
@@ -112,7 +123,23 @@ class Listing:
         """
         for found in self._files(prefix):
             if not _is_hidden(found.name):
+                if not self._etags.known:
+                    self.try_etag(found)
+                    found = Found(found.name, self._etags.cleaned(found.entry))  # noqa: PLW2901  # only the first
                 yield found.stat
+
+    def try_etag(self, found: Found) -> bool:
+        """Find out with one file whether etags say anything; return False when they do not."""
+
+        def look() -> Entry | None:
+            try:
+                now = self.look(found.name, operation="look")
+            except StorageError:
+                return None  # a trial breaks no listing; what is wrong is met again by the work
+            return None if now is None else now.entry._replace(href=found.entry.href)
+
+        self._etags.try_out(found.entry, look)
+        return self._etags.cleaned(found.entry).etag == found.entry.etag
 
     def tree(self, folder: str) -> Iterator[Found]:
         """Yield a folder and all below it, in any order; raise ``NotFoundError``.
@@ -152,21 +179,25 @@ class Listing:
         return found is not None and not found.entry.is_folder
 
     def _whole(self, prefix: str) -> Iterator[Found]:
-        started = False
+        seen: set[str] = set()
         folders: list[str] = []
         try:
             for found in self._propfind(prefix, "infinity", operation="list"):
-                started = True
+                if len(seen) <= MOST_REMEMBERED:
+                    seen.add(found.name)
                 self._note(found, prefix, folders)
                 yield found
         except NotFoundError:
             raise
         except UnavailableError:
+            if not self._lists_trees and len(seen) <= MOST_REMEMBERED:
+                yield from self._rest(prefix, seen)
+                return
             self._failures += 1
-            self._lists_trees = self._failures < PATIENCE
+            self._lists_trees = self._lists_trees and self._failures < PATIENCE
             raise
         except (FileAccessError, NotAStorageError, NameRefusedError):
-            if started:
+            if seen:
                 raise
             yield from self._stepwise([prefix])
             self._lists_trees = False
@@ -174,6 +205,14 @@ class Listing:
         self._failures = 0
         if folders and not self._proven:
             yield from self._suspected(folders)
+
+    def _rest(self, prefix: str, seen: set[str]) -> Iterator[Found]:
+        """Go on folder by folder where the server cut the listing of a whole tree."""
+        if prefix not in seen:
+            yield self.children(prefix, operation="list")[0]
+        for found in self._stepwise([prefix]):
+            if found.name not in seen:
+                yield found
 
     def _note(self, found: Found, prefix: str, folders: list[str]) -> None:
         if self._proven or found.name == prefix:
@@ -228,19 +267,50 @@ class Listing:
             headers={"Depth": depth, "Content-Type": "application/xml; charset=utf-8"},
             body=lambda: body,
         )
+        unsized: list[Found] = []
         with self._client.stream(request, accept={207}) as response:
             for entry in read_entries(response.iter_bytes(), storage=self._client.root.url):
-                found = Found(self._client.root.name_of(entry.href), entry)
-                if self._present(found, request):
+                found = Found(self._client.root.name_of(entry.href), self._etags.cleaned(entry))
+                if not self._present(found, request):
+                    continue
+                if entry.size is None and not entry.is_folder and _SIZE in body:
+                    unsized.append(found)
+                else:
                     yield found
+        yield from self._sized(unsized, request)
+
+    def _sized(self, found: list[Found], request: Request) -> Iterator[Found]:
+        """Yield files of which the listing tells no size, with it; without those that are gone."""
+        names = [one.name or request.name for one in found]
+        sizes = self._sizes.ask(names, operation=request.operation)
+        for one, size in zip(found, sizes, strict=True):
+            if size is not None:
+                yield one._replace(entry=one.entry._replace(size=size))
+            elif request.headers["Depth"] == "0":
+                raise self._missing(request.name, request.operation)
 
     def _present(self, found: Found, request: Request) -> bool:
         status = found.entry.status
         if status == httpx.codes.NOT_FOUND and found.name != request.name:
             return False
+        if status == httpx.codes.INSUFFICIENT_STORAGE:
+            raise self._cut(request)
         if status >= 400:
             raise self._client.error(Answer(status), request)
         return True
+
+    def _cut(self, request: Request) -> StorageError:
+        """Return what it means that a listing ends with 507 (RFC 5323, 2.3.1; RFC 6578, 3.6)."""
+        whole = request.headers["Depth"] == "infinity"
+        self._lists_trees = self._lists_trees and not whole
+        kind = UnavailableError if whole else NotAStorageError
+        return kind(
+            f"the server listed only a part of {'the tree' if whole else 'this folder'}",
+            operation=request.operation,
+            name=request.name,
+            storage=self._client.root.url,
+            hint="Raise the number of entries that the server lists, or part the folder",
+        )
 
     def _missing(self, name: str, operation: str) -> NotFoundError:
         return NotFoundError(

@@ -19,6 +19,9 @@ EARLIEST = 24 * 60 * 60 + 1
 """Nextcloud refuses times of up to one day after the epoch, after having written the file
 (``MtimeSanitizer.php``)."""
 
+LATEST = 253_402_300_799
+"""The last second of the year 9999: no HTTP date is later (RFC 9110, 5.6.7)."""
+
 UNDECIDABLE = 10 * SECOND
 """A document so new has the time of its upload anyway, or nearly."""
 
@@ -32,7 +35,7 @@ _PROPPATCH = """<?xml version="1.0" encoding="utf-8"?>
 def mtime_headers(modified_ns: int | None) -> dict[str, str]:
     """Return ``X-OC-Mtime`` (ownCloud, Nextcloud, rclone) in whole seconds where it may be sent."""
     seconds = (modified_ns or 0) // SECOND
-    return {"X-OC-Mtime": str(seconds)} if seconds >= EARLIEST else {}
+    return {"X-OC-Mtime": str(seconds)} if EARLIEST <= seconds <= LATEST else {}
 
 
 class ModifiedTimes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lxml import etree
 
 from paperfleet.errors import NotAStorageError, UnavailableError
+from paperfleet.storage.dav.values import MOST_SECONDS, number_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +43,9 @@ _MONTH_NAMES = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _MONTHS = {_MONTH_NAMES[at : at + 3]: at // 3 + 1 for at in range(0, 36, 3)}
 _COMPRESSED = re.compile(r'-(?:gzip|br|deflate)"$')
 
+MOST_ETAG = 1024
+"""Characters of an etag: servers take header lines of 8 KB."""
+
 PROPERTIES = b"""<?xml version="1.0" encoding="utf-8"?>
 <d:propfind xmlns:d="DAV:"><d:prop>
 <d:resourcetype/><d:getcontentlength/><d:getlastmodified/><d:getetag/>
@@ -61,12 +64,13 @@ class Entry(NamedTuple):
     """One resource of a multistatus.
 
     ``status`` is 200, or the status that the server gives for this resource instead of properties.
-    ``modified_ns`` is exact to the second, as HTTP dates are.
+    ``size`` is None where the server tells none that can be one. ``modified_ns`` is exact to the
+    second, as HTTP dates are.
     """
 
     href: str
     is_folder: bool
-    size: int = 0
+    size: int | None = None
     modified_ns: int | None = None
     etag: str | None = None
     file_id: str | None = None
@@ -135,44 +139,48 @@ def _check_document(root: Element, storage: str) -> None:
 def _entry(element: Element, storage: str) -> Entry:
     if element.getroottree().docinfo.internalDTD is not None:
         raise NotAStorageError("the listing has a document type", storage=storage)
-    href, status, properties = "", None, None
+    href, status = "", None
+    properties: list[Element] = []
     for child in element:
         if child.tag == _HREF:
             href = child.text or ""
         elif child.tag == _STATUS:
             status = _status(child.text)
-        elif child.tag == _PROPSTAT and properties is None:
-            properties = _found_properties(child)
-    if not href:
+        elif child.tag == _PROPSTAT:
+            properties += _found_properties(child)
+    if not href.strip():
         raise NotAStorageError("the listing has an entry without address", storage=storage)
-    if properties is None:
+    if not properties:
         return Entry(href, is_folder=False, status=status or 404)
     return _described(href, properties, status or 200)
 
 
-def _found_properties(propstat: Element) -> Element | None:
-    """Return the properties of a propstat that says that they were found."""
-    properties = None
+def _found_properties(propstat: Element) -> list[Element]:
+    """Return the properties of a propstat that says that they were found.
+
+    A server may give one propstat for each status, or one for each property.
+    """
+    properties: list[Element] = []
     for child in propstat:
         if child.tag == _PROP:
-            properties = child
+            properties.append(child)
         elif child.tag == _STATUS and _status(child.text) not in {200, None}:
-            return None
+            return []
     return properties
 
 
-def _described(href: str, properties: Element, status: int) -> Entry:
+def _described(href: str, properties: list[Element], status: int) -> Entry:
     texts = {}
     is_folder = False
-    for child in properties:
+    for child in (child for found in properties for child in found):
         if child.tag == _RESOURCETYPE:
-            is_folder = child.find(_COLLECTION) is not None
+            is_folder = is_folder or child.find(_COLLECTION) is not None
         else:
             texts[child.tag] = child.text
     return Entry(
         href,
         is_folder=is_folder,
-        size=_number(texts.get(_LENGTH)),
+        size=number_of(texts.get(_LENGTH)),
         modified_ns=time_of(texts.get(_MODIFIED)),
         etag=clean_etag(texts.get(_ETAG)),
         file_id=texts.get(_FILEID) or None,
@@ -193,20 +201,19 @@ def _status(line: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _number(text: str | None) -> int:
-    digits = (text or "").strip()
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
 def time_of(date: str | None) -> int | None:
-    """Return an HTTP date in nanoseconds since the epoch, None when it is none."""
+    """Return an HTTP date in nanoseconds since the epoch, None when it is none.
+
+    Only what fits into 64 bits: the years 1678 to 2262.
+    """
     if not date:
         return None
     fixed = _IMF_FIXDATE.fullmatch(date)
+    if fixed is None:
+        seconds = seconds_of(date)
+        return None if seconds is None else int(seconds) * 10**9
+    day, month, year, hour, minute, second = fixed.groups()
     try:
-        if fixed is None:
-            return int(parsedate_to_datetime(date).timestamp()) * 10**9
-        day, month, year, hour, minute, second = fixed.groups()
         moment = dt.datetime(
             int(year),
             _MONTHS[month],
@@ -218,16 +225,18 @@ def time_of(date: str | None) -> int | None:
         )
     except (ValueError, KeyError):
         return None
-    return int(moment.timestamp()) * 10**9
+    since = int(moment.timestamp())
+    return since * 10**9 if abs(since) < MOST_SECONDS else None
 
 
 def clean_etag(text: str | None) -> str | None:
     """Return what of an etag stays the same as long as the file does: quoted, never weak.
 
     Apache calls the etag of a file weak for its first second, and appends to it when it compresses.
+    None for one that could not be sent back in a condition (RFC 9110, 8.8.3).
     """
     etag = (text or "").strip().removeprefix("W/")
-    if not etag:
+    if not etag or len(etag) > MOST_ETAG or not (etag.isascii() and etag.isprintable()):
         return None
     if not etag.endswith('"'):
         etag = f'"{etag}"'

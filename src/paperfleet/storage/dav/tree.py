@@ -73,7 +73,12 @@ class DavTree:
         """
         name = self._checked(name, "open")
         found = self._found(name, "open")
-        return open_file(self._client, self._root.path_of(name), found.stat)
+        return open_file(
+            self._client,
+            self._root.path_of(name),
+            found.stat,
+            lambda: self._listing.try_etag(found),
+        )
 
     def exists(self, name: str) -> bool:
         """Say whether there is a file (not a folder) of this name."""
@@ -91,7 +96,8 @@ class DavTree:
     def list_stats(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield every file below a folder in any order, while the answer arrives.
 
-        One request where the server lists whole trees, else one for each folder.
+        One request where the server lists whole trees, else one for each folder; one more, once,
+        where nothing is known of its etags, and one for each file without a size.
         """
         return self._listing.walk(self._checked_prefix(prefix))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
 from paperfleet.storage.names import check_name, is_utf8
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,10 +44,12 @@ class Root:
         """Return the name that a server calls ``href`` (RFC 4918, 8.3); the root gives ''.
 
         Takes absolute URLs and absolute paths in any percent-encoding; bytes that are not UTF-8
-        become lone surrogates. The host is not compared, as proxies change it. Raises
-        ``NotAStorageError`` for an address outside the root.
+        become lone surrogates. ``?`` and ``#`` belong to the name: servers that leave them
+        unencoded are common, those that add a query are not. A path that begins with several
+        slashes is still a path when it lies in the root. The host is not compared, as proxies
+        change it. Raises ``NotAStorageError`` for an address outside the root.
         """
-        path = _path_of_href(href)
+        path = self._path_of_href(href.strip())
         if path.startswith(self.path):
             name = "/".join(_segments(path[len(self.path) :]))
         else:
@@ -53,6 +57,21 @@ class Root:
         if name:
             self._check(name, path, href)
         return name
+
+    def _path_of_href(self, href: str) -> str:
+        if href.startswith("/") and not href.startswith("//"):
+            return href
+        scheme, separator, rest = href.partition("//")
+        if scheme and not _SCHEME.fullmatch(scheme):
+            return href
+        if separator and not scheme and not self._is_origin(rest.partition("/")[0]):
+            segments, above = _segments(rest), _segments(self.path)
+            if segments[: len(above)] == above:
+                return f"/{rest}"
+        return "/" + rest.partition("/")[2] if separator else href
+
+    def _is_origin(self, authority: str) -> bool:
+        return authority == self.origin.partition("//")[2]
 
     def _otherwise_written(self, path: str, href: str) -> str:
         segments, above = _segments(path), _segments(self.path)
@@ -83,13 +102,6 @@ class Root:
 
 def _segments(path: str) -> list[str]:
     return [decode(part) for part in path.split("/") if part]
-
-
-def _path_of_href(href: str) -> str:
-    text = href.strip()
-    if text.startswith("/") and not text.startswith("//"):
-        return text.partition("?")[0].partition("#")[0]
-    return urlsplit(text).path
 
 
 def encode(name: str) -> str:
