@@ -146,11 +146,11 @@ def test_a_bind_mount_is_known_by_its_inode(tmp_path: Path) -> None:
         (base / folder).mkdir(parents=True)
     for what, where in (("docs", "same"), ("docs/2024", "part")):
         subprocess.run(["mount", "--bind", base / what, base / where], check=True)
-    assert "are one folder" in overlap("docs", "same")
-    assert "lie in one another" in overlap("docs", "part")
-    assert "lie in one another" in overlap("part", "docs")
-    assert "lie in one another" in overlap("docs", "part/acme")
-    assert "lie in one another" in overlap("docs", "same/2024")
+    assert "share 3 folders" in overlap("docs", "same")
+    assert "share 2 folders" in overlap("docs", "part")
+    assert "share 2 folders" in overlap("part", "docs")
+    assert "share 1 folder" in overlap("docs", "part/acme")
+    assert "share 2 folders" in overlap("docs", "same/2024")
     assert overlap("docs", "apart") is None
     assert overlap("docs", "missing") is None
     """

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from paperfleet.migration.receipt import Entry, ReceiptError, lines, parse
+from paperfleet.migration.receipt import (
+    BY_READING,
+    Entry,
+    Receipt,
+    ReceiptError,
+    lines,
+    merged,
+    parse,
+    stamp,
+)
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-ENTRIES = [Entry("b/ü.pdf", 3, "bb"), Entry("a.pdf", 1, "aa"), Entry("line\nend", 0, "cc")]
+ENTRIES = [
+    Entry("b/ü.pdf", 3, "bb", BY_READING),
+    Entry("a.pdf", 1, "aa"),
+    Entry("line\nend", 0, "cc"),
+]
 
 
-def written(entries: list[Entry] = ENTRIES) -> list[str]:
-    return list(lines(entries, source="file:///a", target="s3://b", now=NOW))
+LEFT_OUT = {"2024/link": "a symbolic link", "bad\udcff": "the name is not UTF-8"}
+
+
+def written(entries: list[Entry] = ENTRIES, left_out: dict[str, str] = LEFT_OUT) -> list[str]:
+    return list(lines(Receipt(stamp(NOW), "file:///a", "s3://b", tuple(entries), left_out)))
 
 
 def test_a_receipt_is_read_as_it_was_written() -> None:
@@ -22,10 +40,33 @@ def test_a_receipt_is_read_as_it_was_written() -> None:
     assert (receipt.source, receipt.target) == ("file:///a", "s3://b")
     assert receipt.created == "2026-01-31T12:00:00+00:00"
     assert receipt.size == 4
+    assert receipt.left_out == {
+        "2024/link": "a symbolic link",
+        "bad\\udcff": "the name is not UTF-8",
+    }
+
+
+def test_the_total_says_how_much_was_proven_and_how() -> None:
+    total = json.loads(written()[-1])
+    assert (total["files"], total["bytes"], total["left_out"]) == (3, 4, 2)
+    assert total["proven"] == {"read": 1}
+
+
+def test_receipts_of_the_first_version_are_still_read() -> None:
+    row = '{"name": "a.pdf", "size": 1, "sha256": "aa"}\n'
+    digest = hashlib.sha256(row.encode()).hexdigest()
+    head = '{"paperfleet_receipt": 1, "created": "c", "source": "s", "target": "t"}\n'
+    total = json.dumps({"files": 1, "bytes": 1, "sha256": digest}) + "\n"
+    assert parse([head, row, total]) == Receipt("c", "s", "t", (Entry("a.pdf", 1, "aa"),), {})
+
+
+def test_receipts_only_grow_and_the_newer_word_counts() -> None:
+    both = merged([Entry("a", 1, "aa"), Entry("b", 1, "bb")], [Entry("b", 2, "cc")])
+    assert both == [Entry("a", 1, "aa"), Entry("b", 2, "cc")]
 
 
 def test_an_empty_storage_has_a_receipt_too() -> None:
-    assert parse(written([])).entries == ()
+    assert parse(written([], {})).entries == ()
 
 
 def test_it_is_text_a_person_can_read() -> None:

@@ -14,6 +14,7 @@ import pytest
 from paperfleet.errors import FileAccessError, NotAStorageError, NotFoundError
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.names import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,13 +99,14 @@ def test_names_that_are_not_utf8(root: Path) -> None:
         assert read(storage, strange) == b"x"
 
 
-def test_our_own_unfinished_files_are_hidden(root: Path) -> None:
+def test_our_own_unfinished_files_are_told_and_never_listed(root: Path) -> None:
     (root / ".paperfleet-save-0123").write_bytes(b"half")
     (root / "a" / ".paperfleet-move").mkdir()
     (root / "a" / ".paperfleet-move" / "x").write_bytes(b"x")
-    assert survey(root) == FILES
-    assert survey(root, ".paperfleet-save-0123") == {}
-    assert survey(root, "a/.paperfleet-move") == {}
+    own = {".paperfleet-save-0123": RESERVED, "a/.paperfleet-move": f"{RESERVED} …"}
+    assert survey(root) == FILES | own
+    for name in own:
+        assert survey(root, name) == {name: f"{RESERVED} …"}
     with LocalBackend(root) as storage:
         assert list(storage.list_files()) == sorted(FILES)
         assert {item.name for item in storage.list_stats()} == set(FILES)

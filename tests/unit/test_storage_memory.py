@@ -7,8 +7,9 @@ import io
 import pytest
 
 from paperfleet.errors import InvalidNameError
-from paperfleet.model import ANYTHING, NINE_METHODS, Capabilities
+from paperfleet.model import ANYTHING, NINE_METHODS, Capabilities, Obstacle
 from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.names import RESERVED
 from paperfleet.testing.suite_base import get, put, upload
 
 
@@ -95,7 +96,7 @@ def test_temporary_names() -> None:
         put(storage, "a/b", b"content")
         storage.move("a/b", "a/.paperfleet-x")
         assert list(storage.list_files()) == []
-        assert list(storage.survey()) == []
+        assert list(storage.survey()) == [Obstacle("a/.paperfleet-x", RESERVED)]
         assert storage.list_folder("a").files == ()
         storage.move("a/.paperfleet-x", "c")
         assert get(storage, "c") == b"content"

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from datetime import UTC, datetime
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +16,16 @@ import click
 from paperfleet.cli.entry import FAILED, FINE
 from paperfleet.cli.migratebar import MigrationBar
 from paperfleet.cli.options import threads_option
+from paperfleet.cli.receipts import write_receipt
 from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.cli.words import files_text, size_text
-from paperfleet.errors import ConfigurationError
+from paperfleet.errors import ConfigurationError, StorageError
 from paperfleet.service.places import state_folder
 from paperfleet.service.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
-    from paperfleet.migration.migrate import Account
+    from paperfleet.migration.migrate import Account, Migration
     from paperfleet.storage.protocol import DocumentStorage
 
 EXAMPLES = """\b
@@ -43,7 +44,7 @@ PAPERFLEET_TARGET_OPTIONS, as JSON, or in files named by …_OPTIONS_FILE:
 Exit codes:
   0  every file is at the target, proven by its bytes
   1  a setting is wrong, or a storage cannot be used
-  3  some files failed, or it was interrupted; run it again to go on
+  3  some files failed or had to be left out, or it was interrupted; run it again to go on
 """
 
 
@@ -72,12 +73,15 @@ def command(
     """Bring every file of SOURCE to TARGET and prove that it arrived.
 
     What is at TARGET already counts only when its bytes are equal. Cut off at any point, the next
-    run goes on. Nothing at SOURCE is changed without --delete-source.
+    run goes on. What cannot be read as a file at SOURCE (links, names that are no text) is told.
+    Nothing at SOURCE is changed without --delete-source, and nothing is deleted while anything
+    failed or was left out.
     """
     from paperfleet.migration.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
     from paperfleet.migration.migrate import Migration  # noqa: PLC0415
     from paperfleet.migration.progress import Progress  # noqa: PLC0415
     from paperfleet.service.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
+    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
 
     rate = parse_rate(bwlimit) if bwlimit else None
     old = storage_of(source, SOURCE_OPTIONS, os.environ, is_there=True)
@@ -90,16 +94,39 @@ def command(
     with signals_to(stopper), old, new, progress, bar:
         migration = Migration(old, new, progress, Bandwidth(rate), bar, threads=threads)
         stopper.on_signal(migration.stop)
+        if not dry_run:
+            prove_apart(old, new, delete=delete_source)
         files, there = migration.plan()
         if dry_run:
-            return FINE
+            return tell_left_out(migration)
         account = migration.copy(files, there)
-        if account.complete:
-            write_receipt(receipt, account, old, new)
-            if delete_source:
-                migration.let_go(account)
-                progress.discard()
-    return finish(account, report)
+        if receipt and account.proven:
+            write_receipt(receipt, account, label_of(old), label_of(new))
+        if delete_source and account.complete:
+            migration.let_go(account)
+    return finish(account, report, delete=delete_source)
+
+
+def tell_left_out(migration: Migration) -> int:
+    """Print what a dry run found that cannot be brought over; return the exit code."""
+    for obstacle in migration.obstacles:
+        click.echo(f"left out: {readable(obstacle.name)}: {obstacle.reason}", err=True)
+    return FAILED if migration.obstacles else FINE
+
+
+def prove_apart(source: DocumentStorage, target: DocumentStorage, *, delete: bool) -> None:
+    """Raise ``ConfigurationError`` when both are one place, or nobody knows and it matters."""
+    from paperfleet.storage.apartness import require_apart  # noqa: PLC0415
+
+    try:
+        require_apart(source, target)
+    except StorageError as error:
+        if delete:
+            raise ConfigurationError(
+                f"--delete-source is refused: whether source and target are two places could not be"
+                f" found out ({error})",
+                hint="Nothing was copied or deleted. Leave it out, or let the target take files",
+            ) from error
 
 
 def progress_path(source: DocumentStorage, target: DocumentStorage) -> Path:
@@ -119,45 +146,31 @@ def parse_rate(text: str) -> float:
     return rate
 
 
-def write_receipt(
-    path: Path | None, account: Account, source: DocumentStorage, target: DocumentStorage
-) -> None:
-    """Write the receipt, whole or not at all."""
-    from paperfleet.migration.receipt import lines  # noqa: PLC0415
-    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
-
-    if path is None:
-        return
-    text = lines(
-        account.entries,
-        source=label_of(source),
-        target=label_of(target),
-        now=datetime.now(UTC),
-    )
-    new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8") as file:
-        file.writelines(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    click.echo(f"receipt: {path}")
-
-
-def finish(account: Account, report: Path | None) -> int:
+def finish(account: Account, report: Path | None, *, delete: bool) -> int:
     """Print how it ended, write the report, return the exit code."""
+    from paperfleet.migration.receipt import BY_HASH, BY_READING  # noqa: PLC0415
+
     counts = {step.value: count for step, count in account.counts.items() if count}
     size = sum(entry.size for entry in account.entries)
     total = f"{files_text(len(account.entries))}, {size_text(size)} proven at the target"
     words = ", ".join(f"{count:,} {step}" for step, count in counts.items())
     click.echo(f"{total}: {words}" if words else total)
+    how = Counter(entry.proven for entry in account.entries)
+    click.echo(
+        f"proven: {how[BY_HASH]:,} by the store's own checksum, {how[BY_READING]:,} read back"
+    )
+    if account.earlier:
+        click.echo(f"{files_text(len(account.earlier))} at the target from earlier runs")
     if account.copied_inside:
         click.echo(f"{files_text(account.copied_inside)} copied by the store itself")
     for name, reason in sorted(account.failures.items()):
         click.echo(f"failed: {readable(name)}: {reason}", err=True)
+    for name, reason in sorted(account.obstacles.items()):
+        click.echo(f"left out: {readable(name)}: {reason}", err=True)
     if account.stopped:
         click.echo(f"stopped: {account.stopped}", err=True)
     if not account.complete:
-        click.echo("Not complete. Run the same command again to go on.", err=True)
+        click.echo(_not_complete(account, delete=delete), err=True)
     if report:
         document = {
             "complete": account.complete,
@@ -166,8 +179,23 @@ def finish(account: Account, report: Path | None) -> int:
             "bytes": size,
             "copied_bytes": account.copied_bytes,
             "copied_inside": account.copied_inside,
+            "proven": {key: count for key, count in sorted(how.items()) if key},
             "failures": {readable(name): reason for name, reason in account.failures.items()},
+            "left_out": {readable(name): reason for name, reason in account.obstacles.items()},
             "stopped": account.stopped,
         }
         report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return FINE if account.complete else FAILED
+
+
+def _not_complete(account: Account, *, delete: bool) -> str:
+    kept = " Nothing was deleted at the source." if delete and not _deleted(account) else ""
+    if account.proven:
+        return f"Not complete: rename, remove or bring over yourself what was left out.{kept}"
+    return f"Not complete. Run the same command again to go on.{kept}"
+
+
+def _deleted(account: Account) -> bool:
+    from paperfleet.migration.migrate import Step  # noqa: PLC0415
+
+    return account.counts[Step.DELETED] > 0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LINE_SECONDS = 10.0
-_AFTERWARDS = {Step.DELETED, Step.KEPT}
+_AFTERWARDS = {Step.LEFT_OUT, Step.DELETED, Step.KEPT}
 
 
 class MigrationBar:

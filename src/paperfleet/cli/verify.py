@@ -16,6 +16,8 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import STORAGE_OPTIONS
 from paperfleet.storage.names import readable
 
+NOTHING = 4
+
 EXAMPLES = """\b
 Examples:
   paperfleet verify documents.receipt s3://my-docs/originals
@@ -30,6 +32,7 @@ Exit codes:
   0  every file of the receipt is there, byte for byte
   1  the receipt or the storage cannot be used
   3  some files are missing, changed or unreadable
+  4  the receipt names no file, so nothing was checked
 """
 
 
@@ -57,6 +60,7 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     if as_json:
         document = {
             "intact": counts[State.INTACT],
+            "left_out": dict(expected.left_out),
             "wrong": [
                 {"name": r.entry.name, "state": r.state.value, "reason": r.reason} for r in wrong
             ],
@@ -68,4 +72,9 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
         total = f"{files_text(len(results))}, {size_text(expected.size)} in the receipt"
         words = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
         click.echo(f"{total} of {expected.created}: {words or 'nothing to check'}")
+        for name, reason in expected.left_out.items():
+            click.echo(f"was never brought over: {readable(name)}: {reason}")
+    if not results:
+        click.echo("The receipt names no file: nothing was proven.", err=True)
+        return NOTHING
     return FAILED if wrong else FINE

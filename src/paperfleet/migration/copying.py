@@ -13,6 +13,7 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.migration.progress import Verified, state_of
+from paperfleet.migration.receipt import BY_HASH, BY_READING
 from paperfleet.model import ANYTHING, Upload
 from paperfleet.storage import abilities
 from paperfleet.storage.hashing import HashingReader
@@ -60,11 +61,11 @@ class Copier:
         if there is not None and there.size == source.size:
             sha256 = source.sha256 or self._source_hash(source.name)
             if self._target_hash(there) == sha256:
-                return Brought(_verified(source, there, sha256), Outcome.PRESENT)
+                return Brought(verified(source, there, sha256), Outcome.PRESENT)
         stored, sha256, inside = self._copied(source)
         self._prove(source.name, stored, sha256)
         outcome = Outcome.COPIED if there is None else Outcome.REPLACED
-        return Brought(_verified(source, stored, sha256), outcome, inside)
+        return Brought(verified(source, stored, sha256), outcome, inside)
 
     def _copied(self, source: FileStat) -> tuple[FileStat, str, bool]:
         """Return what the target has, the hash of the source, and whether the service copied."""
@@ -130,5 +131,8 @@ class _ClosingReader(HashingReader):
         super().close()
 
 
-def _verified(source: FileStat, there: FileStat, sha256: str) -> Verified:
-    return Verified(source.name, there.name, source.size, sha256, state_of(source), state_of(there))
+def verified(source: FileStat, there: FileStat, sha256: str) -> Verified:
+    """Return what is remembered of a file that is at the target."""
+    proven = BY_HASH if there.sha256 else BY_READING
+    states = state_of(source), state_of(there)
+    return Verified(source.name, there.name, there.size, sha256, *states, proven)

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
 from paperfleet.migration.copying import Brought, Copier, Outcome
+from paperfleet.migration.letting_go import LettingGo, NotApartError
 from paperfleet.migration.progress import Verified, state_of
-from paperfleet.migration.receipt import Entry
+from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage import abilities
-from paperfleet.storage.names import collision_key
+from paperfleet.storage.names import RESERVED, collision_key, is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
     from paperfleet.migration.bandwidth import Bandwidth
     from paperfleet.migration.progress import Progress
-    from paperfleet.model import FileStat
+    from paperfleet.migration.receipt import Entry
     from paperfleet.storage.protocol import DocumentStorage
 
 _AHEAD = 4
@@ -37,6 +38,7 @@ class Step(enum.Enum):
     TRUSTED = "verified before"
     VANISHED = "vanished"
     FAILED = "failed"
+    LEFT_OUT = "left out"
     DELETED = "deleted"
     KEPT = "kept"
 
@@ -72,18 +74,28 @@ class Account:
     """How a migration ended: counts by step, what failed and why, and the receipt's entries.
 
     ``copied_inside`` counts the files that the service of both storages copied by itself.
+    ``obstacles`` are what the source has and no migration can read as a file, with the reason.
+    ``earlier`` are files that earlier runs proved, that the target still has as they were then, and
+    that the source has no more.
     """
 
     counts: dict[Step, int] = field(default_factory=lambda: dict.fromkeys(Step, 0))
     copied_bytes: int = 0
     copied_inside: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    obstacles: dict[str, str] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    earlier: list[Entry] = field(default_factory=list)
     stopped: str = ""
 
     @property
     def complete(self) -> bool:
-        """Whether every file of the source is at the target, proven."""
+        """Whether everything that the source has is at the target, proven."""
+        return self.proven and not self.obstacles
+
+    @property
+    def proven(self) -> bool:
+        """Whether every file that can be read at the source is at the target, proven."""
         return not self.failures and not self.stopped
 
 
@@ -113,14 +125,19 @@ class Migration:
         self._stop = threading.Event()
         self._can = abilities.capabilities_of(target)
         self._keys: dict[str, str] = {}
+        self.obstacles: list[Obstacle] = []
+        self._letting_go = LettingGo(source, target)
 
     def stop(self) -> None:
         """End soon: what is under way is finished; safe from a signal handler."""
         self._stop.set()
 
     def plan(self) -> tuple[list[FileStat], dict[str, FileStat]]:
-        """Return what is at the source, sorted by name, and what is at the target, by name."""
-        files = sorted(abilities.list_stats(self._source))
+        """Return what is at the source, sorted by name, and what is at the target, by name.
+
+        What the source has and cannot give as a file is remembered for the account of ``copy``.
+        """
+        files, self.obstacles = listed(self._source)
         there = {stat.name: stat for stat in abilities.list_stats(self._target)}
         sizes = [f.size for f in files if f.name in there]
         self._listener(Planned(len(files), sum(f.size for f in files), len(sizes), sum(sizes)))
@@ -129,11 +146,16 @@ class Migration:
     def copy(self, files: Iterable[FileStat], there: dict[str, FileStat]) -> Account:
         """Copy and verify; return the account."""
         account = Account()
+        for obstacle in self.obstacles:
+            account.obstacles[obstacle.name] = obstacle.reason
+            self._listener(FileEvent(Step.LEFT_OUT, obstacle.name, 0, obstacle.reason))
+            account.counts[Step.LEFT_OUT] += 1
         with ThreadPoolExecutor(self._threads, thread_name_prefix="migrate") as pool:
             self._run(pool, iter(files), there, account)
         if self._stop.is_set() and not account.stopped:
             account.stopped = "it was interrupted"
         account.entries.sort()
+        account.earlier = self._progress.gone_from_source(account.entries, there)
         return account
 
     def _run(
@@ -181,7 +203,7 @@ class Migration:
         if entry is None:
             return False
         self._count(account, Step.TRUSTED, source)
-        account.entries.append(Entry(entry.target_name, entry.size, entry.sha256))
+        account.entries.append(entry.entry)
         return True
 
     def _note(self, future: Future[Brought], source: FileStat, account: Account) -> None:
@@ -189,8 +211,7 @@ class Migration:
         if error is None:
             brought = future.result()
             self._progress.add(brought.verified)
-            entry = brought.verified
-            account.entries.append(Entry(entry.target_name, entry.size, entry.sha256))
+            account.entries.append(brought.verified.entry)
             step = Step[brought.outcome.name]
             account.copied_bytes += source.size if brought.outcome is not Outcome.PRESENT else 0
             account.copied_inside += brought.inside
@@ -220,7 +241,7 @@ class Migration:
         """
         if not account.complete:
             return
-        for source in sorted(abilities.list_stats(self._source)):
+        for source in listed(self._source)[0]:
             if among is not None and source.name not in among:
                 continue
             if self._stop.is_set():
@@ -228,16 +249,22 @@ class Migration:
                 return
             entry = self._progress.verified.get(source.name)
             self._delete(source, entry, account)
+            if account.stopped:
+                return
 
     def _delete(self, source: FileStat, entry: Verified | None, account: Account) -> None:
         if entry is None or not self._unchanged(source, entry):
             self._count(account, Step.KEPT, source, "it came or changed after it was verified")
             return
         try:
-            self._source.delete(source.name)
+            reason = self._letting_go.delete(source, entry)
         except StorageError as error:
-            account.failures[source.name] = str(error)
-            self._count(account, Step.KEPT, source, str(error))
+            reason = str(error)
+            if isinstance(error, NotApartError) or error.scope is Scope.STORAGE:
+                account.stopped = reason
+        if reason:
+            account.failures[source.name] = reason
+            self._count(account, Step.KEPT, source, reason)
         else:
             self._count(account, Step.DELETED, source)
 
@@ -247,3 +274,17 @@ class Migration:
             return True
         digest = abilities.content_sha256(self._source, source.name)
         return source.size == entry.size and digest == entry.sha256
+
+
+def listed(source: DocumentStorage) -> tuple[list[FileStat], list[Obstacle]]:
+    """Return every file that can be read, and everything else that the source has; sorted."""
+    files: list[FileStat] = []
+    obstacles: list[Obstacle] = []
+    for item in abilities.survey(source):
+        if isinstance(item, Obstacle):
+            obstacles.append(item)
+        elif is_temporary(item.name):
+            obstacles.append(Obstacle(item.name, RESERVED))
+        else:
+            files.append(item)
+    return sorted(files), sorted(obstacles)

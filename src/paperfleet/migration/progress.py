@@ -1,6 +1,7 @@
 """What a migration remembers between two runs: which files were verified, in which state.
 
-A file of JSON lines that is only ever appended to. A line that a crash cut off is ignored: its file
+A file of JSON lines that is only ever appended to, and kept: when the source was let go of, it is
+what still knows that the files arrived. A line that a crash cut off is ignored: its file
 is verified again.
 """
 
@@ -10,7 +11,10 @@ import json
 from threading import Lock
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
+from paperfleet.migration.receipt import Entry
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Verified(NamedTuple):
-    """A file whose bytes were equal on both sides: their hash, and the state of both sides then."""
+    """A file whose bytes were equal on both sides: their hash, and the state of both sides then.
+
+    ``proven`` is how that is known of the target (see ``receipt.Entry``).
+    """
 
     name: str
     target_name: str
@@ -26,6 +33,12 @@ class Verified(NamedTuple):
     sha256: str
     source_state: str
     target_state: str
+    proven: str = ""
+
+    @property
+    def entry(self) -> Entry:
+        """The line of it in a receipt."""
+        return Entry(self.target_name, self.size, self.sha256, self.proven)
 
 
 def state_of(stat: FileStat) -> str:
@@ -93,12 +106,19 @@ class Progress:
         same = entry.source_state == state_of(source) and entry.target_state == state_of(target)
         return entry if same else None
 
-    def discard(self) -> None:
-        """Remove the file: the migration is complete."""
-        if self._file:
-            self._file.close()
-            self._file = None
-        self._path.unlink(missing_ok=True)
+    def gone_from_source(
+        self, entries: Iterable[Entry], there: Mapping[str, FileStat]
+    ) -> list[Entry]:
+        """Return what was proven, is not among ``entries``, and is at the target as it was then."""
+        now = {entry.name for entry in entries}
+        return sorted(
+            known.entry
+            for known in self.verified.values()
+            if known.target_name not in now
+            and known.target_name in there
+            and known.target_state
+            and known.target_state == state_of(there[known.target_name])
+        )
 
 
 def _parsed(line: str) -> Verified | None:

@@ -9,7 +9,7 @@ from paperfleet.errors import NotFoundError
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage import abilities
 from paperfleet.storage.hashing import CHUNK
-from paperfleet.storage.names import is_below, is_temporary, readable
+from paperfleet.storage.names import is_below, is_temporary, is_unfinished, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,7 +72,9 @@ def _survey(
     for name in scope:
         for item in _items(source, name):
             if isinstance(item, Obstacle):
-                obstacles.append(item)
+                # Somebody's document with such a name is told, a save that is under way is not.
+                if not is_unfinished(item.name):
+                    obstacles.append(item)
             elif not is_temporary(item.name):
                 yield item
 

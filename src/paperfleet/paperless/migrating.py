@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import InvalidNameError, StorageError
 from paperfleet.migration.bandwidth import Bandwidth
-from paperfleet.migration.copying import Brought, Copier, Outcome
+from paperfleet.migration.copying import Brought, Copier, Outcome, verified
 from paperfleet.migration.migrate import Account, Migration, Step
-from paperfleet.migration.progress import Progress, Verified, state_of
+from paperfleet.migration.progress import Progress, Verified
 from paperfleet.paperless import digests, rows
 from paperfleet.paperless.localnames import IGNORED
 from paperfleet.storage import abilities
@@ -159,8 +159,9 @@ class DocumentCopier(Copier):
             source.sha256 or self._source_hash(source.name)
         )
         if same or self._is_right(source.name, there):
-            state = state_of(source) if same else ""
-            entry = Verified(source.name, there.name, there.size, held, state, state_of(there))
+            entry = verified(source, there, held)
+            if not same:  # proves nothing of the source, which is therefore kept
+                entry = entry._replace(source_state="")
             return Brought(entry, Outcome.PRESENT)
         self._home.keep(self._part.area, there.name)
         return super().bring(source, None)._replace(outcome=Outcome.REPLACED)

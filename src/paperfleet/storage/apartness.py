@@ -86,7 +86,7 @@ def find_inside(
     which are few. ``listed`` are its files where the caller knows them. None also when ``inner``
     has no files. Raises as ``find_overlap``.
     """
-    witnesses = [stat.name for stat in _some(abilities.list_stats(inner))]
+    witnesses = [name for name, _ in zip(_names(inner), range(_WITNESSES), strict=False)]
     for place in sorted(_places(witnesses, _names(outer) if listed is None else listed)):
         with _probe(outer, place) as (name, content):
             found = name.removeprefix(f"{place}/")
@@ -112,19 +112,22 @@ def require_local_apart(source: DocumentStorage, target: DocumentStorage) -> Non
     """Raise ``ConfigurationError`` when two folders of this machine overlap.
 
     Storages that are not folders of this machine pass. Folders are compared by device and inode,
-    as a bind mount has another path; every folder in both is looked at.
+    as a bind mount has another path; no folder may be in both.
     """
     one, two = local_root(source), local_root(target)
     if one is None or two is None:
         return
-    reason = "are one folder" if _same_folder(one, two) else ""
-    if not reason and (_lies_in(one, two) or _lies_in(two, one)):
+    here, there = one.resolve(), two.resolve()
+    if here == there or here.is_relative_to(there) or there.is_relative_to(here):
         reason = "lie in one another"
-    if reason:
-        raise ConfigurationError(
-            f"source {abilities.label_of(source)} and target {abilities.label_of(target)} {reason}",
-            hint="Choose a target outside the source",
-        )
+    elif shared := set(_folders(one)) & set(_folders(two)):
+        reason = f"share {len(shared):,} folders, such as by a bind mount"
+    else:
+        return
+    raise ConfigurationError(
+        f"source {abilities.label_of(source)} and target {abilities.label_of(target)} {reason}",
+        hint="Choose a target outside the source",
+    )
 
 
 def not_apart(
@@ -149,36 +152,17 @@ def local_root(storage: DocumentStorage) -> Path | None:
     return local_root(storage.inner) if isinstance(storage, Wrapper) else None
 
 
-def _same_folder(one: Path, two: Path) -> bool:
-    try:
-        return one.samefile(two)
-    except OSError:
-        return False
-
-
-def _lies_in(inner: Path, outer: Path) -> bool:
-    """Say whether a folder is below another: by its path, or as one that a walk comes to."""
-    try:
-        wanted = inner.stat()
-        if inner.resolve().is_relative_to(outer.resolve()):
-            return True
-    except OSError:
-        return False
-    key = (wanted.st_dev, wanted.st_ino)
-    return any(key == seen for seen in _folders(outer))
-
-
 def _folders(root: Path) -> Iterator[tuple[int, int]]:
-    """Yield device and inode of every folder below; what cannot be read is passed over."""
+    """Yield device and inode of a folder and of all below; what cannot be read is passed over."""
     waiting = [os.fspath(root)]
     while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    # Not entry.stat(): at a mount it would tell of the folder below the mount.
-                    found = os.stat(entry.path)  # noqa: PTH116 (thousands of them)
-                    yield found.st_dev, found.st_ino
-                    waiting.append(entry.path)
+        path = waiting.pop()
+        with suppress(OSError):
+            # Not the entry of the folder above: at a mount that is of what lies below the mount.
+            found = os.stat(path)  # noqa: PTH116 (thousands of them)
+            yield found.st_dev, found.st_ino
+            with os.scandir(path) as entries:
+                waiting += [e.path for e in entries if e.is_dir(follow_symlinks=False)]
 
 
 @contextmanager

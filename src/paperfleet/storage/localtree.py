@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 from paperfleet.errors import FileAccessError, InvalidNameError, StorageError
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.localfs import SAVING_PREFIX, SEARCH, Root
-from paperfleet.storage.names import TEMPORARY_PREFIX, is_utf8
+from paperfleet.storage.names import RESERVED, TEMPORARY_PREFIX, is_utf8
 from paperfleet.storage.oserrors import reason_of, translate_root
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _start(root: Root, prefix: str, waiting: list[_Folder]) -> Found:
     segments = prefix.split("/") if prefix else []
     for depth, segment in enumerate(segments, 1):
         if segment.startswith(TEMPORARY_PREFIX):
+            yield Obstacle("/".join(segments[:depth]), RESERVED, below=True)
             return
         inner: list[_Folder] = []
         for item in _look(root, folder, segment, inner):
@@ -192,6 +193,7 @@ def _entries(root: Root, folder: _Folder, descriptor: int, waiting: list[_Folder
             for entry in entries:
                 last = entry.name
                 if last.startswith(TEMPORARY_PREFIX):
+                    yield Obstacle(start + last, RESERVED, below=entry.is_dir())
                     continue
                 try:
                     found = entry.stat(follow_symlinks=False)

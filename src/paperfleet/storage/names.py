@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 _SURROGATES = re.compile("[\ud800-\udfff]")
 TEMPORARY_PREFIX = ".paperfleet-"
 """Names whose last segment begins so belong to Paperfleet and are never listed as documents."""
+RESERVED = "names of this kind are kept for unfinished files; rename it, or remove it"
+"""Why a file of somebody else is not listed; a survey tells it."""
+_UNFINISHED = re.compile(
+    re.escape(TEMPORARY_PREFIX)
+    + r"(?:save-[0-9a-f]{16}|put-[0-9a-f]{8,12}-[0-9a-f]{16}|selftest-[0-9a-f]{32}|work"
+    r"|[0-9a-f]{32}(?:\.old)?)"
+)
 
 
 def check_name(name: str, *, storage: str = "", operation: str = "") -> str:
@@ -54,6 +61,14 @@ def check_prefix(prefix: str, *, storage: str = "") -> str:
 def is_temporary(name: str) -> bool:
     """Say whether this is a file of our own in the middle of a save or move."""
     return name.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
+
+
+def is_unfinished(name: str) -> bool:
+    """Say whether a name, or a folder above it, is of the exact form that we give to such files.
+
+    What is of another form below ``TEMPORARY_PREFIX`` is somebody's document with a bad name.
+    """
+    return any(_UNFINISHED.fullmatch(segment) for segment in name.split("/"))
 
 
 def parents(name: str) -> list[str]:

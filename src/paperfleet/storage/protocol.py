@@ -121,7 +121,9 @@ class SupportsSurvey(Protocol):
     def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
         """Yield every file at or below ``prefix``, and every obstacle, in any order.
 
-        Unlike ``list_stats``, ``prefix`` may also name a single file. What is absent from a survey
+        Obstacles are also the names that no listing shows: those that are kept for unfinished files
+        (``TEMPORARY_PREFIX``) and those that are no names here. Unlike ``list_stats``, ``prefix``
+        may also name a single file. What is absent from a survey
         and not below an obstacle is not there. Raises ``NotAStorageError`` when the root is gone.
         """
         ...

@@ -18,12 +18,13 @@ from paperfleet.model import (
     FileStat,
     FolderListing,
     FolderStat,
+    Obstacle,
     Precondition,
 )
 from paperfleet.storage.conditions import check_saved_name, check_text, require, require_content
 from paperfleet.storage.hashing import HashingReader
 from paperfleet.storage.memorytree import File, MemoryTree, TreeFiles
-from paperfleet.storage.names import check_name, check_prefix, is_below, is_temporary
+from paperfleet.storage.names import RESERVED, check_name, check_prefix, is_below, is_temporary
 from paperfleet.storage.oserrors import translated
 
 if TYPE_CHECKING:
@@ -237,17 +238,21 @@ class MemoryBackend:
         return (_stat(file) for file in self._files_below(prefix))
 
     @_ability("survey")
-    def survey(self, prefix: str = "") -> Iterator[FileStat]:
-        """Yield every file at or below ``prefix``; there are no obstacles in memory."""
-        files = self._files_below(prefix)
+    def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+        """Yield every file at or below ``prefix``; obstacles are names that are kept for us."""
+        files = self._all_below(prefix)
         with self._working("list", prefix) as tree:
             single = tree.find(prefix) if prefix else None
-        return (_stat(file) for file in ([single] if single else files))
+        for file in [single] if single else files:
+            yield Obstacle(file.name, RESERVED) if _is_hidden(file.name) else _stat(file)
 
     def _files_below(self, prefix: str) -> list[File]:
+        return [file for file in self._all_below(prefix) if not _is_hidden(file.name)]
+
+    def _all_below(self, prefix: str) -> list[File]:
         folder = check_prefix(prefix, storage=self.label)
         with self._working("list", prefix) as tree:
-            return [file for file in tree.files_below(folder) if not _is_hidden(file.name)]
+            return list(tree.files_below(folder))
 
     def size(self, name: str) -> int:
         """Return the size in bytes; raise ``NotFoundError``."""
