@@ -194,3 +194,13 @@ def test_local_files_that_the_storage_lacks(tmp_path: Path) -> None:
     with home:
         found = list(left_behind(home, {str(tmp_path): "originals"}))
     assert [one.place for one in found] == [f"{tmp_path}/b"]
+
+
+def test_what_is_there_and_is_no_file_is_told(rows: Rows) -> None:
+    home = home_of({"originals/a": b"a"})
+    rows.add(1, "a", sha256(b"a"))
+    home.base.files["originals/.paperfleet-mine.pdf"] = b"a document"  # type: ignore[attr-defined]
+    home.base.files["originals/.paperfleet-save-0123456789abcdef"] = b"ha"  # type: ignore[attr-defined]
+    report = checked(home)
+    assert places(report, Kind.OBSTACLE) == ["originals/.paperfleet-mine.pdf"]
+    assert not report.agrees

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.paperless.home_kit import AREAS, Rows, held, home_of, md5, sha256, silent
 
-from paperfleet.errors import NameRefusedError, UnavailableError
+from paperfleet.errors import ConfigurationError, NameRefusedError, UnavailableError
+from paperfleet.model import Obstacle
 from paperfleet.paperless.homes import Home
-from paperfleet.paperless.migrating import DocumentMigration, Result, survey
+from paperfleet.paperless.migrating import DocumentMigration, Result, prove_apart
+from paperfleet.paperless.surveying import survey
+from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from paperfleet.model import FileStat
 
 
 @pytest.fixture
@@ -186,3 +193,52 @@ def test_a_stop_deletes_nothing(rows: Rows, tmp_path: Path) -> None:
         result = migration.run(survey(source, target, AREAS), delete=True)
     assert result.stopped
     assert held(source) == {"originals/a": b"a"}
+
+
+class Blocked(MemoryBackend):
+    """Has a link and a folder that cannot be read."""
+
+    def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+        yield from super().survey(prefix)
+        if prefix in {"", "originals"}:
+            yield Obstacle("originals/link.pdf", "a symbolic link")
+            yield Obstacle("originals/closed", "permission denied", below=True)
+
+
+def test_what_cannot_be_read_is_told_and_fails_what_the_database_names(
+    rows: Rows, tmp_path: Path
+) -> None:
+    storage = Blocked()
+    storage.files["originals/a"] = b"a"
+    source, target = Home(storage), home_of({})
+    rows.add(1, "a", sha256(b"a"))
+    with source, target:
+        parts = survey(source, target, AREAS)
+    assert parts[0].obstacles == {"link.pdf": "a symbolic link", "closed": "permission denied"}
+    assert migrate(source, target, tmp_path).complete, "the database names none of them"
+    storage.files["originals/a"] = b"a"
+    rows.add(2, "closed/b", sha256(b"b"))
+    rows.add(3, "link.pdf", sha256(b"c"))
+    result = migrate(source, target, tmp_path)
+    assert result.failed == {
+        "originals/closed/b": "closed: permission denied",
+        "originals/link.pdf": "a symbolic link",
+    }
+    assert held(source) == {"originals/a": b"a"}
+    assert held(target) == {"originals/a": b"a"}
+
+
+def test_one_place_under_two_addresses_is_found_out(tmp_path: Path) -> None:
+    source = home_of({"originals/a": b"a"})
+    other = MemoryBackend()
+    with source, Home(Prefixed(source.base, "originals")) as inside, Home(other) as apart:
+        prove_apart(source, apart, AREAS, delete=True)
+        for target in (source, inside):
+            with pytest.raises(ConfigurationError, match="one place or lie in one another"):
+                prove_apart(source, target, AREAS, delete=True)
+        with LocalBackend(tmp_path, read_only=True) as closed:
+            prove_apart(source, Home(closed), AREAS, delete=False)
+            with pytest.raises(ConfigurationError, match="could not be found out"):
+                prove_apart(source, Home(closed), AREAS, delete=True)
+    assert held(source) == {"originals/a": b"a"}
+    assert dict(other.files) == {}

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from paperfleet.errors import InvalidNameError, NotFoundError, Scope, StorageError
+from paperfleet.model import Obstacle
 from paperfleet.paperless import digests, files, rows
 from paperfleet.paperless.homes import KEPT
 from paperfleet.paperless.inventory import Inventory
 from paperfleet.paperless.localnames import IGNORED, local_names
 from paperfleet.paperless.report import Finding, Kind, Report
 from paperfleet.storage import abilities
+from paperfleet.storage.names import is_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -47,17 +49,28 @@ def check(
     report = Report(quick=quick)
     with Inventory(home) as inventory:
         inventory.expect(rows.expected(areas))
+        obstacles: list[Finding] = []
         for area in areas:
-            inventory.find(area, home.stats(area))
+            inventory.find(area, _readable(home, area, obstacles))
         report.files, report.size = inventory.totals()
         found = [_missing(file) for file in inventory.missing()]
         if not quick:
             found += _damaged(home, inventory, report, begin(report.files, report.size), fast=fast)
         found += [_orphan(area, stat) for area, stat in inventory.orphaned() if _counts(stat)]
     report.findings = [now for one in found if (now := again(home, one)) is not None]
+    report.findings += obstacles
     report.findings += copies(home, files.ASIDE, Kind.ASIDE)
     report.findings += copies(home, KEPT, Kind.KEPT)
     return report
+
+
+def _readable(home: Home, area: str, obstacles: list[Finding]) -> Iterator[FileStat]:
+    """Yield the files of an area; what is there and is none is added to the obstacles."""
+    for item in home.survey(area):
+        if not isinstance(item, Obstacle):
+            yield item
+        elif not is_unfinished(item.name):  # paperless-ngx may be saving it at this moment
+            obstacles.append(Finding(Kind.OBSTACLE, area, item.name, reason=item.reason))
 
 
 def left_behind(home: Home, roots: Mapping[str, str]) -> Iterator[Finding]:

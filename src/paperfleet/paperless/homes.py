@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-    from paperfleet.model import FileStat
+    from paperfleet.model import FileStat, Obstacle
     from paperfleet.storage.protocol import DocumentStorage
 
 SETTINGS = {
@@ -68,6 +68,10 @@ class Home:
     def stats(self, key: str) -> Iterator[FileStat]:
         """Yield every file of one area."""
         return abilities.list_stats(self.area(key))
+
+    def survey(self, key: str) -> Iterator[FileStat | Obstacle]:
+        """Yield every file of one area, and what is there and cannot be read as a file."""
+        return abilities.survey(self.area(key))
 
     def keep(self, key: str, name: str) -> str:
         """Copy a file that has to make way to a name below ``kept``, and return that."""

@@ -12,52 +12,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from paperfleet.errors import InvalidNameError, StorageError
+from paperfleet.errors import ConfigurationError, StorageError
 from paperfleet.migration.bandwidth import Bandwidth
 from paperfleet.migration.copying import Brought, Copier, Outcome, verified
 from paperfleet.migration.migrate import Account, Migration, Step
 from paperfleet.migration.progress import Progress, Verified
 from paperfleet.paperless import digests, rows
-from paperfleet.paperless.localnames import IGNORED
-from paperfleet.storage import abilities
+from paperfleet.storage.apartness import require_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from paperfleet.migration.migrate import Listener
     from paperfleet.model import FileStat
     from paperfleet.paperless.homes import Home
-    from paperfleet.paperless.rows import Expected
+    from paperfleet.paperless.surveying import Part
     from paperfleet.storage.protocol import DocumentStorage
 
 THREADS = 8
 _MOVED = (Step.COPIED, Step.REPLACED)
 _SKIPPED = (Step.PRESENT, Step.TRUSTED)
 _STOP_IT = "stop paperless-ngx and run it again"
-
-
-@dataclass
-class Part:
-    """What there is to do in one area.
-
-    ``files`` are at the source and named by the database; ``there`` is what the destination has
-    under their names. ``only_there`` are at the destination alone, ``missing`` nowhere, and
-    ``unlisted`` are names at the source that the database does not know.
-    """
-
-    area: str
-    expected: dict[str, Expected] = field(default_factory=dict)
-    files: list[FileStat] = field(default_factory=list)
-    there: dict[str, FileStat] = field(default_factory=dict)
-    only_there: dict[str, FileStat] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    unlisted: list[str] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """The bytes of all files at the source."""
-        return sum(found.size for found in self.files)
 
 
 @dataclass
@@ -88,49 +64,21 @@ class Result:
         return self.complete and not self.differing
 
 
-def survey(source: Home, target: Home, areas: Collection[str]) -> list[Part]:
-    """Compare the rows with both homes; raise ``StorageError``."""
-    parts = {area: Part(area) for area in areas}
-    for file in rows.expected(areas):
-        parts[file.area].expected[file.name] = file
-    for part in parts.values():
-        _look(part, source, target)
-    return list(parts.values())
+def prove_apart(old: Home, new: Home, areas: Iterable[str], *, delete: bool) -> None:
+    """Raise ``ConfigurationError`` when both are one place; with ``delete`` also if nobody knows.
 
-
-def _look(part: Part, source: Home, target: Home) -> None:
-    at_target = {target.key_of(found.name): found for found in target.stats(part.area)}
-    wanted = {source.key_of(name): name for name in part.expected}
-    seen = set()
-    for found in source.stats(part.area):
-        name = wanted.get(source.key_of(found.name))
-        if name is None:
-            if found.name.rpartition("/")[2] not in IGNORED:
-                part.unlisted.append(found.name)
-            continue
-        seen.add(name)
-        # By the database's name: the source may have another Unicode form or case of it.
-        part.files.append(found._replace(name=name))
-        if there := at_target.get(target.key_of(name)):
-            part.there[name] = there
-    for name in part.expected:
-        if name in seen:
-            continue
-        if there := at_target.get(target.key_of(name)):
-            part.only_there[name] = there
-        elif late := _asked(source.area(part.area), name):
-            part.files.append(late)
-        else:
-            part.missing.append(name)
-    part.files.sort()
-
-
-def _asked(storage: DocumentStorage, name: str) -> FileStat | None:
-    """Ask for a file that was not listed: the listings of some stores lag behind."""
+    Both are entered by the caller. Writes a small file at the destination for a moment.
+    """
     try:
-        return abilities.find(storage, name)
-    except InvalidNameError:
-        return None
+        for area in areas:
+            require_apart(old.area(area), new.base)
+            require_apart(old.area(area), new.area(area))
+    except StorageError as error:
+        if delete:
+            raise ConfigurationError(
+                f"whether source and destination are two places could not be found out ({error})",
+                hint="Nothing was copied or deleted; --no-delete goes on without knowing",
+            ) from error
 
 
 class DocumentCopier(Copier):
@@ -289,7 +237,7 @@ def _add(result: Result, part: Part, account: Account) -> None:
     result.skipped += sum(account.counts[step] for step in _SKIPPED) + len(part.only_there)
     result.missing += [f"{part.area}/{name}" for name in part.missing]
     result.unlisted += [f"{part.area}/{name}" for name in part.unlisted]
-    result.failed |= _named(part.area, account.failures)
+    result.failed |= _named(part.area, account.failures | part.blocked)
     result.stopped = result.stopped or account.stopped
 
 

@@ -18,8 +18,8 @@ from paperfleet.storage.registry import open_storage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from paperfleet.paperless.migrating import Part
     from paperfleet.paperless.processstorage import ProcessStorage
+    from paperfleet.paperless.surveying import Part
 
 
 def configured() -> ProcessStorage | None:

@@ -15,8 +15,9 @@ from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.paperless import active
 from paperfleet.paperless import migrationsetup as setup
-from paperfleet.paperless.migrating import DocumentMigration, Part, Result, survey
+from paperfleet.paperless.migrating import DocumentMigration, Result, prove_apart
 from paperfleet.paperless.showing import Bar
+from paperfleet.paperless.surveying import Part, survey
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class Command(BaseCommand):
         mine = setup.installation()
         with old, new:
             setup.require_ours(new, mine, take=False)
-            parts = survey(old, new, setup.areas(old, new))
+            areas = setup.areas(old, new)
+            if not dry:
+                prove_apart(old, new, areas, delete=not options["no_delete"])
+            parts = survey(old, new, areas)
             self._show_plan(parts, old, new)
             setup.require_sensible(parts, old)
             if dry:
@@ -113,8 +117,14 @@ class Command(BaseCommand):
             )
         missing = [f"{part.area}/{name}" for part in parts for name in part.missing]
         unlisted = [f"{part.area}/{name}" for part in parts for name in part.unlisted]
+        obstacles = [
+            f"{part.area}/{name}: {reason}"
+            for part in parts
+            for name, reason in part.obstacles.items()
+        ]
         self._list("warning: missing at the source, skipped", missing)
         self._list("warning: at the source, in no row of the database, left there", unlisted)
+        self._list("warning: at the source, and cannot be read as a file, left there", obstacles)
 
     def _show_result(self, result: Result) -> None:
         self.stdout.write(
