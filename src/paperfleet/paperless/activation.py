@@ -25,6 +25,7 @@ from paperfleet.paperless import (
     observing,
     outbox,
     ownership,
+    patience,
     seams,
     selftest,
 )
@@ -138,6 +139,7 @@ def tell_of_lock(found: AppConfiguration) -> None:
 def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> None:
     """Mount the storage and install every seam; raise ``ConfigurationError`` with all put back."""
     documents.storage = storage
+    patience.tasks.outage = found.outage
     folder = found.cache_dir or Path(settings.SCRATCH_DIR) / "paperfleet"
     active.scratch.use(folder, found.cache_bytes)
     try:
@@ -168,8 +170,13 @@ def _refuse_events(found: AppConfiguration) -> None:
 
 
 def _guarded(storage: DocumentStorage) -> DocumentStorage:
-    """Return the storage with a second try for what is transient, and behind the media lock."""
-    return Retrying(Fenced(storage, medialock.require_held), tries=2)
+    """Return the storage behind the media lock; what is transient is tried again, in tasks long."""
+    return Retrying(
+        Fenced(storage, medialock.require_held),
+        tries=2,
+        longest_delay=10.0,
+        patience=patience.seconds,
+    )
 
 
 def _version() -> str:

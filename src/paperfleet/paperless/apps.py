@@ -18,9 +18,9 @@ class PaperfleetConfig(AppConfig):
     def ready(self) -> None:
         """Plug the storage in, or end the process with a text that says what is wrong."""
         # Django has no models before this point.
-        from celery.signals import task_prerun, worker_init  # noqa: PLC0415
+        from celery.signals import task_postrun, task_prerun, worker_init  # noqa: PLC0415
 
-        from paperfleet.paperless import activation, checks, workers  # noqa: F401, PLC0415
+        from paperfleet.paperless import activation, checks, patience, workers  # noqa: F401, PLC0415
 
         try:
             activation.activate()
@@ -30,4 +30,6 @@ class PaperfleetConfig(AppConfig):
         if activation.documents.storage is not None:
             from paperfleet.paperless import bulkmoves  # noqa: PLC0415
 
+            task_prerun.connect(patience.tasks.begin)
+            task_postrun.connect(patience.tasks.end)
             task_prerun.connect(bulkmoves.before_task)

@@ -17,6 +17,7 @@ from paperfleet.service.storagevars import (
     LOCK_TTL,
     MEDIA_LOCK,
     MOUNTS,
+    OUTAGE,
 )
 from paperfleet.storage.addresses import LOCAL, MEMORY, meaning_of
 from paperfleet.storage.registry import open_storage
@@ -46,7 +47,8 @@ class AppConfiguration:
     """The settings of one process.
 
     ``backend`` is empty when paperless-ngx keeps its documents itself. ``cache_dir`` None means a
-    folder in the scratch directory. ``lock_ttl`` is in seconds, ``cache_bytes`` in bytes.
+    folder in the scratch directory. ``lock_ttl`` and ``outage`` (how
+    long a task waits for a storage that does not answer) are in seconds, ``cache_bytes`` in bytes.
     ``media_lock`` empty means what suits the storage (``lock_kind``).
     """
 
@@ -59,6 +61,7 @@ class AppConfiguration:
     cache_bytes: int = 2_000_000_000
     any_version: bool = False
     events: bool = False
+    outage: float = 600.0
 
     @property
     def is_shared(self) -> bool:
@@ -115,6 +118,7 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
         cache_bytes=_number(environ, CACHE_MB, 2000, least=10) * 1_000_000,
         any_version=_truth(environ, ANY_VERSION),
         events=_truth(environ, EVENTS),
+        outage=float(_number(environ, OUTAGE, 600, least=0)),
     )
 
 

@@ -14,10 +14,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING
-from paperfleet.paperless import observing, transactions, verification
+from paperfleet.paperless import incidents, observing, patience, transactions, verification
 from paperfleet.paperless.transactions import Effect
-from paperfleet.paperless.uploads import sha256_of
 from paperfleet.storage import abilities
+from paperfleet.storage.hashing import sha256_of
 from paperfleet.storage.names import check_name
 
 if TYPE_CHECKING:
@@ -49,6 +49,20 @@ def forget_looks() -> None:
     remembered = _looked.get()
     if remembered:
         remembered.clear()
+
+
+_undeleted: ContextVar[list[str]] = ContextVar("undeleted")
+
+
+@contextlib.contextmanager
+def watching_deletes() -> Iterator[list[str]]:
+    """Yield a list that tells of each delete in this block that failed after its commit."""
+    failed: list[str] = []
+    token = _undeleted.set(failed)
+    try:
+        yield failed
+    finally:
+        _undeleted.reset(token)
 
 
 class _Hidden(threading.local):
@@ -160,6 +174,8 @@ def open_stream(place: Place) -> IO[bytes]:
     touch(place)
     known = verification.expected(place)
     stream = place.mount.storage.open(place.name)
+    if waits := patience.seconds():
+        stream = cast("IO[bytes]", patience.PatientReader(stream, waits))
     if known is None:
         return stream
     return cast("IO[bytes]", verification.VerifiedReader(stream, place, known))
@@ -276,8 +292,14 @@ def _unhide(hidden: dict[Key, Effect], place: Place) -> None:
 def _delete_hidden(place: Place) -> None:
     _hidden.effects.pop(place.key, None)
     _changed(place)
-    with contextlib.suppress(NotFoundError):
+    try:
         place.mount.storage.delete(place.name)
+    except NotFoundError:
+        pass
+    except OSError as error:
+        incidents.note(incidents.UNDELETED, place.mount.key, place.name, str(error))
+        _undeleted.get([]).append(f"{place.mount.key}/{place.name}: {error}")
+        raise
     remove_emptied(folder_of(place))
 
 

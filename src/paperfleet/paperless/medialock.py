@@ -18,7 +18,7 @@ from django.conf import settings
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.locks.registry import open_lease_store
-from paperfleet.paperless import files
+from paperfleet.paperless import files, patience
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
@@ -75,11 +75,14 @@ class MediaLock:
     def acquire(self, timeout: float | None = None, **_: Any) -> Self:  # noqa: ANN401  # FileLock's other options say how to poll
         """Wait for the lease, ``timeout`` seconds, for ever without one or with a negative one.
 
+        A request waits for a minute at the most: a task may hold it through an outage.
+
         Raises ``LeaseTimeoutError``, and ``LeaseError`` when the store of leases does not answer.
         """
-        patience = math.inf if timeout is None or timeout < 0 else timeout
+        longest = patience.REQUEST_LOCK if patience.is_answering() else math.inf
+        waits = longest if timeout is None or timeout < 0 else timeout
         name = os.environ.get("PAPERLESS_REDIS_PREFIX", "") + _NAME
-        lease = self._store().acquire(name, ttl=self._ttl, timeout=patience, reentrant=True)
+        lease = self._store().acquire(name, ttl=self._ttl, timeout=waits, reentrant=True)
         self._mine.append(lease)
         _held.leases.append(lease)
         files.forget_looks()

@@ -5,18 +5,27 @@ Django makes its middleware when a server starts, and not for other commands.
 
 from __future__ import annotations
 
+import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import MiddlewareNotUsed
+from django.http import JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
-from paperfleet.errors import NotAStorageError
-from paperfleet.paperless import files
+from paperfleet.errors import LeaseError, NotAStorageError, UnavailableError
+from paperfleet.paperless import files, patience
 from paperfleet.paperless.activation import documents, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+RETRY_AFTER = 10.0
+"""Seconds after which a client may ask again, where the storage does not say."""
+
+_log = logging.getLogger("paperfleet.paperless")
 
 
 @sync_and_async_middleware
@@ -27,16 +36,34 @@ def document_storage(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: Any) -> Any:  # noqa: ANN401  # Django's
-            with files.remembering():
+            with files.remembering(), patience.answering():
                 return await get_response(request)
 
+        answer_async.process_exception = unavailable  # type: ignore[attr-defined]  # as below
         return answer_async
 
     def answer(request: Any) -> Any:  # noqa: ANN401  # Django's
-        with files.remembering():
+        with files.remembering(), patience.answering():
             return get_response(request)
 
+    answer.process_exception = unavailable  # type: ignore[attr-defined]  # where Django looks for it
     return answer
+
+
+def unavailable(_request: object, error: BaseException) -> JsonResponse | None:
+    """Answer 503 for a storage or lock that is out of reach for a moment (RFC 9110, 15.6.4)."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UnavailableError | LeaseError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return None
+    _log.warning("answered 503: %s", cause)
+    asked = getattr(cause, "retry_after", None) or RETRY_AFTER
+    return JsonResponse(
+        {"detail": f"The document storage does not answer: {cause}"},
+        status=503,
+        headers={"Retry-After": str(math.ceil(asked))},
+    )
 
 
 def own_folder(_get_response: object) -> None:

@@ -11,7 +11,8 @@ import posixpath
 from pathlib import Path, PosixPath, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
-from paperfleet.paperless import active, files, moving, processes, transactions
+from paperfleet.errors import UnavailableError
+from paperfleet.paperless import active, files, moving, processes, rows, transactions
 from paperfleet.paperless.active import place_of
 from paperfleet.paperless.paths import StoragePath
 
@@ -173,6 +174,40 @@ def delete_empty_directories(original: Function) -> Function:
         else:
             files.remove_emptied(place)
 
+    return new
+
+
+def empty_trash(original: Function) -> Function:
+    """Say which documents the trash still has, or whose files: paperless-ngx logs it and goes on.
+
+    ``documents.views`` answers OK to whatever returns from it.
+    """
+
+    def new(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  # the task's
+        with files.watching_deletes() as failed:
+            result = original(*arguments, **keywords)
+        asked = keywords.get("doc_ids", arguments[0] if arguments else None)
+        left = rows.in_trash(asked) if asked else 0
+        if left:
+            raise UnavailableError(
+                f"{left} of {len(asked)} documents are still in the trash, as the storage did not"
+                " answer",
+                operation="empty the trash",
+                hint="Nothing is half done: empty it again later",
+            )
+        if failed:
+            raise UnavailableError(
+                f"the documents are gone, and {len(failed)} of their files could not be deleted:"
+                f" {failed[0]}",
+                operation="empty the trash",
+                hint="`manage.py paperfleet_check` lists these files",
+            )
+        return result
+
+    functools.update_wrapper(new, original, updated=())
+    for name in ("delay", "apply_async", "name", "run"):
+        if hasattr(original, name):
+            setattr(new, name, getattr(original, name))
     return new
 
 

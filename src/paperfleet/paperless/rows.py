@@ -125,6 +125,11 @@ def named(area: str, name: str) -> Expected | None:
     return None if document is None else next(of_document(document, {area}), None)
 
 
+def in_trash(numbers: Collection[int]) -> int:
+    """Return how many documents of these numbers are still in the trash."""
+    return int(all_documents().filter(pk__in=numbers).exclude(deleted_at=None).count())
+
+
 def normal(name: object) -> str:
     """Return a name as paths have it: without doubled slashes and dots."""
     return posixpath.normpath(str(name))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import IO, Self, cast
 
 from paperfleet.model import Upload
-from paperfleet.storage.hashing import CHUNK
 
 
 def upload_of(stream: IO[bytes], size: int, modified_ns: int | None = None) -> Upload:
@@ -17,17 +15,6 @@ def upload_of(stream: IO[bytes], size: int, modified_ns: int | None = None) -> U
         return cast("IO[bytes]", _Unclosed(stream))
 
     return Upload(opened, size, modified_ns)
-
-
-def sha256_of(upload: Upload) -> str:
-    """Return the SHA-256 (hex) of what is to be saved, by reading it once more."""
-    if upload.sha256 is not None:
-        return upload.sha256
-    digest = hashlib.sha256()
-    with upload.open() as content:
-        while chunk := content.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 class _Unclosed:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paperfleet.model import Upload
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
@@ -37,3 +40,14 @@ class HashingReader(io.BufferedIOBase):
     def sha256(self) -> str:
         """Lower-case hex of all that was read so far."""
         return self._digest.hexdigest()
+
+
+def sha256_of(upload: Upload) -> str:
+    """Return the SHA-256 (hex) of what is to be saved, by reading it once more."""
+    if upload.sha256 is not None:
+        return upload.sha256
+    digest = hashlib.sha256()
+    with upload.open() as content:
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -17,6 +18,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage import abilities
+from paperfleet.storage.hashing import sha256_of
 from paperfleet.storage.wrappers.base import Wrapper
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ class Retrying(Wrapper):
     shortened by chance by up to a half; longer when the storage said so (``retry_after``), and not
     at all when it asked for more than ``longest_delay``: then the error is raised.
 
+    ``patience`` says for how many seconds in all an operation goes on when the whole storage does
+    not answer (``UnavailableError``), beyond the number of tries: an outage ends by itself.
+
     What may have taken effect is looked at before it is repeated: a move, a delete, a conditional
     save. A stream that ``open`` returned is not resumed, content that cannot be rewound is not
     saved again.
@@ -49,6 +54,7 @@ class Retrying(Wrapper):
         longest_delay: float = 30.0,
         sleep: Callable[[float], object] = time.sleep,
         chance: Callable[[], float] = random.random,
+        patience: Callable[[], float] = lambda: 0.0,
     ) -> None:
         super().__init__(inner)
         self._tries = tries
@@ -56,6 +62,7 @@ class Retrying(Wrapper):
         self._longest_delay = longest_delay
         self._sleep = sleep
         self._chance = chance
+        self._patience = patience
 
     def _around(self, operation: str, names: tuple[str, ...], work: Callable[[], _T]) -> _T:  # noqa: ARG002 (what the base calls)
         if operation in {"enter", "exit"}:
@@ -66,21 +73,26 @@ class Retrying(Wrapper):
         self, work: Callable[[], _T], after: Callable[[StorageError], object] | None = None
     ) -> _T:
         """Do the work; after a transient error call ``after``, which may raise to end it."""
-        for turn in range(self._tries - 1):
+        began = time.monotonic()
+        for turn in itertools.count():
             try:
                 return work()
             except StorageError as error:
-                self._wait(turn, error)
+                self._wait(turn, error, began)
                 if after:
                     after(error)
-        return work()
+        raise AssertionError("unreachable")
 
-    def _wait(self, turn: int, error: StorageError) -> None:
+    def _wait(self, turn: int, error: StorageError, began: float) -> None:
         """Wait before the next try; raise the error if there is to be none."""
         asked = error.retry_after or 0.0
-        if not error.transient or asked > self._longest_delay:
+        left = 0.0
+        if isinstance(error, UnavailableError):
+            left = self._patience() - (time.monotonic() - began)
+        more = turn < self._tries - 1 or left > 0
+        if not (error.transient and more) or asked > max(self._longest_delay, left):
             raise error
-        delay = min(self._first_delay * 2**turn, self._longest_delay)
+        delay = min(self._first_delay * 2 ** min(turn, 20), self._longest_delay)
         self._sleep(max(asked, delay * (1 - self._chance() / 2)))
 
     def save(self, name: str, content: IO[bytes]) -> str:
@@ -106,9 +118,9 @@ class Retrying(Wrapper):
 
     def _arrived(self, name: str, upload: Upload) -> FileStat | None:
         found = abilities.find(self, name)
-        if found is None or upload.sha256 is None or found.size != upload.size:
+        if found is None or found.size != upload.size:
             return None
-        same = abilities.content_sha256(self, found.name) == upload.sha256
+        same = abilities.content_sha256(self, found.name) == sha256_of(upload)
         return found if same else None
 
     def delete(self, name: str) -> None:
@@ -165,17 +177,15 @@ class Retrying(Wrapper):
 
     def list_files(self, prefix: str = "") -> Iterator[str]:
         """See ``DocumentStorage``; goes on after the last name that was listed."""
-        last = ""
-        for turn in range(self._tries):
+        last, began = "", time.monotonic()
+        for turn in itertools.count():
             try:
                 for name in self._inner.list_files(prefix):
                     if name > last:
                         last = name
                         yield name
             except StorageError as error:
-                if turn == self._tries - 1:
-                    raise
-                self._wait(turn, error)
+                self._wait(turn, error, began)
             else:
                 return
 
