@@ -81,11 +81,12 @@ def broken(
 ) -> Iterator[Broken]:
     """Make an installation behind a proxy in front of its S3 server.
 
-    ``timeout`` is for how many seconds the client waits for a byte.
+    ``timeout`` is for how many seconds the client waits for a byte, ``outage`` for how many a task
+    waits for a storage that does not answer.
     """
     location = new_location()
     options = {"timeout": timeout, "retries": 0}
-    quick = {"PAPERFLEET_MEDIA_LOCK_SECONDS": "5"}
+    quick = {"PAPERFLEET_MEDIA_LOCK_SECONDS": "5", "PAPERFLEET_OUTAGE_SECONDS": str(outage)}
     with s3_faults(server) as (proxied, faults):
         bucket = Bucket(proxied, location, options)
         with installed(checkout.checkout(), servers, folder, bucket, quick) as made:

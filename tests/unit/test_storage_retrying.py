@@ -164,10 +164,36 @@ def test_a_conditional_overwrite_whose_answer_was_lost(world: World) -> None:
     assert world.files == {"a": b"new"}
 
 
-def test_without_a_checksum_nobody_knows_whose_file_it_is(world: World) -> None:
+def test_without_a_checksum_the_content_itself_says_whose_file_it_is(world: World) -> None:
+    """A save that is sent again must not take its own first try for somebody else's file."""
+    world.faulty.fail("save_with", when="after")
+    world.storage.save_with("a", Upload(lambda: io.BytesIO(b"x"), 1), ABSENT)
+    assert world.files == {"a": b"x"}
     world.faulty.fail("save_with", when="after")
     with pytest.raises(AlreadyExistsError):
-        world.storage.save_with("a", Upload(lambda: io.BytesIO(b"x"), 1), ABSENT)
+        world.storage.save_with("a", Upload(lambda: io.BytesIO(b"y"), 1), ABSENT)
+    assert world.files == {"a": b"x"}
+
+
+def outage(storage: FaultyStorage, answers: int, patience: float) -> Retrying:
+    """Return a storage with patience whose clock is the number of tries."""
+    storage.fail("stat", times=answers)
+    return Retrying(storage, tries=2, sleep=lambda _: None, patience=lambda: patience)
+
+
+def test_an_outage_is_waited_for_with_patience(world: World) -> None:
+    put(world.storage, "a")
+    assert outage(world.faulty, 50, patience=600.0).stat("a").name == "a"
+    world.faulty.heal()
+    with pytest.raises(UnavailableError):
+        outage(world.faulty, 50, patience=0.0).stat("a")
+
+
+def test_only_an_outage_is_waited_for(world: World) -> None:
+    world.faulty.fail("stat", error=IntegrityError, times=None)
+    patient = Retrying(world.faulty, tries=2, sleep=lambda _: None, patience=lambda: 600.0)
+    with pytest.raises(IntegrityError):
+        patient.stat("a")
 
 
 def test_damage_is_sent_again(world: World) -> None:

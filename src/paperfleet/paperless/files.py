@@ -65,6 +65,11 @@ def watching_deletes() -> Iterator[list[str]]:
         _undeleted.reset(token)
 
 
+def deletes_are_watched() -> bool:
+    """Say whether this is such a block."""
+    return _undeleted.get(None) is not None
+
+
 class _Hidden(threading.local):
     """Files that this thread's transaction has deleted, which other threads still see."""
 

@@ -190,8 +190,7 @@ def empty_trash(original: Function) -> Function:
         left = rows.in_trash(asked) if asked else 0
         if left:
             raise UnavailableError(
-                f"{left} of {len(asked)} documents are still in the trash, as the storage did not"
-                " answer",
+                f"{left} documents are still in the trash, as the storage did not answer",
                 operation="empty the trash",
                 hint="Nothing is half done: empty it again later",
             )

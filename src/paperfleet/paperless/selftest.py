@@ -22,7 +22,7 @@ from django.db import transaction
 from django.utils.connection import ConnectionDoesNotExist
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active, seams, transactions
+from paperfleet.paperless import active, files, seams, transactions
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.paths import StoragePath
 from paperfleet.storage.backends.memory import MemoryBackend
@@ -69,6 +69,7 @@ def run(settings: Any) -> None:  # noqa: ANN401  # Django's
                 trial.pdfs,
                 trial.documents,
                 trial.rollback,
+                trial.trash,
                 trial.locks,
             ):
                 _try(step)
@@ -89,6 +90,16 @@ def _try(step: Callable[[], None]) -> None:
 def _require(held: object, what: str) -> None:
     if not held:
         raise AssertionError(what)
+
+
+class _Asked(list[int]):
+    """Numbers of documents that end the work of whoever asks for them."""
+
+    watched = False
+
+    def __iter__(self) -> Iterator[int]:
+        self.watched = files.deletes_are_watched()
+        raise InterruptedError
 
 
 class _Trial:
@@ -187,6 +198,13 @@ class _Trial:
             with contextlib.suppress(ConnectionDoesNotExist):
                 block.__exit__(None, None, None)
         _require(undone, "what a rolled back transaction wrote would stay")
+
+    def trash(self) -> None:
+        """See deletes be watched while the trash is emptied; it is given nothing to delete."""
+        asked = _Asked()
+        with contextlib.suppress(InterruptedError):
+            importlib.import_module("documents.tasks").empty_trash(asked)
+        _require(asked.watched, "the trash would not say what it could not delete")
 
     def locks(self) -> None:
         """See nothing take the media lock past the lease."""

@@ -21,7 +21,7 @@ from django.db import transaction
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active, seams, selftest
+from paperfleet.paperless import active, files, seams, selftest
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.medialock import MediaLock
 from paperfleet.paperless.paths import StoragePath
@@ -186,6 +186,19 @@ def pdf_save(g: Ground) -> None:
     assert documents_in(g) == ["originals/a.pdf"]
 
 
+def empty_trash(_: Ground) -> None:
+    seen = []
+
+    class Numbers(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            seen.append(files.deletes_are_watched())
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        importlib.import_module("documents.tasks").empty_trash(Numbers())
+    assert seen == [True]
+
+
 COMMANDS = "documents.management.commands"
 
 
@@ -223,6 +236,7 @@ def file_lock(module: str) -> Callable[[Ground], None]:
 CHECKS: dict[str, Callable[[Ground], None]] = {
     "pathlib.Path.__new__": path_new,
     "builtins.open": builtin_open,
+    "documents.tasks.empty_trash": empty_trash,
     "shutil.move": move,
     "shutil.copy": copies(shutil.copy),
     "shutil.copy2": copy2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ from documents.utils import compute_checksum
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_log = logging.getLogger("paperless.tasks")
 
 
 def update_document_content_maybe_archive_file(pk: int, archive: Path) -> None:
@@ -40,9 +44,13 @@ def bulk_update_documents(document_ids: list[int]) -> None:
         post_save.send(Document, instance=document, created=False)
 
 
-def empty_trash() -> Any:
-    with transaction.atomic():
-        gone = list(Document.deleted_objects.all())
-        for document in gone:
-            document.hard_delete()
-    return len(gone)
+def empty_trash(doc_ids: Any = None) -> Any:
+    """Delete for good; whatever goes wrong is logged, as in paperless-ngx (documents/tasks.py)."""
+    found = Document.deleted_objects.all()
+    if doc_ids is not None:
+        found = found.filter(id__in=doc_ids)
+    try:
+        return found.delete()[0]
+    except Exception:  # noqa: BLE001  # so does paperless-ngx
+        _log.exception("Error while emptying trash")
+        return None

@@ -8,4 +8,5 @@ from documents import views
 urlpatterns = [
     path("documents/<int:pk>/download/", views.download),
     path("documents/<int:pk>/metadata/", views.metadata),
+    path("trash/", views.empty_trash),
 ]
