@@ -77,7 +77,7 @@ class Broken:
 
 @contextlib.contextmanager
 def broken(
-    servers: Servers, server: S3Server, folder: Path, *, timeout: float = TIMEOUT
+    servers: Servers, server: S3Server, folder: Path, *, timeout: float = TIMEOUT, outage: int = 0
 ) -> Iterator[Broken]:
     """Make an installation behind a proxy in front of its S3 server.
 

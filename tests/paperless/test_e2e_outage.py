@@ -12,10 +12,11 @@ from tests.paperless.broken import Broken, Point, broken
 from tests.servers.moto_server import moto_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.paperless.installation import Installation, Servers
     from tests.paperless.rest import Rest
+    from tests.servers.s3_faults import Kind
 
 pytestmark = pytest.mark.paperless
 EVERYTHING = Point("", "")
@@ -60,7 +61,7 @@ def test_reads_answer_503_and_come_back(storage: Broken, rest: Rest) -> None:
     content = papers.pdf()
     number = rest.upload("away.pdf", content)
     rest.wait_until_idle()
-    reads = {
+    reads: dict[str, Callable[[], object]] = {
         "download": lambda: rest.get(f"documents/{number}/download/"),
         "preview": lambda: rest.get(f"documents/{number}/preview/"),
         "metadata": lambda: rest.get(f"documents/{number}/metadata/"),
@@ -68,7 +69,8 @@ def test_reads_answer_503_and_come_back(storage: Broken, rest: Rest) -> None:
             "documents/bulk_download/", json={"documents": [number], "content": "both"}
         ),
     }
-    for kind in ("answer", "reset before"):
+    kinds: tuple[Kind, ...] = ("answer", "reset before")
+    for kind in kinds:
         storage.fail(kind, EVERYTHING)
         for name, read in reads.items():
             begun = time.monotonic()
