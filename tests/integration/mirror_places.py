@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from tests.servers.base import WebDavServer
 from tests.servers.client import DavClient
 from tests.servers.nextcloud_double import NextcloudDouble
+from tests.servers.s3 import S3Bypass, new_location
 
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.local import LocalBackend
@@ -19,6 +20,8 @@ from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
+    from tests.servers.s3 import S3Server
+
     from paperfleet.storage.backends.memory import MemoryBackend
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -149,6 +152,34 @@ class ServerPlace:
     def kept(self, path: str) -> list[bytes]:
         assert isinstance(self.server, NextcloudDouble)
         return self.server.versions(self._start + path)
+
+
+class BucketPlace:
+    """A place of its own in a bucket."""
+
+    kind = "bucket"
+
+    def __init__(self, server: S3Server) -> None:
+        self._server, self._location = server, new_location()
+        self._bypass = S3Bypass(server, self._location)
+
+    def storage(self) -> DocumentStorage:
+        return self._server.backend(location=self._location)
+
+    def tree(self) -> Files:
+        return {name: self._bypass.read(name) for name in self._bypass.names()}
+
+    def folders(self) -> set[str] | None:
+        return None
+
+    def write(self, path: str, content: bytes) -> None:
+        self._bypass.write(path, content)
+
+    def delete(self, path: str) -> None:
+        self._bypass.delete(path)
+
+    def kept(self, path: str) -> list[bytes]:
+        raise AssertionError(f"a bucket without versions keeps nothing of {path}")
 
 
 class RealPlace:

@@ -113,10 +113,7 @@ class MirrorMachine(RuleBasedStateMachine):
         self.base = Path(self.folder.name)
         self.source = self.base / "source"
         self.source.mkdir()
-        self.double.faults.clear()
-        self.double.quota = None
-        for path in self.double.root.iterdir():
-            self.double.delete(path.name)
+        self.clear_target()
         self.foreign: dict[str, bytes] = {}
         self.overwritten: list[bytes] = []
 
@@ -124,6 +121,23 @@ class MirrorMachine(RuleBasedStateMachine):
         if hasattr(self, "base"):
             self.converge()
             self.folder.cleanup()
+
+    # the target, past the mirror
+
+    def clear_target(self) -> None:
+        self.double.faults.clear()
+        self.double.quota = None
+        for path in self.double.root.iterdir():
+            self.double.delete(path.name)
+
+    def there(self) -> dict[str, bytes]:
+        return self.double.tree()
+
+    def put_there(self, name: str, content: bytes, mtime: int | None = None) -> None:
+        self.double.write(name, content, mtime)
+
+    def remove_there(self, name: str) -> None:
+        self.double.delete(name)
 
     # what people do at the source
 
@@ -186,15 +200,15 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(name=FOREIGN, content=st.binary(min_size=1, max_size=5))
     def somebody_adds(self, name: str, content: bytes) -> None:
-        there = self.double.tree()
+        there = self.there()
         if any(up in there for up in parents(name)):
             return
-        self.double.write(name, content)
+        self.put_there(name, content)
         self.foreign[name] = content
 
     @rule(data=st.data(), number=st.integers(0, 10**6))
     def somebody_changes_ours(self, data: st.DataObject, number: int) -> None:
-        there = self.double.tree()
+        there = self.there()
         ours = sorted(n for n in there if n not in self.foreign and not is_temporary(n))
         if not ours:
             return
@@ -202,15 +216,15 @@ class MirrorMachine(RuleBasedStateMachine):
         if there[name] in self.overwritten:
             self.overwritten.remove(there[name])
         content = b"foreign %d" % number
-        self.double.write(name, content, mtime=10**9 + number)
+        self.put_there(name, content, 10**9 + number)
         self.overwritten.append(content)
 
     @rule(data=st.data())
     def somebody_deletes_ours(self, data: st.DataObject) -> None:
-        there = self.double.tree()
+        there = self.there()
         ours = sorted(n for n in set(there) - set(self.foreign) if there[n] not in self.overwritten)
         if ours:
-            self.double.delete(data.draw(st.sampled_from(ours)))
+            self.remove_there(data.draw(st.sampled_from(ours)))
 
     # what the network and the machine do
 
@@ -273,7 +287,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     def blocked(self) -> set[str]:
         """Return the files that want to be where others have files in a folder of that name."""
-        there = self.double.tree()
+        there = self.there()
         others = {n for n, c in there.items() if n in self.foreign or c in self.overwritten}
         return {n for n in self.files() if any(is_below(theirs, n) for theirs in others)}
 
@@ -282,12 +296,11 @@ class MirrorMachine(RuleBasedStateMachine):
 
     def converge(self) -> None:
         """Let everything be quiet; then the three states agree."""
-        self.double.faults.clear()
-        self.double.wait_until_idle()
+        self.quiet()
         if not self.files().keys() - self.blocked():
             (self.source / "last").write_bytes(b"an empty source is held to be an accident")
         assert any(self.sync(rested=True) for _ in range(6)), self.account()
-        files, there = self.files(), self.double.tree()
+        files, there = self.files(), self.there()
         for name in self.blocked():
             del files[name]
         assert {name: there.get(name) for name in files} == files
@@ -297,6 +310,11 @@ class MirrorMachine(RuleBasedStateMachine):
         assert all(c in self.overwritten for c in extra.values()), f"left behind: {extra}"
         self.check_journal(files)
         self.check_nothing_lost(there)
+
+    def quiet(self) -> None:
+        """Let nothing fail any more, and wait for what is under way."""
+        self.double.faults.clear()
+        self.double.wait_until_idle()
 
     def account(self) -> str:
         """Tell what is where, for whoever has to find out why it does not converge."""

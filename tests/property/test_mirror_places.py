@@ -1,0 +1,141 @@
+"""The random histories of the mirror on targets without versions: folder, bucket, plain WebDAV.
+
+Here faults and deaths strike the operations of the storage, not its requests: what a request can do
+is tested with the double of a Nextcloud, in ``test_mirror_machine``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+from tests.integration.mirror_places import BucketPlace, FolderPlace, ServerPlace
+from tests.property.test_mirror_machine import EXAMPLES, Life, MirrorMachine
+from tests.servers.kinds import KINDS
+from tests.servers.moto_server import moto_server
+
+from paperfleet.errors import (
+    LockedError,
+    QuotaExceededError,
+    StorageError,
+    ThrottledError,
+    UnavailableError,
+)
+from paperfleet.testing.faults import Call, FaultyStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.integration.mirror_places import Place
+
+    from paperfleet.storage.protocol import DocumentStorage
+
+pytestmark = [pytest.mark.property, pytest.mark.timeout(1200)]
+
+OPERATIONS = st.sampled_from(
+    ["save", "save_with", "move", "move_with", "delete", "delete_with", "list_stats", "stat"]
+)
+LEAVE = "exit"
+"""Closes the connections, as the system does for a dead process."""
+ERRORS = st.sampled_from([LockedError, QuotaExceededError, ThrottledError, UnavailableError])
+
+
+class PlaceMachine(MirrorMachine):
+    """The machine on a place; deaths strike before or after an operation."""
+
+    nextcloud = False
+    place: Place
+
+    def clear_target(self) -> None:
+        self.faults: list[dict[str, Any]] = []
+        for name in self.place.tree():
+            self.place.delete(name)
+        for name in sorted(self.place.folders() or ()):
+            if name.count("/") == 0:
+                self.place.delete(name)
+
+    def there(self) -> dict[str, bytes]:
+        return self.place.tree()
+
+    def put_there(self, name: str, content: bytes, mtime: int | None = None) -> None:  # noqa: ARG002
+        self.place.write(name, content)
+
+    def remove_there(self, name: str) -> None:
+        self.place.delete(name)
+
+    def target(self, life: Life) -> DocumentStorage:
+        def before(call: Call) -> None:
+            if call.operation != LEAVE and (life.left <= 0 or life.left % 2):
+                life.spend()
+
+        def after(call: Call) -> None:
+            if call.operation != LEAVE and life.left % 2 == 0:
+                life.spend()
+
+        storage = FaultyStorage(self.place.storage(), before=before, after=after)
+        for fault in self.faults:
+            storage.fail(**fault)
+        self.faults.clear()
+        return storage
+
+    @rule(
+        operation=OPERATIONS,
+        error=ERRORS,
+        when=st.sampled_from(["before", "after"]),
+        times=st.integers(1, 3),
+    )
+    def fail(self, operation: str, error: type[StorageError], when: str, times: int) -> None:
+        self.faults.append({"operation": operation, "error": error, "when": when, "times": times})
+
+    @rule()
+    def fault(self) -> None:
+        """Do nothing: requests do not fail here."""
+
+    @rule()
+    def cut(self) -> None:
+        """Do nothing: requests do not fail here."""
+
+    def quiet(self) -> None:
+        self.faults.clear()
+
+    def account(self) -> str:
+        there = sorted(self.place.tree()), sorted(self.place.folders() or ())
+        return f"{self.events}\nsource: {self.files()}\ntarget: {there}"
+
+
+def folder(stack: ExitStack) -> Place:
+    return FolderPlace(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "target")
+
+
+def bucket(stack: ExitStack) -> Place:
+    return BucketPlace(stack.enter_context(moto_server()))
+
+
+def webdav(kind: str) -> Callable[[ExitStack], Place]:
+    def start(stack: ExitStack) -> Place:
+        if reason := KINDS[kind].missing():
+            pytest.skip(reason)
+        return ServerPlace(stack.enter_context(KINDS[kind].start()))
+
+    return start
+
+
+PLACES = {"folder": folder, "bucket": bucket, "wsgidav": webdav("wsgidav")}
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    with ExitStack() as stack:
+        yield PLACES[request.param](stack)
+
+
+def test_it_always_converges(place: Place) -> None:
+    PlaceMachine.place = place
+    test = PlaceMachine.TestCase
+    test.settings = EXAMPLES
+    test("runTest").runTest()
