@@ -91,6 +91,7 @@ def state(journal: Path, changes: dict[str, Any]) -> MirrorState:
         source_files={"files": 5, "at": now - 90},
         proven=5,
         in_doubt=0,
+        strangers=0,
         pending=[],
         quarantined=[],
         left_out=[],

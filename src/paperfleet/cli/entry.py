@@ -25,6 +25,8 @@ COMMANDS = (
     "mirror",
     "status",
     "approve",
+    "adopt",
+    "prune",
     "health",
     "migrate",
     "verify",

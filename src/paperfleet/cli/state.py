@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from paperfleet.journal.journal import Journal
+from paperfleet.journal.strangers import STRANGERS, counted
 from paperfleet.service.config import read
 from paperfleet.service.places import journal_of
 
@@ -29,7 +30,8 @@ class MirrorState(NamedTuple):
     target were last compared with nothing left to do; ``converged_at``: when they were also equal,
     apart from what is refused. ``proven`` counts the files that are at the target, ``in_doubt``
     those of which nobody saw whether they are. ``quarantined`` are not at the target as they are
-    at the source; ``left_out`` are no documents.
+    at the source; ``left_out`` are no documents. ``strangers`` counts the files at the target that
+    are neither at the source nor known to the journal.
     """
 
     source: str
@@ -44,6 +46,7 @@ class MirrorState(NamedTuple):
     source_files: Mapping[str, Any] | None
     proven: int
     in_doubt: int
+    strangers: int
     pending: list[PendingOperation]
     quarantined: list[Quarantined]
     left_out: list[Quarantined]
@@ -78,6 +81,7 @@ def read_state(arguments: Mapping[str, object]) -> MirrorState:
             source_files=_mapping(view, "source_files"),
             proven=proven,
             in_doubt=view.count_known() - proven,
+            strangers=counted(view.get_fact(STRANGERS)),
             pending=view.pending(),
             quarantined=quarantined,
             left_out=left_out,

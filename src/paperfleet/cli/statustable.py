@@ -75,6 +75,9 @@ def _facts(state: MirrorState) -> Iterator[tuple[str, str]]:
     yield "at the target", f"{files_text(state.proven)}, seen to have arrived"
     if state.in_doubt:
         yield "in doubt", f"{files_text(state.in_doubt)}, looked at before anything else"
+    if state.strangers:
+        hint = "neither at the source nor known. See them: paperfleet prune SOURCE TARGET"
+        yield "others' files", f"{files_text(state.strangers)} at the target, {hint}"
     yield "waiting", f"{files_text(int(state.heartbeat.get('waiting', 0)))} to be looked at"
     yield "pending", f"{len(state.pending):,} operations"
     yield "in quarantine", f"{files_text(len(state.quarantined))}{_QUARANTINE}"

@@ -57,6 +57,11 @@ class KnownFiles:
         """Return the number of known files that are not in doubt."""
         return int(self._database.value(_SQL["count_proven"]))
 
+    def take_over(self, rows: Iterable[KnownFile]) -> None:
+        """Add rows for names that have none."""
+        with self._database.transaction() as connection:
+            connection.executemany(_SQL["take_over"], map(_to_row, rows))
+
     def remember(self, upserts: Iterable[KnownFile] = (), forgets: Iterable[str] = ()) -> None:
         """Forget names and take over rows, in this order and one transaction."""
         with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""What other processes see of a journal, and the one thing they may change."""
+"""What other processes see of a journal, and the few things they may change."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from paperfleet.journal.operations import Operations
 from paperfleet.journal.quarantine import Quarantine
 from paperfleet.journal.queries import queries
 from paperfleet.journal.refusals import Refusals
+from paperfleet.journal.strangers import STRANGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from paperfleet.journal.operations import PendingOperation
     from paperfleet.journal.quarantine import Quarantined
     from paperfleet.journal.refusals import Refusal
+    from paperfleet.model import KnownFile
+
+LOOK_AGAIN = "look_again"
+"""The fact with the names that another process asks the mirror to look at."""
 
 
 class JournalView:
@@ -82,6 +88,35 @@ class JournalView:
     def get_fact(self, key: str) -> JsonValue:
         """Return the fact, None when there is none."""
         return Facts(self._database).get_fact(key)
+
+    def known(self) -> Iterator[KnownFile]:
+        """Yield every file that is at the target or may be, those in doubt too."""
+        return KnownFiles(self._database).known()
+
+    def owner_of(self, target_name: str) -> str | None:
+        """Return the name of the known file that is at the target under this name."""
+        rows = self._database.rows(queries("differences")["owner"], (target_name,))
+        return str(rows[0][0]) if rows else None
+
+    def take_over(self, rows: Iterable[KnownFile], names: Sequence[str]) -> None:
+        """Add rows for names that have none, and let the mirror look at the names."""
+        database = Database(self._database.path, "rw")
+        try:
+            KnownFiles(database).take_over(rows)
+            facts = Facts(database)
+            waiting = facts.get_fact(LOOK_AGAIN)
+            before = waiting if isinstance(waiting, list) else []
+            facts.set_fact(LOOK_AGAIN, [*before, *names])
+        finally:
+            database.close()
+
+    def set_strangers(self, counts: Mapping[str, int]) -> None:
+        """Write down how many files each folder of the target has that are nobody's here."""
+        database = Database(self._database.path, "rw")
+        try:
+            Facts(database).set_fact(STRANGERS, dict(counts))
+        finally:
+            database.close()
 
     def approve(self) -> int:
         """Approve all that is refused now; return how many names that is."""

@@ -367,7 +367,10 @@ class Mirror:
         )
 
     def _note_convergence(self, now: float) -> None:
-        if not self._settled() or not self._unsettled:
+        if not self._settled():
+            return
+        self._passes.count_strangers()
+        if not self._unsettled:
             return
         self._unsettled = False
         seconds = now - self._began
@@ -383,4 +386,5 @@ class Mirror:
         state = "paused" if self._paused_until else "idle" if settled else "syncing"
         waiting = len(self._passes.backlog) + len(self._changes)
         self._record.heartbeat(state, self._watcher.description, settled=settled, waiting=waiting)
-        self._changes.put_back(self._passes.approved(), now, 0.0)
+        again = [*self._passes.approved(), *self._passes.asked_for()]
+        self._changes.put_back(again, now, 0.0)

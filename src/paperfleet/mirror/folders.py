@@ -49,7 +49,8 @@ class TargetFolders:
     def accept(self, finding: Finding) -> None:
         """Take over what a check of the target found; who made folders before may have erred."""
         self._made.clear()
-        mixed = (self._mixed - finding.etags.keys() - finding.gone) | finding.mixed
+        found = finding.mixed if finding.listing is None else frozenset[str]()
+        mixed = (self._mixed - finding.etags.keys() - finding.gone) | found
         if mixed != self._mixed:
             self._mixed = mixed
             self._journal.set_fact(_MIXED, sorted(mixed))

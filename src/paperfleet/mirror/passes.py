@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import StorageError
+from paperfleet.journal.view import LOOK_AGAIN
 from paperfleet.mirror.accident import Accident
 from paperfleet.mirror.departed import departed
 from paperfleet.mirror.events import Done, Notice, Planned
@@ -18,6 +19,7 @@ from paperfleet.mirror.plan import describe, plan
 from paperfleet.mirror.policy import Effect, Then, tried_together, verdict
 from paperfleet.mirror.prepare import Batch, Sights, batches, portion, without
 from paperfleet.mirror.scan import scan
+from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.view import View
 from paperfleet.mirror.work import Errand
 from paperfleet.model import MoveFolder
@@ -68,6 +70,7 @@ class Passes:
         self._can = abilities.capabilities_of(target)
         self._listing: dict[str, FileStat] | None = None
         self._folders = TargetFolders(target, journal, pool, record.report)
+        self._strangers = Tally(journal)
         self._accident = Accident(journal, source_filesystem)
         self.backlog: dict[str, Pair] = {}
         self.renamed: set[tuple[str, str]] = set()
@@ -80,6 +83,7 @@ class Passes:
         if finding.listing is not None:
             self._listing = finding.listing
         self._folders.accept(finding)
+        self._strangers.accept(finding)
         self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
         self._journal.set_folder_etags(finding.etags, finding.gone)
 
@@ -328,6 +332,18 @@ class Passes:
 
     def _single_moves(self, folder: MoveFolder) -> list[Task]:
         return list(zip(self._journal.record(folder.members), folder.members, strict=True))
+
+    def count_strangers(self) -> None:
+        """Write down how many files at the target are neither at the source nor known."""
+        self._strangers.settle()
+
+    def asked_for(self) -> list[str]:
+        """Return the names that another process asks to be looked at; each once."""
+        names = self._journal.get_fact(LOOK_AGAIN)
+        if not isinstance(names, list) or not names:
+            return []
+        self._journal.set_fact(LOOK_AGAIN, None)
+        return [str(name) for name in names]
 
     def approved(self) -> list[str]:
         """Return the refused names that a person has approved since."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from paperfleet.errors import NotFoundError
 from paperfleet.mirror.classify import matches
+from paperfleet.mirror.strangers import by_folder
 from paperfleet.model import FileStat, FolderListing, FolderStat
 from paperfleet.storage import abilities
 
@@ -27,15 +28,21 @@ class Finding(NamedTuple):
 
     ``doubtful``: rows that the target contradicts. ``listing``: all files by name when everything
     was listed, else None. ``etags``: folders that were listed, to be trusted once ``doubtful`` is
-    in the journal; ``gone``: folders to be trusted no longer. ``mixed``: listed folders that have
-    files of others in them.
+    in the journal; ``gone``: folders to be trusted no longer. ``strange``: by folder the files in
+    listed folders that no row knows. ``whole``: every folder was listed.
     """
 
     doubtful: list[KnownFile]
     listing: dict[str, FileStat] | None = None
     etags: dict[str, str] = {}  # noqa: RUF012  # a default of a NamedTuple, never changed
     gone: frozenset[str] = frozenset()
-    mixed: frozenset[str] = frozenset()
+    strange: dict[str, frozenset[str]] = {}  # noqa: RUF012  # as above
+    whole: bool = False
+
+    @property
+    def mixed(self) -> frozenset[str]:
+        """The listed folders that have files of others in them."""
+        return frozenset(self.strange)
 
 
 class TargetCheck:
@@ -55,8 +62,12 @@ class TargetCheck:
         trusted = self._journal.folder_etags() if self.by_etags else {}
         if not self.by_etags or (not trusted and self._journal.count_known() == 0):
             listing = {stat.name: stat for stat in abilities.list_stats(self._target)}
-            rows = self._journal.known()
-            return Finding([k for k in rows if not _agrees(listing.get(k.target_name), k)], listing)
+            unknown, doubtful = set(listing), []
+            for row in self._journal.known():
+                unknown.discard(row.target_name)
+                if not _agrees(listing.get(row.target_name), row):
+                    doubtful.append(row)
+            return Finding(doubtful, listing, strange=by_folder(unknown), whole=True)
         root = self._root_etag()
         return Finding([]) if root == trusted.get("") else self._walk(trusted)
 
@@ -71,9 +82,10 @@ class TargetCheck:
         doubtful: dict[str, KnownFile] = {}
         etags: dict[str, str] = {}
         gone: set[str] = set()
-        mixed: set[str] = set()
+        strange: dict[str, frozenset[str]] = {}
         folders = [""]
         tree = None if trusted else self._tree()
+        trusted_in = by_folder(name for name in trusted if name)
         while folders:
             if tree is None and len(folders) > _MANY_FOLDERS:
                 tree = self._tree()
@@ -84,13 +96,16 @@ class TargetCheck:
                 doubtful |= self._journal.known_at([folder])
                 continue
             etags[folder] = listing.etag
+            gone |= trusted_in.get(folder, frozenset()) - {sub.name for sub in listing.folders}
             folders += [sub.name for sub in listing.folders if trusted.get(sub.name) != sub.etag]
             rows = self._rows_in(folder, aliased)
             found = self._contradicted(folder, listing, rows, aliased)
             doubtful |= {row.name: row for row in found}
-            if {stat.name for stat in listing.files} - {row.target_name for row in rows}:
-                mixed.add(folder)
-        return Finding(list(doubtful.values()), None, etags, frozenset(gone), frozenset(mixed))
+            unknown = {stat.name for stat in listing.files} - {row.target_name for row in rows}
+            if unknown:
+                strange[folder] = frozenset(unknown)
+        doubts = list(doubtful.values())
+        return Finding(doubts, None, etags, frozenset(gone), strange, whole=not trusted)
 
     def _rows_in(self, folder: str, aliased: list[KnownFile]) -> list[KnownFile]:
         inside = [row for row in aliased if row.target_name.rpartition("/")[0] == folder]

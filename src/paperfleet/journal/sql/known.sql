@@ -23,6 +23,11 @@ SELECT count(*) FROM known
 -- name: count_proven
 SELECT count(*) FROM known WHERE sure = 1 AND length(sha256) > 0
 
+-- name: take_over
+INSERT OR IGNORE INTO known (name, target_name, size, sha256, modified_ns, file_id, version,
+                             target_etag, sure, intended_sha256)
+VALUES (?1, nullif(?2, ?1), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+
 -- name: upsert
 INSERT OR REPLACE INTO known (name, target_name, size, sha256, modified_ns, file_id, version,
                               target_etag, sure, intended_sha256)
