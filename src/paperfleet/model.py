@@ -100,7 +100,8 @@ class Capabilities:
     The first group names optional protocols (``paperfleet.storage.protocol``). The second describes
     how the storage behaves: ``ranged_read``, that ``open`` transfers little more than what is read;
     ``conditional_create``, that ``exists=False`` in ``save_with`` holds against all other hosts
-    (None: not known before the first write with a condition).
+    (None: not known before the first write with a condition); ``keeps_versions``, that what is
+    overwritten can be restored (None: ask ``abilities.keeps_versions``).
     """
 
     stat: bool = False
@@ -121,7 +122,7 @@ class Capabilities:
     ranged_read: bool = False
     conditional_create: bool | None = False
     keeps_modified: bool = False
-    keeps_versions: bool = False
+    keeps_versions: bool | None = False
     unicode_form: Literal["NFC"] | None = None
     case_sensitive: bool = True
 

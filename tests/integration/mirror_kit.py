@@ -26,7 +26,7 @@ from paperfleet.mirror.events import Done, Event, Failed, Planned, Synced
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.watch import choose_watcher
 from paperfleet.service.build import filesystem_id
-from paperfleet.storage.abilities import capabilities_of, label_of
+from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.names import is_temporary, parents
 from paperfleet.testing.faults import Call, FaultyStorage
@@ -133,7 +133,7 @@ class Rig:
     @property
     def keeps_versions(self) -> bool:
         """Whether the target keeps what is overwritten."""
-        return capabilities_of(self.tap).keeps_versions
+        return keeps_versions(self.tap, "a.pdf")
 
     @property
     def keeps_modified(self) -> bool:

@@ -143,6 +143,51 @@ def test_moved_away_by_somebody(cloud: Rig, server: NextcloudDouble) -> None:
     assert cloud.counts() == {"restored": 3}
 
 
+def test_theirs_is_set_aside_where_a_nextcloud_keeps_no_versions(
+    cloud: Rig, server: NextcloudDouble
+) -> None:
+    server.keeps_versions = False
+    cloud.place.write("b.pdf", b"theirs from the start")
+    cloud.write(START)
+    cloud.once()
+    cloud.foreign |= kept(cloud)
+    cloud.check()
+    assert list(cloud.foreign.values()) == [b"theirs from the start"]
+    cloud.place.write("a.pdf", b"their work")
+    cloud.once()
+    cloud.foreign |= kept(cloud)
+    cloud.check()
+    assert sorted(cloud.foreign.values()) == [b"their work", b"theirs from the start"]
+
+
+def test_versions_may_be_switched_off_while_the_mirror_runs(
+    cloud: Rig, server: NextcloudDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paperfleet.storage.dav.cloud.BELIEVED", 0.0)
+    cloud.write(START)
+    cloud.options["target_check"] = 0.1
+    with cloud.live() as live:
+        live.until_same()
+        cloud.place.write("a.pdf", b"their work")
+        live.until(lambda: cloud.place.tree()["a.pdf"] == START["a.pdf"], "it was put back")
+        server.keeps_versions = False
+        cloud.place.write("b.pdf", b"their other work")
+        live.until(lambda: cloud.place.tree()["b.pdf"] == START["b.pdf"], "it was put back")
+    assert cloud.was_kept("a.pdf", b"their work")
+    assert list(kept(cloud).values()) == [b"their other work"]
+
+
+def test_theirs_is_set_aside_where_its_name_is_too_long_for_an_upload(cloud: Rig) -> None:
+    """Such a file is replaced by MOVE, with which its versions go."""
+    name = "x" * 240 + ".pdf"
+    cloud.write({name: b"ours"})
+    cloud.place.write(name, b"their work")
+    cloud.once()
+    cloud.foreign |= kept(cloud)
+    cloud.check()
+    assert list(cloud.foreign.values()) == [b"their work"]
+
+
 def test_changed_there_and_deleted_here(rig: Rig) -> None:
     rig.write(START)
     rig.sync()

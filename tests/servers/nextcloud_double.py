@@ -132,6 +132,15 @@ class NextcloudDouble(WebDavServer):
         self.files.quota = size
 
     @property
+    def keeps_versions(self) -> bool:
+        """Whether the app "Versions" is on."""
+        return self.state.versions
+
+    @keeps_versions.setter
+    def keeps_versions(self, on: bool) -> None:
+        self.state.versions = self.files.keeps_versions = on
+
+    @property
     def activity(self) -> list[Activity]:
         """Return what happened, oldest first."""
         return self.files.activity

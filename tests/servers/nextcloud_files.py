@@ -37,6 +37,7 @@ class Files:
         self.top = self._new_node("", folder=True)
         self.activity: list[Activity] = []
         self.quota: int | None = None
+        self.keeps_versions = True
         self.actor = "You"
         self.cut_leaves: Literal["truncated", "mixed"] = "truncated"
 
@@ -221,7 +222,7 @@ class Files:
             self._note(happened("changed", node.path, self.actor))
 
     def _keep_version(self, node: Node) -> None:
-        if node.size == 0:
+        if node.size == 0 or not self.keeps_versions:
             return
         with self.lock:
             kept = self._old / f"{node.id}.{len(node.versions)}.v{node.mtime}"

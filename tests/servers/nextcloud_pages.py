@@ -24,6 +24,7 @@ class State:
     maintenance: bool = False
     untrusted: bool = False
     bulk: bool = True
+    versions: bool = True
 
 
 def status_page(state: State) -> Response:
@@ -83,7 +84,7 @@ def _private_capabilities(state: State) -> dict[str, object]:
             "blacklisted_files": [".htaccess"],
             "forbidden_filename_characters": ["\\", "/"],
             "undelete": True,
-            "versioning": True,
+            **({"versioning": True} if state.versions else {}),
         },
         "checksums": {"supportedTypes": ["SHA1", "MD5"], "preferredUploadType": ""},
     }

@@ -92,6 +92,23 @@ def test_names_that_nextcloud_takes(name: str) -> None:
     Cloud(client(Server([]), URL), ADDRESS).check_new(name, "save")
 
 
+def test_versions_are_asked_for_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app can be switched on and off at any time."""
+    on, off = capabilities({"versioning": True}, {}), capabilities({}, {})
+    server = Server([on, off, on])
+    with client(server, URL) as dav:
+        cloud = Cloud(dav, ADDRESS)
+        assert [cloud.keeps_versions(), cloud.keeps_versions()] == [True, True]
+        assert len(server.requests) == 1
+        monkeypatch.setattr("paperfleet.storage.dav.cloud.BELIEVED", 0.0)
+        assert [cloud.keeps_versions(), cloud.keeps_versions()] == [False, True]
+
+
+def test_a_server_that_says_nothing_of_versions_keeps_none() -> None:
+    with client(Server([httpx.Response(200, text="<html>")]), URL) as dav:
+        assert not Cloud(dav, ADDRESS).keeps_versions()
+
+
 def test_the_rules_of_the_server_count_once_they_are_known() -> None:
     files = {
         "blacklisted_files": [".htaccess", "Thumbs.db"],

@@ -7,9 +7,11 @@ that somebody else changed it. ``-`` means that the target was looked at and has
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
+from paperfleet.mirror.classify import aside_name, passing_name
 from paperfleet.mirror.plan import describe, plan
 from paperfleet.mirror.view import View
 from paperfleet.model import Capabilities, FileStat, KnownFile
@@ -57,6 +59,7 @@ def view(
         capabilities=can,
         known_below=lambda folder: sum(is_below(n, folder) for n in rows),
         owner=keys.get,
+        versioned=target.keys() if can.keeps_versions else (),
     )
 
 
@@ -170,6 +173,19 @@ def test_a_target_with_versions_needs_nothing_set_aside() -> None:
     assert describe(plan(view("a=1", "", "a=22!", VERSIONS))) == ["update a"]
 
 
+def test_other_bytes_under_the_old_etag_are_kept_unless_they_are_an_overwrite_of_ours() -> None:
+    """Nextcloud gives two contents of one second one etag, and a cut overwrite the old one."""
+    before = view("a=1", "a=1", "a=1", unsure="a")
+    there = FileStat("a", 2, 1, "etag-1", None, sha("22"))
+    seen = replace(before, target={"a": there})
+    lines = describe(plan(seen))
+    assert lines[0].startswith("set aside a -> a (kept ")
+    assert lines[1:] == ["restore a"]
+    assert describe(plan(replace(seen, versioned={"a"}))) == ["restore a"]
+    writing = seen.known["a"]._replace(intended_sha256=sha("333"))
+    assert describe(plan(replace(seen, known={"a": writing}))) == ["restore a"]
+
+
 def test_an_unsure_row_is_believed_only_as_far_as_the_target_shows_it() -> None:
     assert describe(plan(view("a=2", "a=1", "a=2!", unsure="a"))) == ["adopt a"]
     assert describe(plan(view("a=2", "a=1", "a=1", unsure="a"))) == ["update a"]
@@ -195,3 +211,15 @@ def test_a_rename_between_unicode_forms_is_no_request() -> None:
     assert work.operations == []
     assert [row.name for row in work.rows] == [decomposed]
     assert work.rows[0].target_name == composed
+
+
+@pytest.mark.parametrize("name", ["x" * 246 + ".pdf", "ü" * 125, "x." + "y" * 248])
+def test_names_of_the_mirror_itself_are_not_too_long(name: str) -> None:
+    there = FileStat(name, 1, 1, "etag", None, "")
+    for made in (aside_name(f"folder/{name}", there), passing_name(f"folder/{name}")):
+        last = made.rpartition("/")[2]
+        assert len(last.encode()) <= 227
+        assert last.startswith(name[:50])
+        assert last.endswith(").pdf" if name.endswith(".pdf") else ")")
+    other = there._replace(size=2)
+    assert aside_name(name, there) != aside_name(name, other)

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from paperfleet.mirror.view import View
     from paperfleet.model import Capabilities, FileStat
 
+_LONGEST = 227
+"""Bytes of a name that the mirror makes itself: any target takes so many in every request."""
+
+_LONGEST_EXTENSION = 20
+"""Bytes after the last dot that are kept when a name has to be cut."""
+
 
 @dataclass(frozen=True, slots=True)
 class Equal:
@@ -79,7 +85,11 @@ def _gone(known: KnownFile, view: View) -> Need:
         return Vanished(known)
     if seen.sha256 and seen.sha256 in {known.sha256, known.intended_sha256}:
         return Vanished(_proven(known, seen))
-    return Vanished(known) if is_ours(seen, known) else Forget(known.name, foreign=True)
+    return (
+        Vanished(known)
+        if is_ours(seen, known, versioned=False)
+        else Forget(known.name, foreign=True)
+    )
 
 
 def _proven(known: KnownFile, seen: FileStat) -> KnownFile:
@@ -118,7 +128,7 @@ def _both(source: FileStat, known: KnownFile, view: View) -> Need:
     if same_content(seen, source):
         return Equal(row_of(source, known.target_name, seen.etag), adopted=True)
     why_over: Literal["updated", "restored"] = "updated" if changed else "restored"
-    ours = is_ours(seen, known)
+    ours = is_ours(seen, known, versioned=known.target_name in view.versioned)
     return _replace(source, known.target_name, seen, why_over, view, ours=ours)
 
 
@@ -131,7 +141,7 @@ def _replace(
     *,
     ours: bool,
 ) -> Put:
-    keep = not ours and view.set_aside and not view.capabilities.keeps_versions
+    keep = not ours and view.set_aside and target_name not in view.versioned
     expect = ABSENT if keep else Precondition(etag=seen.etag)
     aside = aside_name(target_name, seen) if keep else None
     return Put(source, target_name, why, expect, aside)
@@ -153,17 +163,19 @@ def matches(seen: FileStat, known: KnownFile) -> bool:
     return seen.size == known.size and etag_agrees
 
 
-def is_ours(seen: FileStat, known: KnownFile) -> bool:
+def is_ours(seen: FileStat, known: KnownFile, *, versioned: bool) -> bool:
     """Say whether the mirror wrote what is there, finished or not.
 
     An overwrite that was cut off leaves the old etag with other bytes on Nextcloud, so an equal
-    etag makes it ours too; nothing is overwritten for good on the strength of that (Nextcloud keeps
-    versions).
+    etag makes such a file ours. So does somebody else's write in the same second: where nothing was
+    being written, other bytes are ours only as long as they are kept as a version (``versioned``).
     """
     if seen.sha256 is not None and seen.sha256 in {known.sha256, known.intended_sha256}:
         return True
     if seen.etag is not None and known.target_etag is not None:
-        return seen.etag == known.target_etag
+        other_bytes = seen.sha256 is not None or seen.size != known.size
+        explained = versioned or known.intended_sha256 is not None
+        return seen.etag == known.target_etag and (explained or not other_bytes)
     return seen.size == known.size and known.sure
 
 
@@ -187,7 +199,17 @@ def passing_name(target_name: str) -> str:
 
 def _marked(folder: str, base: str, word: str, text: str) -> str:
     stem, dot, extension = base.rpartition(".")
-    if not stem:
+    if not stem or len(extension.encode("utf-8", "surrogatepass")) > _LONGEST_EXTENSION:
         stem, dot, extension = base, "", ""
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{folder}{stem} ({word} {mark}){dot}{extension}"
+    ending = f" ({word} {mark}){dot}{extension}"
+    room = _LONGEST - len(ending.encode("utf-8", "surrogatepass"))
+    return folder + _first_bytes(stem, room) + ending
+
+
+def _first_bytes(text: str, most: int) -> str:
+    """Return as many of the first characters as fit into so many bytes."""
+    whole = text.encode("utf-8", "surrogatepass")
+    if len(whole) <= most:
+        return text
+    return whole[:most].decode("utf-8", "ignore")

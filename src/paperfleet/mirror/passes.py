@@ -234,6 +234,7 @@ class Passes:
             owner=self._owners(),
             renamed=batch.renamed,
             set_aside=self._options.set_aside,
+            versioned=sights.versioned,
         )
 
     def _owners(self) -> Callable[[str], str | None]:

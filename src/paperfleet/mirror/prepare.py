@@ -41,13 +41,15 @@ class Sights:
 
     ``source``: hashed files; ``target``: what is under the target names that were looked at;
     ``moving``: names that changed or vanished while they were read; ``failed``: files that could
-    not be read, at the source or the target, with the reason.
+    not be read, at the source or the target, with the reason; ``versioned``: the target names of
+    which the target keeps what is replaced, among those that something is under.
     """
 
     source: dict[str, FileStat] = field(default_factory=dict)
     target: dict[str, FileStat | None] = field(default_factory=dict)
     moving: set[str] = field(default_factory=set)
     failed: dict[str, Exception] = field(default_factory=dict)
+    versioned: set[str] = field(default_factory=set)
 
 
 class Looker:
@@ -74,6 +76,8 @@ class Looker:
         for known in batch.vanished:
             if not known.sure:
                 self._guarded(known.name, sights, partial(self._gone, known, sights))
+        there = (name for name, seen in sights.target.items() if seen is not None)
+        sights.versioned = {n for n in there if abilities.keeps_versions(self._target, n)}
         return sights
 
     def _guarded(self, name: str, sights: Sights, look: Callable[[], None]) -> None:

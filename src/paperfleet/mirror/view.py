@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from paperfleet.model import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from paperfleet.model import FileStat, KnownFile
 
@@ -33,7 +33,8 @@ class View:
     bytes were compared (a file of another size than the source's needs no hash to be different).
     ``known_below`` counts the journal's rows in a folder, seen in this pass or not. ``owner`` gives
     the journal's name for a collision key where the target folds names. ``renamed`` holds folder
-    renames that were watched as such.
+    renames that were watched as such. ``versioned``: the target names of which the target keeps
+    what is replaced, among those that something was seen under.
     """
 
     source: Mapping[str, FileStat]
@@ -44,6 +45,7 @@ class View:
     owner: Callable[[str], str | None] = lambda _key: None
     renamed: frozenset[tuple[str, str]] = frozenset()
     set_aside: bool = True
+    versioned: Collection[str] = frozenset()
 
     def seen(self, target_name: str) -> FileStat | Unseen | None:
         """Return what was seen at the target under this name."""

@@ -95,6 +95,12 @@ def content_sha256(storage: DocumentStorage, name: str) -> str:
     return digest.hexdigest()
 
 
+def keeps_versions(storage: DocumentStorage, name: str) -> bool:
+    """Say whether what a save of this name replaces can be restored (``SupportsVersions``)."""
+    told = capabilities_of(storage).keeps_versions
+    return cast("protocol.SupportsVersions", storage).keeps_versions(name) if told is None else told
+
+
 def can_copy_from(target: DocumentStorage, source: DocumentStorage) -> bool:
     """Say whether the target can copy from the source by itself (``SupportsCopyFrom``)."""
     if not capabilities_of(target).copy_from:

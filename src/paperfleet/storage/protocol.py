@@ -202,6 +202,17 @@ class SupportsFolderEtags(Protocol):
         ...
 
 
+class SupportsVersions(Protocol):
+    """``capabilities.keeps_versions`` is None: it has to be asked for."""
+
+    def keeps_versions(self, name: str) -> bool:
+        """Say whether what a save of this name replaces can be restored; may send a request.
+
+        The answer may be some minutes old.
+        """
+        ...
+
+
 class SupportsContentHash(Protocol):
     """``capabilities.content_hash``."""
 

@@ -58,7 +58,7 @@ class NextcloudBackend(DavTree):
       ``chunk_size`` bytes and one MOVE, which replaces the file as a whole. When it is cut off, a
       later attempt with the same content goes on where it ended. The etag that is expected of the
       target is looked up right before that MOVE; who writes in between (some 20 ms) is not noticed,
-      yet their content stays in the versions.
+      yet their content stays in the versions, where the server keeps any.
     * A name of 228 to 250 bytes under a short name and a MOVE, as Nextcloud takes no longer one in
       an upload. Replacing such a file loses its id and versions, unless it can go by the endpoint
       for batches.
@@ -136,7 +136,7 @@ class NextcloudBackend(DavTree):
             content_hash=True,
             sweep=True,
             keeps_modified=True,
-            keeps_versions=True,
+            keeps_versions=None,
             unicode_form="NFC",
         )
 
@@ -220,6 +220,16 @@ class NextcloudBackend(DavTree):
         ``NotFoundError``.
         """
         return self._stored_hash.sha256(self._checked(name, "hash"))
+
+    def keeps_versions(self, name: str) -> bool:
+        """Say whether what a save of this name replaces stays as a version.
+
+        That needs the server's app "Versions", which is asked for and believed for some minutes
+        (for how long versions are kept, the server does not tell), and a name that needs no MOVE
+        over the old file (see the class): such a MOVE takes the versions with it.
+        """
+        name = self._checked(name, "ask")
+        return not LongNameSaves.concerns(name) and self._cloud.keeps_versions()
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ LONGEST = 250
 """Bytes of a name in Nextcloud's file cache."""
 
 STATUS_TIMEOUT = 10.0
+
+BELIEVED = 300.0
+"""Seconds for which the server's word on versions is relied upon: an app can be switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +124,28 @@ class Cloud:
         self._client = client
         self._address = address
         self._capabilities: object = None
-        self._asked = False
+        self._asked: float | None = None
         self._rules = NameRules()
         self._lock = threading.Lock()
 
     def capability(self, app: str, key: str) -> object:
         """Return one of the server's capabilities, None where it has none of that name."""
         with self._lock:
-            if not self._asked:
-                self._capabilities = self._ask_capabilities()
-                self._asked = True
-                self._rules = _rules(self._capabilities)
-            return part_of(self._capabilities, app, key)
+            return self._known(app, key)
+
+    def keeps_versions(self) -> bool:
+        """Say whether the server keeps versions of files; asks again after ``BELIEVED`` seconds."""
+        with self._lock:
+            if self._asked is not None and time.monotonic() >= self._asked + BELIEVED:
+                self._asked = None
+            return self._known("files", "versioning") is True
+
+    def _known(self, app: str, key: str) -> object:
+        if self._asked is None:
+            self._capabilities = self._ask_capabilities()
+            self._asked = time.monotonic()
+            self._rules = _rules(self._capabilities)
+        return part_of(self._capabilities, app, key)
 
     def check_new(self, name: str, operation: str) -> None:
         """Raise ``NameRefusedError`` for a name that is known to be refused; asks nothing.

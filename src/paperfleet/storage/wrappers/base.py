@@ -38,6 +38,7 @@ class EveryAbility(
     protocol.SupportsMoveFolder,
     protocol.SupportsFolders,
     protocol.SupportsFolderEtags,
+    protocol.SupportsVersions,
     protocol.SupportsContentHash,
     protocol.SupportsSweep,
     protocol.SupportsCopy,
@@ -168,6 +169,10 @@ class Wrapper:
     def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat]:
         """See ``SupportsFolderEtags``."""
         return self._around("list_tree", (name,), lambda: self._inner.list_tree(name))
+
+    def keeps_versions(self, name: str) -> bool:
+        """See ``SupportsVersions``."""
+        return self._around("keeps_versions", (name,), lambda: self._inner.keeps_versions(name))
 
     def content_sha256(self, name: str) -> str:
         """See ``SupportsContentHash``."""

@@ -28,6 +28,7 @@ _READS = frozenset(
         "folder_etag",
         "list_folder",
         "list_tree",
+        "keeps_versions",
         "content_sha256",
         "presigned_url",
         "can_copy_from",

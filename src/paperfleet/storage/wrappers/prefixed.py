@@ -177,6 +177,11 @@ class Prefixed(Wrapper):
         with self._named(name, "presign") as inner_name:
             return self._inner.presigned_url(inner_name, expires_in)
 
+    def keeps_versions(self, name: str) -> bool:
+        """See ``SupportsVersions``."""
+        with self._named(name, "ask") as inner_name:
+            return self._inner.keeps_versions(inner_name)
+
     def content_sha256(self, name: str) -> str:
         """See ``SupportsContentHash``."""
         with self._named(name, "hash") as inner_name:
