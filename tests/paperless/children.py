@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSIDE = Path(__file__).parent / "inside"
@@ -66,6 +67,27 @@ class Site:
             text=True,
             timeout=self.patience,
         )
+
+    @contextmanager
+    def start(
+        self, arguments: list[str], environment: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Run Python beside the test; it is ended with the block."""
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [self.python, *arguments],
+            cwd=self.source,
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 SMALL = Site("project", PROJECT, sys.executable, patience=100)

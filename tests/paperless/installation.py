@@ -206,15 +206,15 @@ class Installation:
             )
         return answer.stdout
 
-    def start(self, *names: str) -> None:
-        """Start programs, all of them without names, and wait until they work."""
+    def start(self, *names: str, environ: Mapping[str, str] | None = None) -> None:
+        """Start programs, all of them without names, with more variables; wait until they work."""
         chosen = names or PROGRAMS
         self.stop(*(set(chosen) & self._running.keys()))
         for name in chosen:
             self._running[name] = Child(
                 name,
                 self._command(name),
-                self.environ,
+                self.environ | dict(environ or {}),
                 self.checkout.src,
                 self.folder / "logs" / f"{name}.log",
             )

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import secrets
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +27,13 @@ from paperfleet.paperless import (
     outbox,
     ownership,
     patience,
+    recorded,
     seams,
     selftest,
 )
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.processstorage import ProcessStorage
+from paperfleet.paperless.recorded import OWN_FOLDER
 from paperfleet.paperless.versions import TESTED, is_tested
 from paperfleet.service import storagevars
 from paperfleet.storage import abilities
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("paperfleet.paperless")
 
+NO_TABLES = ownership.Fault(
+    "the tables of Paperfleet are not there yet, so that nothing says whose storage this is",
+    "Run `manage.py migrate`",
+)
 MIDDLEWARE = "paperfleet.paperless.middleware.document_storage"
 OWN_FOLDER_MIDDLEWARE = "paperfleet.paperless.middleware.own_folder"
 
@@ -59,6 +66,8 @@ class Documents:
         self.roots: Mapping[str, str] = {}
         self.is_checked = False
         """Whether the storage was found usable, by this process or by the one that forked it."""
+        self.checked_as = ""
+        """What the database called the storage when it was found usable."""
         self._checking = threading.Lock()
 
     def opened(self) -> DocumentStorage:
@@ -70,9 +79,8 @@ class Documents:
     def faults(self) -> list[ownership.Fault] | None:
         """Return why the storage must not be used; None when the database has no tables yet."""
         if self.storage is None or not self.roots:
-            return list(ownership.faults_of_own_folder(homes.local_label()))
-        found = ownership.faults(self.storage(), self.roots)
-        return None if found is None else list(found)
+            return ownership.faults_of_own_folder(homes.local_label(), homes.originals())
+        return ownership.faults(self.storage(), self.roots)
 
     def require_usable(self) -> None:
         """Raise ``NotAStorageError`` unless the storage may be used; asks once in a process."""
@@ -80,9 +88,28 @@ class Documents:
             return
         with self._checking:
             found = self.faults()
+            if found is None and self.roots and sys.argv[1:2] != ["migrate"]:
+                found = [NO_TABLES]
             if found:
                 raise NotAStorageError(found[0].reason, hint=found[0].hint)
-            self.is_checked = found is not None
+            if found is not None:
+                self.checked_as = recorded.recorded().storage
+                self.is_checked = True
+
+    def require_same(self) -> None:
+        """Raise ``NotAStorageError`` unless the documents of the database are where ours are.
+
+        One query in a process that was found usable: somebody may have moved the documents since.
+        """
+        self.require_usable()
+        if not self.is_checked:
+            return
+        known = recorded.recorded().storage
+        if not known and not self.roots:
+            known = self.checked_as = recorded.claim_own_folder()
+        if known != self.checked_as or (known != OWN_FOLDER and not self.roots):
+            self.is_checked = False
+            self.require_usable()
 
     def require_writable(self) -> None:
         """Raise ``NotAStorageError`` unless the storage takes a new file, and lets it be deleted.
@@ -105,6 +132,16 @@ class Documents:
 
 
 documents = Documents()
+
+
+def before_document_changes(*, raw: bool = False, **_signal: object) -> None:
+    """Let no row change in a process whose documents are not where the database has them.
+
+    That process was started before they moved, or nobody looked when it started. ``raw`` is a row
+    of an export that is being read in.
+    """
+    if not raw:
+        documents.require_same()
 
 
 def activate() -> None:

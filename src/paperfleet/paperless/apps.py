@@ -18,7 +18,13 @@ class PaperfleetConfig(AppConfig):
     def ready(self) -> None:
         """Plug the storage in, or end the process with a text that says what is wrong."""
         # Django has no models before this point.
-        from celery.signals import task_postrun, task_prerun, worker_init  # noqa: PLC0415
+        from celery.signals import (  # noqa: PLC0415
+            beat_init,
+            task_postrun,
+            task_prerun,
+            worker_init,
+        )
+        from django.db.models.signals import pre_delete, pre_save  # noqa: PLC0415
 
         from paperfleet.paperless import activation, checks, patience, workers  # noqa: F401, PLC0415
 
@@ -27,6 +33,9 @@ class PaperfleetConfig(AppConfig):
         except ConfigurationError as error:
             raise activation.stop(error) from error
         worker_init.connect(workers.check_before_forking)
+        beat_init.connect(workers.check_before_beating)
+        for signal in (pre_save, pre_delete):
+            signal.connect(activation.before_document_changes, sender="documents.Document")
         if activation.documents.storage is not None:
             from paperfleet.paperless import bulkmoves  # noqa: PLC0415
 

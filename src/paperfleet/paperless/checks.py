@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says of the document storage."""
+"""What ``manage.py check`` says of the document storage, and before commands of paperless-ngx."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
+from django.core.management import get_commands
 
 from paperfleet.paperless import config, incidents, seams
 from paperfleet.paperless.activation import documents
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
+_PAPERLESS = ("documents", "paperless")
+"""How the names of paperless-ngx's own apps begin."""
+_WITHOUT_DOCUMENTS = frozenset({"manage_superuser", "convert_mariadb_uuid", "prune_audit_logs"})
 
 
 @register()
 def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django's signature
-    """Report seams that are not in place and, for ``check`` itself, what forbids the storage.
+    """Report seams that are not in place and, where documents are concerned, a wrong storage.
 
     Django runs its checks before most commands, also before those that mend the storage; only
-    ``check`` itself asks it.
+    ``check`` itself and the commands of paperless-ngx that work on documents ask it.
     """
     found: list[CheckMessage] = [
         Error(text, hint="Another app must not replace it", id="paperfleet.E001")
@@ -30,13 +34,22 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
         found.append(
             CheckWarning(configuration.lock_fault, hint=config.LOCK_HINT, id="paperfleet.W101")
         )
-    if sys.argv[1:2] == ["check"]:
+    if asks_the_storage(*sys.argv[1:2]):
         found += [
             Error(fault.reason, hint=fault.hint, id="paperfleet.E002")
             for fault in documents.faults() or []
         ]
+    if sys.argv[1:2] == ["check"]:
         found += [
             CheckWarning(incidents.told(one), hint=_HINT, id="paperfleet.W102")
             for one in incidents.known()
         ]
     return found
+
+
+def asks_the_storage(command: str = "") -> bool:
+    """Say whether a command of ``manage.py`` needs the right documents."""
+    if command == "check":
+        return True
+    app = get_commands().get(command, "")
+    return str(app).startswith(_PAPERLESS) and command not in _WITHOUT_DOCUMENTS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.paperless import ownership
+from paperfleet.paperless import homes, ownership, recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders
 from paperfleet.paperless.migrationsetup import configured, installation
+from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.paperless.rows import ALWAYS
 from paperfleet.storage import abilities
 
@@ -40,22 +41,30 @@ def faults(home: Home) -> Iterator[str]:
             f"the migration from {mine.migrating_from} is not finished."
             " Run `manage.py migrate_storage` again"
         )
-    if configured() is None:
         return
-    owner = ownership.owner_of(home.base)
-    if owner is None:
+    if configured() is None:
+        found = ownership.faults_of_own_folder(home.label, homes.originals()) or []
+        yield from map(str, found)
+        return
+    mark = ownership.mark_of(home.base)
+    if mark is None:
         yield (
             f"nothing says that {home.label} belongs to this database."
             " Is it the right one? If so, add --take-ownership"
         )
-    elif owner != str(mine.identity):
+    elif mark.database != str(mine.identity):
         yield (
-            f"{home.label} belongs to another database ({owner}, this is {mine.identity})."
+            f"{home.label} belongs to another database ({mark.database}, this is {mine.identity})."
             " If this database replaces that one, add --take-ownership"
         )
+    elif difference := ownership.difference(home.base, mine):
+        yield difference
 
 
 def take_ownership(home: Home) -> None:
-    """Mark the storage as this database's; paperless-ngx's own folders carry no mark."""
+    """Tie the place and this database together; paperless-ngx's own folders carry no mark."""
+    mine = installation()
     if configured() is not None:
-        ownership.take_ownership(home.base, installation())
+        ownership.take_ownership(home.base, mine)
+    else:
+        recorded.record(OWN_FOLDER, OWN_FOLDER_LABEL)

@@ -108,6 +108,11 @@ def local_root() -> Path:
     return Path(str(settings.MEDIA_ROOT)) / "documents"
 
 
+def originals() -> Path:
+    """Return the folder of originals as a path that leads nowhere else."""
+    return Path(str(settings.ORIGINALS_DIR))
+
+
 def local_label() -> str:
     """Return what that folder is called as the source of a migration."""
     return f"file://{quote(os.path.realpath(str(local_root())))}"

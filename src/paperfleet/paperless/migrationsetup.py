@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import ownership
+from paperfleet.paperless import ownership, recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
-from paperfleet.paperless.models import Installation
+from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.paperless.rows import ALWAYS
 from paperfleet.service.storages import check_apart, options_of
 from paperfleet.service.storagevars import SOURCE_OPTIONS
@@ -18,6 +18,7 @@ from paperfleet.storage.registry import open_storage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from paperfleet.paperless.models import Installation
     from paperfleet.paperless.processstorage import ProcessStorage
     from paperfleet.paperless.surveying import Part
 
@@ -95,7 +96,7 @@ def installation() -> Installation:
         raise ConfigurationError(
             "the tables of Paperfleet are not there yet", hint="Run `manage.py migrate` first"
         )
-    return Installation.objects.first() or Installation.objects.create()
+    return recorded.installation()
 
 
 def require_ours(new: Home, mine: Installation, *, take: bool) -> None:
@@ -105,18 +106,27 @@ def require_ours(new: Home, mine: Installation, *, take: bool) -> None:
     """
     if new.is_local_disk:
         return
-    owner = ownership.owner_of(new.base)
-    if owner is None and take:
-        ownership.take_ownership(new.base, mine)
-    elif owner is not None and owner != str(mine.identity):
+    mark = ownership.mark_of(new.base)
+    if mark is None and take:
+        ownership.mark_as_ours(new.base, mine)
+    elif mark is not None and mark.database != str(mine.identity):
         raise ConfigurationError(
-            f"{new.label} belongs to another database ({owner}, this is {mine.identity})",
+            f"{new.label} belongs to another database ({mark.database}, this is {mine.identity})",
             hint="Name another bucket or location; or, if this database replaces that one:"
             " `manage.py paperfleet_check --take-ownership`",
         )
 
 
 def note_source(mine: Installation, label: str) -> None:
-    """Let no process start on a half-filled storage; an empty label ends that."""
+    """Let no process start on a half-filled storage."""
     mine.migrating_from = label
     mine.save(update_fields=["migrating_from"])
+
+
+def note_arrival(mine: Installation, new: Home) -> None:
+    """Say that the documents are in the destination; processes start there, and nowhere else."""
+    mark = None if new.is_local_disk else ownership.mark_of(new.base)
+    mine.migrating_from = ""
+    mine.storage = mark.storage if mark else OWN_FOLDER
+    mine.storage_label = new.label if mark else OWN_FOLDER_LABEL
+    mine.save(update_fields=["migrating_from", "storage", "storage_label"])

@@ -20,6 +20,19 @@ class Installation(models.Model):
     migrating_from: models.TextField[str, str] = models.TextField(
         default="", help_text="The storage that an unfinished migration comes from"
     )
+    storage: models.TextField[str, str] = models.TextField(
+        default="",
+        db_default="",
+        help_text="What the storage with the documents is called in its mark",
+    )
+    storage_label: models.TextField[str, str] = models.TextField(
+        default="", db_default="", help_text="What that storage is called for people"
+    )
+    newest_version: models.TextField[str, str] = models.TextField(
+        default="",
+        db_default="",
+        help_text="The newest paperless-ngx that has worked on this database",
+    )
 
 
 class StrippedName(models.Model):

@@ -78,6 +78,8 @@ class Repair(NamedTuple):
 class Report:
     """A check, and what was repaired after it."""
 
+    storage: str = ""
+    """What the place with the documents is called for people."""
     files: int = 0
     size: int = 0
     quick: bool = False
@@ -121,6 +123,7 @@ class Report:
         """Return it for JSON."""
         return {
             "agrees": self.agrees,
+            "storage": self.storage,
             "quick": self.quick,
             "read": self.read,
             "vouched": self.vouched,

@@ -1,4 +1,4 @@
-"""What a Celery worker does before it forks the processes that run its tasks."""
+"""What a Celery worker does before it forks the processes that run its tasks, and a scheduler."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from django.db import connections
 from paperfleet.errors import NotAStorageError
 from paperfleet.paperless.activation import documents, stop
 from paperfleet.storage import findings
+
+
+def check_before_beating(**_signal: object) -> None:
+    """End Celery's scheduler unless the documents are where this process would look for them."""
+    try:
+        documents.require_usable()
+    except NotAStorageError as error:
+        raise stop(error) from error
 
 
 def check_before_forking(**_signal: object) -> None:
@@ -30,7 +38,11 @@ def check_before_forking(**_signal: object) -> None:
             documents.require_usable()
             documents.require_writable()
             with os.fdopen(writable, "wb") as answer:
-                answer.write(json.dumps([documents.is_checked, findings.noted()]).encode())
+                answer.write(
+                    json.dumps(
+                        [documents.is_checked, documents.checked_as, findings.noted()]
+                    ).encode()
+                )
             code = 0
         except NotAStorageError as error:
             sys.stderr.write(f"{stop(error)}\n")
@@ -46,5 +58,5 @@ def check_before_forking(**_signal: object) -> None:
     _, code = os.waitpid(child, 0)
     if code:
         raise SystemExit(1)
-    documents.is_checked, tried = json.loads(found)
+    documents.is_checked, documents.checked_as, tried = json.loads(found)
     findings.adopt(tried)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.paperless.inside import stores
 from tests.paperless.inside.stores import store
 
 from paperfleet.errors import UnavailableError
@@ -179,12 +180,11 @@ def child_environment(tmp_path: Path) -> dict[str, str]:
     place = tmp_path / "store"
     (place / "originals").mkdir(parents=True)
     (place / "originals" / "a.pdf").write_bytes(b"content")
-    (tmp_path / "data").mkdir()
     return {
         **os.environ,
         "PAPERLESS_DOCUMENT_STORAGE_BACKEND": "paperfleet.LocalFilesystemBackend",
         "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": f'{{"root": "{place}"}}',
-        "PAPERLESS_DATA_DIR": str(tmp_path / "data"),  # a database without tables: nobody's
+        "PAPERLESS_DATA_DIR": str(stores.belonging(tmp_path / "data", place)),
         "PAPERFLEET_CACHE_DIR": str(tmp_path / "shared"),
     }
 

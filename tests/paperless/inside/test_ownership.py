@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from tests.paperless.inside.stores import store
+from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import NotAStorageError
 from paperfleet.paperless import active
@@ -31,7 +31,7 @@ def _ask_again(store: object) -> Iterator[None]:  # noqa: ARG001  # it asks firs
     documents.is_checked = False
     yield
     documents.is_checked = False
-    Installation.objects.update(migrating_from="")
+    Installation.objects.update(migrating_from="", storage="", storage_label="")
     with behind_the_mounts():
         for root in documents.roots:
             shutil.rmtree(root, ignore_errors=True)
@@ -134,6 +134,82 @@ def test_an_empty_storage_does_not_become_ours_while_documents_are_left_behind(
 def test_files_of_the_system_are_no_documents(name: str) -> None:
     local(name)
     assert reasons() == []
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Return what calls the storage by an address and asks whether it may be used."""
+
+    def use(address: str) -> list[str]:
+        monkeypatch.setattr(memory, "label", address)
+        return reasons()
+
+    return use
+
+
+def named(stored: Stored) -> tuple[str, str]:
+    """Return what the mark and the database call the storage."""
+    return json.loads(stored["paperfleet.json"])["storage"], Installation.objects.get().storage
+
+
+def test_another_address_of_the_same_bucket_is_the_same_storage(
+    stored: Stored, at: Callable[[str], list[str]]
+) -> None:
+    stored.clear()
+    Installation.objects.update(storage="")
+    assert at("s3://docs/a at old.example") == []
+    documents.require_same()
+    first = named(stored)
+    assert first[0] == first[1]
+    assert at("s3://docs/a at new.example:9000") == []
+    second = named(stored)
+    assert second[0] == second[1] != first[1]
+    assert Installation.objects.get().storage_label == "s3://docs/a at new.example:9000"
+    documents.require_same()  # a process that was started before finds the new name, too
+
+
+def test_who_is_left_at_a_copy_of_the_bucket_refuses(
+    stored: Stored, at: Callable[[str], list[str]]
+) -> None:
+    stored.clear()
+    Installation.objects.update(storage="")
+    assert at("s3://docs/a at old.example") == []
+    documents.require_same()
+    copy = stored["paperfleet.json"]
+    assert at("s3://docs/a at new.example") == []
+    stored["paperfleet.json"] = copy
+    assert len(at("s3://docs/a at old.example")) == 1
+    with pytest.raises(NotAStorageError, match="the documents of this database are in s3://docs/a"):
+        documents.require_same()
+    assert stored["paperfleet.json"] == copy
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://other/a at old.example", "s3://docs/b at old.example", "gs://docs/a"]
+)
+def test_another_bucket_with_a_copied_mark_is_refused(
+    address: str, stored: Stored, at: Callable[[str], list[str]]
+) -> None:
+    stored.clear()
+    Installation.objects.update(storage="")
+    assert at("s3://docs/a at old.example") == []
+    before = dict(stored)
+    (found,) = at(address)
+    assert f"are in s3://docs/a at old.example, and this process would use {address}" in found
+    assert dict(stored) == before
+
+
+def test_a_new_name_that_was_cut_off_is_finished(
+    stored: Stored, at: Callable[[str], list[str]]
+) -> None:
+    stored.clear()
+    Installation.objects.update(storage="")
+    assert at("memory:") == []
+    mark = json.loads(stored["paperfleet.json"])
+    renamed = {**mark, "storage": "new", "previous": mark["storage"]}
+    stored["paperfleet.json"] = json.dumps(renamed).encode()
+    assert reasons() == []
+    assert named(stored) == ("new", "new")
 
 
 def test_an_unfinished_migration_forbids_the_storage() -> None:

@@ -86,7 +86,7 @@ class Command(BaseCommand):
                 old,
                 new,
                 delete=not options["no_delete"],
-                proven=lambda: setup.note_source(mine, ""),
+                proven=lambda: setup.note_arrival(mine, new),
             )
         self._show_result(result)
         return result.good

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from paperfleet.paperless.homes import Home
     from paperfleet.paperless.report import Report
 
+_LEAVING = "Before the app or its settings are taken away, bring them home with `manage.py migrate_storage`"
+
 
 class Command(BaseCommand):
     """Compares; changes nothing unless it is asked to."""
@@ -93,6 +95,7 @@ class Command(BaseCommand):
                 begin=_bar(blocks),
             )
         report.faults = faults
+        report.storage = home.label
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
@@ -135,6 +138,8 @@ class Command(BaseCommand):
         verdict = "all agree" if report.agrees else "they do not agree"
         total = f"{files_text(report.files)}, {size_text(report.size)}, {report.looked}: {verdict}"
         self.stdout.write(total)
+        if documents.roots:
+            self.stdout.write(f"the documents are in {report.storage}. {_LEAVING}")
 
 
 def _bar(blocks: ExitStack) -> Callable[[int, int], Callable[[int], None]]:
