@@ -57,7 +57,7 @@ def faults(home: Home) -> Iterator[str]:
             f"{home.label} belongs to another database ({mark.database}, this is {mine.identity})."
             " If this database replaces that one, add --take-ownership"
         )
-    elif difference := ownership.difference(home.base, mine):
+    elif difference := ownership.difference(home.label, mark, mine):
         yield difference
 
 

@@ -235,12 +235,11 @@ def _rename(storage: DocumentStorage, installation: Installation) -> Fault | Non
     return None if installation.storage_label == label else _elsewhere(installation, label)
 
 
-def difference(storage: DocumentStorage, installation: Installation) -> str | None:
+def difference(label: str, mark: Mark, installation: Installation) -> str | None:
     """Say how a storage that is marked as ours differs from the one that the database names."""
-    mark, label = mark_of(storage), abilities.label_of(storage)
-    names = {mark.storage, mark.previous} if mark else set()
     known = installation.storage
-    if not known or (known in names and _bucket(installation.storage_label) == _bucket(label)):
+    same_bucket = _bucket(installation.storage_label) == _bucket(label)
+    if not known or (known in {mark.storage, mark.previous} and same_bucket):
         return None
     return str(_elsewhere(installation, label))
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from paperfleet.paperless.homes import Home
     from paperfleet.paperless.report import Report
 
-_LEAVING = "Before the app or its settings are taken away, bring them home with `manage.py migrate_storage`"
+_LEAVING = (
+    "Before the app or its settings go, bring them home: docs/how-to/paperless-storage.md, Back"
+)
 
 
 class Command(BaseCommand):
