@@ -113,7 +113,7 @@ class LeaseFactory:
 
     def __init__(self, original: Callable[..., Any], kind: str, ttl: float) -> None:
         self._original, self._ttl = original, ttl
-        self._address = address_of(kind)
+        self._address = _lasting(address_of(kind), ttl)
         self._opening = threading.Lock()
         self._opened: LeaseStore | None = None
 
@@ -147,6 +147,18 @@ def address_of(kind: str) -> Secret:
             f"PAPERFLEET_MEDIA_LOCK is {kind!r}", hint="There are: file, redis, postgres"
         )
     return Secret(kind)
+
+
+def _lasting(address: Secret, ttl: float) -> Secret:
+    """Return an address that tells a Redis the longest time that a lease may have.
+
+    All processes are set to the same time, as that of the media lock has to be.
+    """
+    text = address.reveal()
+    kind = text.partition(":")[0]
+    if kind not in {"redis", "rediss", "unix"} or "longest_ttl=" in text:
+        return address
+    return Secret(f"{text}{'&' if '?' in text else '?'}longest_ttl={ttl:g}")
 
 
 def _database() -> Secret:

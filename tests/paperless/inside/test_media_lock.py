@@ -148,6 +148,16 @@ def test_a_server_that_is_away_is_an_error_of_the_system() -> None:
     assert store.calls == []
 
 
+def test_a_lease_may_last_as_long_as_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = KINDS["redis"]
+    if not redis:
+        pytest.skip("no redis-server here")
+    monkeypatch.setenv("PAPERLESS_REDIS", redis)
+    lock = LeaseFactory(FileLock, "redis", 90.0)(settings.MEDIA_LOCK)
+    lock.acquire(timeout=0)
+    lock.release()
+
+
 def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAPERLESS_REDIS", "redis://:geheim@cache:6379/3")
     assert medialock.address_of("redis").reveal() == "redis://:geheim@cache:6379/3"
