@@ -51,6 +51,20 @@ def forget_looks() -> None:
         remembered.clear()
 
 
+@contextlib.contextmanager
+def remembering_alone() -> Iterator[None]:
+    """Within this block, in which nobody else may change files, no file is looked at twice.
+
+    What was seen before is forgotten, and what is seen in it stays known to a request around it.
+    """
+    forget_looks()
+    if _looked.get() is not None:
+        yield
+        return
+    with remembering():
+        yield
+
+
 _undeleted: ContextVar[list[str]] = ContextVar("undeleted")
 
 
@@ -340,6 +354,7 @@ def move(old: Place, new: Place) -> None:
     _changed(old)
     _changed(new)
     storage.move(old.name, new.name)
+    _remember(old, None)
     if transactions.in_transaction():
         _follow(f"moving {old.path}", rollback=lambda: move_back(old, new))
     observing.tell(old.mount, new.name, old.name)

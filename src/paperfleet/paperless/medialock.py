@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ _Result = TypeVar("_Result")
 class _Held(threading.local):
     def __init__(self) -> None:
         self.leases: list[Lease] = []
+        self.looks = ExitStack()
 
 
 _held = _Held()
@@ -84,8 +86,9 @@ class MediaLock:
         name = os.environ.get("PAPERLESS_REDIS_PREFIX", "") + _NAME
         lease = self._store().acquire(name, ttl=self._ttl, timeout=waits, reentrant=True)
         self._mine.append(lease)
+        if not _held.leases:
+            _held.looks.enter_context(files.remembering_alone())
         _held.leases.append(lease)
-        files.forget_looks()
         return self
 
     def release(self, force: bool = False) -> None:  # noqa: ARG002  # FileLock's signature
@@ -94,6 +97,8 @@ class MediaLock:
             lease = self._mine.pop()
             if lease in _held.leases:
                 _held.leases.remove(lease)
+            if not _held.leases:
+                _held.looks.close()
             lease.release()
 
     def __enter__(self) -> Self:

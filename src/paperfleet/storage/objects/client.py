@@ -134,6 +134,10 @@ class ObjectClient:
                     self.ranged = False
             return obstore.get(self.store, key, options=_options(etag))
 
+    def get_all(self, key: str) -> GetResult:
+        """Begin to read a whole object; raises what obstore raises."""
+        return obstore.get(self.store, key)
+
     def put(self, key: str, data: bytes, put: Put, operation: str, name: str) -> str | None:
         """Write an object with one request, whole or not at all; return its etag."""
         with translated(operation, name, self.label):

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from paperfleet.errors import AlreadyExistsError, IntegrityError
 from paperfleet.storage.objects import client as requests
 from paperfleet.storage.objects.client import Put
-from paperfleet.storage.objects.digests import bare, part_size, pieces
-from paperfleet.storage.objects.reading import open_object
+from paperfleet.storage.objects.digests import bare, digests_of, part_size, pieces
+from paperfleet.storage.objects.reading import open_object, read_whole
 
 if TYPE_CHECKING:
+    from obstore import Attributes
+
     from paperfleet.storage.objects.client import Found, ObjectClient
     from paperfleet.storage.objects.features import Probe
+    from paperfleet.storage.objects.reading import Whole
 
 ONE_COPY = 5 * 10**9
 """Bytes that a store copies with one request (Amazon S3 API reference, CopyObject)."""
@@ -60,18 +63,56 @@ class Copier:
             return
         self.compared(source, new_key, operation, name)
 
+    def reads_to_copy(self) -> bool:
+        """Say whether ``create`` reads small objects, as the store has no conditional copies."""
+        features = self._probe.features()
+        return features.create and not features.copy_new
+
+    def read(self, key: str, operation: str, name: str) -> Whole:
+        """Return an object for ``place``, without its bytes where they are too many."""
+        return read_whole(self._client, key, name, operation, THROUGH_MEMORY)
+
+    def place(self, source: Found, data: bytes, new_key: str, operation: str, name: str) -> None:
+        """Write what was read to where nothing is, and prove it; raise ``AlreadyExistsError``.
+
+        Raises ``IntegrityError`` also when what was read is not what was once saved there. The
+        store's etag proves the arrival where it is the MD5 of what was sent; else it is looked at.
+        """
+        digests = digests_of(data)
+        if digests.count != source.size or source.sha256 not in {None, digests.sha256}:
+            raise self._damaged(operation, name)
+        noted = {requests.SHA256: digests.sha256, requests.ETAG: digests.etag}
+        etag = self._put_new(data, {**source.noted, **noted}, new_key, operation, name)
+        if bare(etag) != digests.etag:
+            self.compared(source, new_key, operation, name)
+
+    def _damaged(self, operation: str, name: str) -> IntegrityError:
+        return IntegrityError(
+            "what was read is not what was once saved: the file is damaged in the store",
+            operation=operation,
+            name=name,
+            storage=self._client.label,
+            hint="Nothing was changed. Bring it back from a backup",
+        )
+
     def _write(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
         with open_object(self._client, key, name) as stream:
             data = stream.read()
+        self._put_new(data, source.noted, new_key, operation, name)
+
+    def _put_new(
+        self, data: bytes, noted: Attributes, new_key: str, operation: str, name: str
+    ) -> str | None:
         token = uuid.uuid4().hex
-        put = Put("create", {**source.noted, requests.SAVE: token})
+        put = Put("create", {**noted, requests.SAVE: token})
         try:
-            self._client.put(new_key, data, put, operation, name)
+            return self._client.put(new_key, data, put, operation, name)
         except AlreadyExistsError:
             # The first try of a request that was sent again may have been what made it so.
             found = self._client.find(new_key, operation, name)
             if found is None or found.noted.get(requests.SAVE) != token:
                 raise
+            return found.etag
 
     def _stream(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
         put = Put(attributes=source.noted, part=part_size(source.size, self._client.part))

@@ -28,6 +28,8 @@ from paperfleet.storage.objects.reading import open_object
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from obstore import Attributes
+
     from paperfleet.storage.objects.client import Found, ObjectClient
     from paperfleet.storage.objects.copying import Copier
     from paperfleet.storage.objects.features import Probe
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LEAST_SECONDS = 60.0
+_JSON: Attributes = {"Content-Type": "application/json"}
 BYTES_PER_SECOND = 1_000_000
 """A mark counts as that of somebody at work for so long, and longer for larger files."""
 _CLAIMS = 4
@@ -91,15 +94,32 @@ class Mover:
         old_key = self._client.keys.found(old_name, "move")
         new_key = self._client.keys.saved(new_name, "move")
         with self._locks.holding(old_name, new_name):
-            source = self._client.look(old_key, "move", old_name)
-            if self._client.find(new_key, "move", new_name):
-                self._finish_earlier(old_key, old_name, new_name)
-                return
+            source, data = self._source(old_key, old_name)
             mark = Mark(old_name, new_name, source.size, source.modified_ns, source.etag, self._me)
-            mark = self._claim(mark)
-            self._carry_out(mark, source, old_key, new_key)
+            if data is None or not self._claim_free(mark):
+                data = None
+                if self._client.find(new_key, "move", new_name):
+                    self._finish_earlier(old_key, old_name, new_name)
+                    return
+                mark = self._claim(mark)
+            self._carry_out(mark, source, data, old_key, new_key)
         for left in mark.left:
             self._remove_copy(left, new_key, new_name)
+
+    def _source(self, old_key: str, old_name: str) -> tuple[Found, bytes | None]:
+        """Return the file, with its bytes where they have to pass through here anyway."""
+        if self._copier.reads_to_copy():
+            return self._copier.read(old_key, "move", old_name)
+        return self._client.look(old_key, "move", old_name), None
+
+    def _claim_free(self, mark: Mark) -> bool:
+        """Put the mark where none is; say whether that was so."""
+        key, put = self._mark_key(mark.old_name), Put("create", _JSON)
+        try:
+            self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
+        except AlreadyExistsError:
+            return False  # of another move, of one of ours that failed, or of this one's first try
+        return True
 
     def _finish_earlier(self, old_key: str, old_name: str, new_name: str) -> None:
         mark = self._read_mark(self._mark_key(old_name))
@@ -117,7 +137,7 @@ class Mover:
         create = self._probe.features().create
         if not create and (earlier := self._read_mark(key)):
             mark = self._superseding(earlier, mark)
-        put = Put("create" if create else "overwrite", {"Content-Type": "application/json"})
+        put = Put("create" if create else "overwrite", _JSON)
         for _ in range(_CLAIMS):
             try:
                 self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
@@ -161,9 +181,15 @@ class Mover:
             except StorageError as error:
                 _log.warning("A copy that a move left behind stays: %s", error)
 
-    def _carry_out(self, mark: Mark, source: Found, old_key: str, new_key: str) -> None:
+    def _carry_out(
+        self, mark: Mark, source: Found, data: bytes | None, old_key: str, new_key: str
+    ) -> None:
         try:
-            self._place(mark, source, old_key, new_key)
+            if data is None:
+                self._place(mark, source, old_key, new_key)
+            else:
+                # The store refuses a taken name, so that nobody has to look before.
+                self._copier.place(source, data, new_key, "move", mark.new_name)
             self._client.delete(old_key, "move", mark.old_name)
         except (AlreadyExistsError, NotFoundError, IntegrityError):
             self._remove_mark(mark)  # of all other errors the outcome is unclear: the mark stays

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from paperfleet.errors import (
     IntegrityError,
@@ -61,6 +61,27 @@ def open_object(client: ObjectClient, key: str, name: str, tries: int = _TRIES) 
         "IO[bytes]",
         io.BufferedReader(_ObjectReader(client, key, name, found_of(answer), answer), NEAR),
     )
+
+
+class Whole(NamedTuple):
+    """One state of an object with all of its bytes; ``data`` None for one that is too large."""
+
+    found: Found
+    data: bytes | None
+
+
+def read_whole(client: ObjectClient, key: str, name: str, operation: str, most: int) -> Whole:
+    """Return an object with one request, its bytes up to ``most``; raise ``NotFoundError``."""
+    for turn in range(_TRIES):
+        try:
+            with translated(operation, name, client.label):
+                answer = client.get_all(key)
+                found = found_of(answer)
+                return Whole(found, bytes(answer.bytes()) if found.size <= most else None)
+        except UnavailableError:
+            if turn == _TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _arrivals(answer: GetResult, size: int) -> Iterator[memoryview]:
