@@ -61,7 +61,7 @@ def operations(counter: Counter, folder: Path) -> None:
     consume(local("first.pdf", TEXT + b"1"), "first")  # what is found out once in a process
     plain = document.objects.get()
 
-    def rename(one: Any, title: str) -> None:
+    def rename(one: Any, title: str) -> None:  # noqa: ANN401  # a model
         one.title = title
         one.save()
 
