@@ -15,6 +15,7 @@
         │   ├── PreconditionFailedError      it is not what the caller believed it to be
         │   ├── IntegrityError               the bytes are not the ones that were meant
         │   ├── LockedError (BlockingIOError)
+        │   ├── BusyError (UnavailableError)         the storage cannot now, with this file alone
         │   ├── TooLargeError
         │   └── FileAccessError (PermissionError)
         └── the whole storage suffers
@@ -194,6 +195,18 @@ class MaintenanceError(UnavailableError):
 
 class ThrottledError(UnavailableError):
     """The server asks for fewer requests."""
+
+
+class BusyError(UnavailableError):
+    """The storage cannot do it now with this one file, and answers well otherwise.
+
+    It works on the file still, or limits it. Wait for the file; an effect may have happened.
+    ``at_work`` is False where it only failed, so that waiting a little promises nothing.
+    """
+
+    scope = Scope.NAME
+    at_work = True
+    code = errno.EBUSY
 
 
 class QuotaExceededError(StorageError):

@@ -13,6 +13,7 @@ from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    BusyError,
     CredentialsError,
     FileAccessError,
     IntegrityError,
@@ -23,7 +24,6 @@ from paperfleet.errors import (
     PreconditionFailedError,
     QuotaExceededError,
     StorageError,
-    ThrottledError,
     TooLargeError,
     UnavailableError,
 )
@@ -284,12 +284,12 @@ def test_bytes_that_arrive_damaged_are_noticed_and_withdrawn(
         (413, TooLargeError),
         (415, NameRefusedError),
         (423, LockedError),
-        (429, ThrottledError),
-        (500, UnavailableError),
+        (429, BusyError),
+        (500, BusyError),
         (501, NotAStorageError),
-        (502, UnavailableError),
-        (503, UnavailableError),
-        (504, UnavailableError),
+        (502, BusyError),
+        (503, BusyError),
+        (504, BusyError),
         (507, QuotaExceededError),
     ],
 )

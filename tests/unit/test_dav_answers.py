@@ -42,7 +42,7 @@ def body(exception: str, message: str = "why") -> bytes:
         (416, "GET", errors.IntegrityError),
         (418, "GET", errors.StorageError),
         (423, "PUT", errors.LockedError),
-        (425, "PUT", errors.UnavailableError),
+        (425, "PUT", errors.BusyError),
         (429, "PUT", errors.ThrottledError),
         (500, "PUT", errors.UnavailableError),
         (501, "PROPFIND", errors.NotAStorageError),

@@ -22,9 +22,9 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ANYTHING, Upload
 from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav import arrivals, tidying
 from paperfleet.storage.dav import client as client_module
 from paperfleet.storage.dav import folders as folders_module
-from paperfleet.storage.dav import tidying
 from paperfleet.storage.dav.folders import Folders
 from paperfleet.storage.dav.listing import Listing
 from paperfleet.storage.dav.removing import Remover
@@ -213,7 +213,8 @@ def test_a_file_that_stays_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "stays" in caplog.text
 
 
-def test_an_upload_that_vanishes_is_no_success() -> None:
+def test_an_upload_that_vanishes_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "APPEARING", ())
     answers = [sabre(201), GONE, sabre(204)]
     content = b"x"
     storage = WebDavBackend(URL, transport=Server(list(answers)).transport)

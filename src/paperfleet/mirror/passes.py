@@ -16,7 +16,7 @@ from paperfleet.mirror.folders import TargetFolders
 from paperfleet.mirror.grouping import BATCH_BYTES, BATCH_FILES, in_batches, in_rows
 from paperfleet.mirror.guard import Circumstances, judge
 from paperfleet.mirror.plan import describe, plan
-from paperfleet.mirror.policy import Effect, Then, tried_together, verdict
+from paperfleet.mirror.policy import Effect, Then, again_seconds, tried_together, verdict
 from paperfleet.mirror.prepare import Batch, Sights, batches, portion, without
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
@@ -172,7 +172,8 @@ class Passes:
         self._changes.put_back(sights.moving, now, self._options.settle)
         batch, sights = self._settled(batch, sights)
         for name, error in sights.failed.items():
-            self._record.failed(name, error)
+            if (delay := self._record.unseen(name, error, self._options.settle)) is not None:
+                self._changes.put_back([name], now, delay)
         judged = self._judged(self._without_moved(batch), sights)
         work = judged.plan
         self._journal.remember(work.rows, [f.name for f in work.forgets])
@@ -328,7 +329,7 @@ class Passes:
             for name in tried_together(operation):
                 self._record.failed(name, error)
             return None
-        self._changes.put_back(operation.names, now, self._options.settle)
+        self._changes.put_back(operation.names, now, again_seconds(error, self._options.settle))
         return error if then is Then.PAUSE_AND_COUNT and isinstance(error, StorageError) else None
 
     def _single_moves(self, folder: MoveFolder) -> list[Task]:

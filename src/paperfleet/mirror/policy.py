@@ -48,6 +48,7 @@ _POLICY: Sequence[tuple[type[Exception], Effect, Then]] = (
     # No pause: moves and deletes must go on, as deletes make room.
     (errors.QuotaExceededError, Effect.UNKNOWN, Then.QUARANTINE),
     (errors.NotAStorageError, Effect.UNKNOWN, Then.PAUSE),
+    (errors.BusyError, Effect.UNKNOWN, Then.AGAIN),
     (errors.UnavailableError, Effect.UNKNOWN, Then.PAUSE_AND_COUNT),
     (errors.PreconditionFailedError, Effect.UNKNOWN, Then.AGAIN),
     (errors.AlreadyExistsError, Effect.UNKNOWN, Then.AGAIN),
@@ -67,6 +68,7 @@ TRIES_BEFORE_QUARANTINE = 3
 _LONGEST_PAUSE = 60.0
 _CREDENTIALS_PAUSE = 1800.0
 _QUOTA_REST = 300.0
+_A_MOMENT = 1.0
 _FIRST_QUARANTINE, _LONGEST_QUARANTINE = 30.0, 3600.0
 
 
@@ -98,8 +100,18 @@ def pause_seconds(error: errors.StorageError, failures: int, first: float) -> fl
     return float(min(first * 2 ** (failures - 1), _LONGEST_PAUSE))
 
 
+def again_seconds(error: BaseException, settle: float) -> float:
+    """Return after how long a name is looked at again: at once, or when its storage said so."""
+    if not isinstance(error, errors.BusyError):
+        return settle
+    asked = _A_MOMENT if error.retry_after is None else error.retry_after
+    return max(settle, min(asked, _LONGEST_QUARANTINE))
+
+
 def quarantine_seconds(error: BaseException, attempts: int) -> float:
     """Return how long a file rests after so many attempts; where room is missing, always alike."""
     if isinstance(error, errors.QuotaExceededError):
         return _QUOTA_REST
-    return float(min(_FIRST_QUARANTINE * 2 ** (attempts - 1), _LONGEST_QUARANTINE))
+    asked = getattr(error, "retry_after", None) or 0.0
+    rest = max(asked, _FIRST_QUARANTINE * 2 ** min(attempts - 1, 10))
+    return float(min(rest, _LONGEST_QUARANTINE))

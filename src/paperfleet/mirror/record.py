@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from paperfleet.errors import PaperfleetError
+from paperfleet.errors import BusyError, PaperfleetError
 from paperfleet.mirror.events import Action, Failed, Refused, Synced
-from paperfleet.mirror.policy import TRIES_BEFORE_QUARANTINE, quarantine_seconds
+from paperfleet.mirror.policy import TRIES_BEFORE_QUARANTINE, again_seconds, quarantine_seconds
 from paperfleet.storage.names import is_utf8, readable
 
 if TYPE_CHECKING:
@@ -80,6 +80,16 @@ class Record:
         """Say whether the name may be looked at again at once; else it belongs in quarantine."""
         self._again[name] += 1
         return self._again[name] < TRIES_BEFORE_QUARANTINE and name not in self._resting
+
+    def unseen(self, name: str, error: Exception, settle: float) -> float | None:
+        """Return in how many seconds to look again at what could not be looked at.
+
+        None when it was put into quarantine instead.
+        """
+        if isinstance(error, BusyError) and self.again(name):
+            return again_seconds(error, settle)
+        self.failed(name, error)
+        return None
 
     def release(self, names: Iterable[str]) -> None:
         """Let names out of quarantine, and forget what went wrong with them."""

@@ -107,6 +107,7 @@ class NextcloudBackend(DavTree):
             )
         self._cloud = Cloud(client, address)
         client.explain = self._cloud.explain
+        client.is_momentary = self._cloud.is_momentary
         self._bulk = Bulk(client, self._cloud, address, wanted=bulk)
         self._tidier = Tidier(client, self._listing)
         self._stored_hash = StoredHash(client, self.open)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    BusyError,
     FileAccessError,
     IntegrityError,
     PreconditionFailedError,
@@ -13,13 +15,13 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, Capabilities, FileStat
-from paperfleet.storage.dav.arrivals import Arrivals
+from paperfleet.storage.dav.arrivals import WORKING, Arrivals
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
+from paperfleet.storage.dav.drafts import Drafts
 from paperfleet.storage.dav.listing import Listing
 from paperfleet.storage.dav.mtime import ModifiedTimes
 from paperfleet.storage.dav.target import Target
-from paperfleet.storage.dav.temporary import temporary_beside
 from paperfleet.storage.dav.tidying import Tidier
 from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
@@ -41,6 +43,9 @@ class WebDavBackend(DavTree):
     ever reads a part; yet many servers delete the old file right before they move the new one into
     its place, so that who looks within those milliseconds may find none. The last folder of the
     address is made on the first save when it is missing.
+
+    An upload that the server still works on (antivirus, previews) is waited for. Where that takes
+    too long, the temporary file stays, and the next save of the same content only puts it in place.
 
     Conditions are looked up right before the MOVE, not with it: another writer of the same name
     within those milliseconds is not noticed, except for ``exists=False``, which the MOVE itself
@@ -73,6 +78,7 @@ class WebDavBackend(DavTree):
         super().__init__(client, Listing(client), trusted=False)
         self._times = ModifiedTimes(client)
         self._tidier = Tidier(client, self._listing)
+        self._drafts = Drafts(self._tidier)
         self._target = Target(client, self._listing)
         self._arrivals = Arrivals(client, self._listing)
         self._moves_keep_etag: bool | None = None
@@ -103,9 +109,13 @@ class WebDavBackend(DavTree):
     def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """Save under a condition; return what the server then has (see ``SupportsSaveWith``)."""
         name = self._new_name(name, "save")
-        temporary = temporary_beside(name)
-        with self._tidier.removing(temporary):
-            self._folders.with_parents(name, lambda: self._put(temporary, name, upload))
+        with self._drafts.draft(name, upload) as draft:
+            temporary = draft.temporary
+            if draft.uploaded:
+                draft.uploaded = self._listing.look(temporary, operation="save") is not None
+            if not draft.uploaded:
+                self._folders.with_parents(name, lambda: self._put(temporary, name, upload))
+                draft.uploaded = True
             arrived = self._arrived(temporary, name, upload)
             self._place(temporary, name, arrived, expect)
         return self._placed(name, arrived)
@@ -147,6 +157,19 @@ class WebDavBackend(DavTree):
         self._move_into(temporary, name, arrived, overwrite=True)
 
     def _move_into(self, temporary: str, name: str, arrived: FileStat, *, overwrite: bool) -> None:
+        """Put it in place; where the server still works on the file, wait for it."""
+        for pause in WORKING:
+            try:
+                self._move_once(temporary, name, arrived, overwrite=overwrite)
+            except BusyError as error:
+                if not error.at_work:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+        self._move_once(temporary, name, arrived, overwrite=overwrite)
+
+    def _move_once(self, temporary: str, name: str, arrived: FileStat, *, overwrite: bool) -> None:
         try:
             refusal = self._mover.move(temporary, name, overwrite=overwrite)
             if refusal is not None:
@@ -207,4 +230,4 @@ class WebDavBackend(DavTree):
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""
-        return self._tidier.sweep(older_than)
+        return self._tidier.sweep(older_than, self._drafts.needed())

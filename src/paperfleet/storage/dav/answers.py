@@ -11,6 +11,7 @@ from lxml import etree
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    BusyError,
     CredentialsError,
     FileAccessError,
     IntegrityError,
@@ -37,6 +38,8 @@ MOST_TEXT = 300
 
 _LOGIN_HINT = "Check user and password; a revoked app password has to be made anew"
 _READING = {"PROPFIND", "OPTIONS", "GET", "HEAD"}
+_PERHAPS_AT_WORK = {409, 429, 500, 503}
+_AT_WORK = re.compile(r"\b(is|still|being|in|under)( still)? process(ing|ed)\b", re.IGNORECASE)
 _BY_STATUS: dict[int, tuple[type[StorageError], str, str]] = {
     401: (CredentialsError, "the server does not accept user and password", _LOGIN_HINT),
     402: (QuotaExceededError, "the server wants payment", ""),
@@ -132,6 +135,8 @@ def _meaning(
         return _bad_request(answer, named=named)
     if status == 405:
         return _not_allowed(method)
+    if named and _is_at_work(answer, message):
+        return BusyError, "the server is still at work on this file", ""
     if status == 503:
         return _out_of_service(answer, exception, message)
     if status >= 500 and "LockedException" in exception:
@@ -144,6 +149,14 @@ def _meaning(
         hint = "This looks like a web page, not a WebDAV folder" if answer.is_html else ""
         return NotAStorageError, f"{method} was answered in an unexpected way", hint
     return StorageError, "the server refused", ""
+
+
+def _is_at_work(answer: Answer, message: str) -> bool:
+    """Say whether a server speaks of its work after an upload (ownCloud Infinite Scale: 425)."""
+    if answer.status == 425:
+        return True
+    text = message or answer.body[:MOST_TEXT].decode("utf-8", "replace")
+    return answer.status in _PERHAPS_AT_WORK and _AT_WORK.search(text) is not None
 
 
 def _bad_request(answer: Answer, *, named: bool) -> tuple[type[StorageError], str, str]:

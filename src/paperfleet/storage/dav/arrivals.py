@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import httpx
 
-from paperfleet.errors import IntegrityError
+from paperfleet.errors import BusyError, IntegrityError
 from paperfleet.model import FileStat
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.multistatus import clean_etag, time_of
@@ -15,7 +16,13 @@ from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.listing import Found, Listing
+
+WORKING = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0)
+"""Seconds between two looks at a file that the server still works on."""
+
+APPEARING = (0.1, 0.3, 0.6, 1.0, 1.0, 2.0)
+"""Seconds between two looks at a file that is not to be seen yet."""
 
 _ANSWERED = {200, 204, 403, 404, 405, 501}
 
@@ -37,16 +44,36 @@ class Arrivals:
     def look(self, uploaded: str, name: str) -> FileStat:
         """Return what the server has as ``uploaded``, which is to become ``name``.
 
-        Raises ``IntegrityError`` when there is nothing.
+        A server that still works on the file is waited for. Raises ``IntegrityError`` when there is
+        nothing, ``BusyError`` when it takes too long.
         """
+        for pause in WORKING:
+            try:
+                return self._look_once(uploaded, name)
+            except BusyError as error:
+                if not error.at_work:
+                    raise
+                time.sleep(pause)
+        return self._look_once(uploaded, name)
+
+    def _look_once(self, uploaded: str, name: str) -> FileStat:
         seen = self._headed(uploaded, name) if self._by_head else None
         if seen is not None:
             return seen
-        found = self._listing.look(uploaded, operation="save")
+        found = self._found(uploaded)
         if found is None:
             raise self._client.failure(IntegrityError, "the upload vanished", "save", name)
         self._compare(found.stat, name)
         return found.stat
+
+    def _found(self, uploaded: str) -> Found | None:
+        """Look by PROPFIND, again after a moment: some servers show an upload a little later."""
+        for pause in APPEARING:
+            found = self._listing.look(uploaded, operation="save")
+            if found is not None:
+                return found
+            time.sleep(pause)
+        return self._listing.look(uploaded, operation="save")
 
     def _compare(self, listed: FileStat, name: str) -> None:
         """Find out, once, whether HEAD says what a listing says."""

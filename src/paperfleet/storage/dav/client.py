@@ -15,24 +15,26 @@ import httpx
 from paperfleet.errors import (
     ConfigurationError,
     CredentialsError,
+    LockedError,
     NotAStorageError,
+    StorageError,
     UnavailableError,
 )
 from paperfleet.storage.dav.answers import Answer, error_of
 from paperfleet.storage.dav.login import Login
-from paperfleet.storage.dav.transport import error_of_transport, make_transport
+from paperfleet.storage.dav.reach import Reach
+from paperfleet.storage.dav.transport import Reused, error_of_transport, make_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from paperfleet.errors import StorageError
     from paperfleet.secret import Secret
     from paperfleet.storage.dav.login import Identity
     from paperfleet.storage.dav.urls import Root
 
 MOST_REDIRECTS = 5
 UNLOCKING = (0.05, 0.15, 0.4, 1.0)
-"""Seconds to wait for a lock (423, which says that nothing was done)."""
+"""Seconds to wait for a lock: servers hold one while they work on a name or its folder."""
 
 MOST_BODY = 1 << 20
 """Bytes of an answer that are read where no stream is asked for."""
@@ -75,7 +77,9 @@ class DavClient:
 
     ``with`` blocks nest and may be open in many threads; the outermost one opens the pool and
     closes it. ``connections`` are kept for reuse; while streams are held open there may be more.
-    ``explain`` may replace the error of an answer by a more exact one.
+    ``explain`` may replace the error of an answer by a more exact one, ``is_momentary`` say of
+    which errors nothing was done, so that the request is sent again after a moment; it is told how
+    often that was done before.
     """
 
     def __init__(
@@ -92,6 +96,8 @@ class DavClient:
         self.root = root
         self._login = Login(username, password)
         self.explain: Callable[[Answer, StorageError], StorageError] | None = None
+        self.is_momentary: Callable[[StorageError, Request, int], bool] = is_locked
+        self._reach = Reach(self._root_answers)
         self._verify = verify
         self._timeout = timeout
         self._connections = connections
@@ -141,10 +147,16 @@ class DavClient:
     def start(self, request: Request, accept: Collection[int]) -> httpx.Response:
         """Send and return the answer unread; the caller closes it. Raises like ``ask``."""
         self._check_login(request)
-        response = self._follow_once_unlocked(request, accept)
-        if response.status_code in accept:
-            return response
-        raise self.error(self._read_refusal(response), request)
+        for turn, pause in enumerate((*UNLOCKING, None)):
+            response = self._follow(request)
+            if response.status_code in accept:
+                self._reach.answered(request.method)
+                return response
+            error = self.error(self._read_refusal(response), request)
+            if pause is None or not self.is_momentary(error, request, turn):
+                raise error
+            time.sleep(pause)
+        raise AssertionError("the last turn returns or raises")
 
     def error(self, answer: Answer, request: Request) -> StorageError:
         """Return the error that an answer to a request means."""
@@ -157,9 +169,23 @@ class DavClient:
             name=request.name,
             storage=self.root.url,
         )
-        if self.explain is None or request.identity == "none":
+        if request.identity == "none":
             return error
-        return self.explain(answer, error)
+        if self.explain is not None:
+            error = self.explain(answer, error)
+        return self._reach.judged(error, answer.status)
+
+    def _root_answers(self) -> bool:
+        """Say whether the server answers well for the root at this moment."""
+        look = Request(
+            "PROPFIND", self.root.path, headers={"Depth": "0"}, timeout=min(self._timeout, 10.0)
+        )
+        try:
+            response = self._follow(look)
+        except StorageError:
+            return False
+        response.close()
+        return response.status_code == httpx.codes.MULTI_STATUS
 
     def _opened(self) -> httpx.Client:
         return httpx.Client(
@@ -186,16 +212,6 @@ class DavClient:
                 "the proxy that the environment names cannot be used",
                 hint="It has to be an http:// or https:// address; see HTTPS_PROXY and NO_PROXY",
             ) from error
-
-    def _follow_once_unlocked(self, request: Request, accept: Collection[int]) -> httpx.Response:
-        """Wait a moment for a lock: servers hold one while they work on a name or its folder."""
-        for pause in UNLOCKING:
-            response = self._follow(request)
-            if response.status_code != httpx.codes.LOCKED or httpx.codes.LOCKED in accept:
-                return response
-            response.close()
-            time.sleep(pause)
-        return self._follow(request)
 
     def _follow(self, request: Request) -> httpx.Response:
         for _ in range(MOST_REDIRECTS + 1):
@@ -231,7 +247,7 @@ class DavClient:
         )
 
     def _send(self, request: Request) -> httpx.Response:
-        reused = _Reused()
+        reused = Reused()
         try:
             return self._send_once(request, reused)
         except _STALE as error:
@@ -240,11 +256,11 @@ class DavClient:
         except httpx.HTTPError as error:
             raise self._cut(error, request) from error
         try:
-            return self._send_once(request, _Reused())
+            return self._send_once(request, Reused())
         except httpx.HTTPError as error:
             raise self._cut(error, request) from error
 
-    def _send_once(self, request: Request, reused: _Reused) -> httpx.Response:
+    def _send_once(self, request: Request, reused: Reused) -> httpx.Response:
         client = self._http
         if client is None:
             raise RuntimeError("a storage is used inside its with block only")
@@ -308,19 +324,9 @@ class DavClient:
         )
 
 
-class _Reused:
-    """Whether a request went out on a connection that was open before (httpcore's trace)."""
-
-    def __init__(self) -> None:
-        self._sent = False
-        self._connected = False
-
-    def note(self, event: str, _info: Mapping[str, Any]) -> None:
-        self._connected |= event == "connection.connect_tcp.started"
-        self._sent |= event == "http11.send_request_headers.started"
-
-    def __bool__(self) -> bool:
-        return self._sent and not self._connected
+def is_locked(error: StorageError, _request: Request, _turn: int) -> bool:
+    """Say whether a lock is in the way (423, or 500 with Nextcloud's ``LockedException``)."""
+    return isinstance(error, LockedError)
 
 
 def _refusing_jar() -> http.cookiejar.CookieJar:

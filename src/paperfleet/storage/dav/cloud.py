@@ -11,12 +11,13 @@ from urllib.parse import unquote
 
 from paperfleet.errors import (
     ConfigurationError,
+    FileAccessError,
     MaintenanceError,
     NameRefusedError,
     StorageError,
     UnavailableError,
 )
-from paperfleet.storage.dav.client import Request
+from paperfleet.storage.dav.client import Request, is_locked
 from paperfleet.storage.dav.urls import Root, encode
 from paperfleet.storage.dav.values import json_of, part_of, texts_of
 
@@ -30,6 +31,7 @@ LONGEST_UPLOADED = 227
 LONGEST = 250
 """Bytes of a name in Nextcloud's file cache."""
 
+_RACES = 2
 STATUS_TIMEOUT = 10.0
 
 BELIEVED = 300.0
@@ -176,6 +178,16 @@ class Cloud:
             storage=error.storage,
             retry_after=error.retry_after,
         )
+
+    @staticmethod
+    def is_momentary(error: StorageError, request: Request, turn: int) -> bool:
+        """Say whether something is in the way that passes by itself.
+
+        A lock, or 403, which Nextcloud answers to one of two that work on one name at once. What
+        is forbidden for good answers so too: that is asked for three times in all.
+        """
+        race = isinstance(error, FileAccessError) and request.method in {"PUT", "MOVE"}
+        return is_locked(error, request, turn) or (race and turn < _RACES)
 
     def _in_maintenance(self) -> bool:
         path = f"{self._address.base}/status.php"

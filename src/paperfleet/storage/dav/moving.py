@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ import httpx
 
 from paperfleet.errors import AlreadyExistsError, LockedError, StorageError
 from paperfleet.storage.dav.answers import Answer
-from paperfleet.storage.dav.client import Request
+from paperfleet.storage.dav.client import UNLOCKING, Request
 from paperfleet.storage.dav.destinations import Destinations
 from paperfleet.storage.dav.multistatus import read_entries
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.listing import Listing
 
@@ -80,10 +83,22 @@ class Mover:
         here = root.path_of(old, folder=folder)
         request = Request("MOVE", here, operation="move", name=old, headers=headers)
         accept = _ANSWERED if self._settled else _ANSWERED | _UNDERSTOOD_OTHERWISE
-        answer = self._client.ask(request, accept)
+        answer = self._asked(request, accept)
         if answer.status in _UNDERSTOOD_OTHERWISE:
             return self._by_path(answer, request, there, new)
         return self._judge(answer, request, new)
+
+    def _asked(self, request: Request, accept: Collection[int]) -> Answer:
+        """Ask, again after a moment when something was in the way that passes by itself."""
+        for turn, pause in enumerate(UNLOCKING):
+            answer = self._client.ask(request, accept)
+            if answer.status not in _MISSING:
+                return answer
+            error = self._client.error(answer, request)
+            if not self._client.is_momentary(error, request, turn):
+                return answer
+            time.sleep(pause)
+        return self._client.ask(request, accept)
 
     def _by_path(
         self, refused: Answer, request: Request, there: str, new: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    BusyError,
     NotFoundError,
     PreconditionFailedError,
     StorageError,
@@ -63,7 +64,8 @@ class Target:
         try:
             yield
         except StorageError as error:
-            raise UnavailableError(
+            kind = BusyError if isinstance(error, BusyError) else UnavailableError
+            raise kind(
                 f"it was written, and could not be looked at afterwards: {error.reason}",
                 operation="save",
                 name=name,

@@ -17,7 +17,7 @@ from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.temporary import age
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.listing import Listing
@@ -38,13 +38,17 @@ class Tidier:
         self._listing = listing
 
     @contextlib.contextmanager
-    def removing(self, temporary: str) -> Iterator[None]:
-        """Remove a temporary file when the block fails."""
+    def removing(
+        self, temporary: str, kept: Callable[[BaseException], bool] = lambda _: False
+    ) -> Iterator[None]:
+        """Remove a temporary file when the block fails, unless ``kept`` says that it is needed."""
         try:
             yield
         except CredentialsError:
             raise  # no request is answered now; a sweep finds what there may be
         except BaseException as error:
+            if kept(error):
+                raise
             refused = isinstance(error, StorageError)
             cut = not refused or isinstance(error, IntegrityError | UnavailableError)
             self.discard(temporary, pauses=_AFTER_A_CUT if cut else ())
@@ -68,14 +72,15 @@ class Tidier:
             return False
         return True
 
-    def sweep(self, older_than: float) -> int:
+    def sweep(self, older_than: float, needed: Container[str] = ()) -> int:
         """Remove temporary files that were made more than so many seconds ago; return how many.
 
+        Those that are ``needed`` stay.
         Raises ``UnavailableError`` when some of them stay.
         """
         now = time.time()
         left = [stat.name for stat in self._listing.temporaries()]
-        old = [name for name in left if (age(name, now) or 0) > older_than]
+        old = [n for n in left if (age(n, now) or 0) > older_than and n not in needed]
         stay = len(old) - sum(self.discard(name) for name in old)
         if stay:
             raise UnavailableError(

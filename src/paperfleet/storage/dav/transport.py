@@ -6,7 +6,7 @@ import socket
 import ssl
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -14,7 +14,7 @@ from paperfleet.errors import NotAStorageError, StorageError, UnavailableError
 from paperfleet.storage.dav.urls import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Cause = TypeVar("Cause", bound=BaseException)
 
@@ -119,3 +119,19 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         yield current
         current = current.__cause__ or current.__context__
+
+
+class Reused:
+    """Whether a request went out on a connection that was open before (httpcore's trace)."""
+
+    def __init__(self) -> None:
+        self._sent = False
+        self._connected = False
+
+    def note(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Take an event of the trace."""
+        self._connected |= event == "connection.connect_tcp.started"
+        self._sent |= event == "http11.send_request_headers.started"
+
+    def __bool__(self) -> bool:
+        return self._sent and not self._connected
