@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -105,3 +106,89 @@ def _unescaped(field: str) -> str:
 
 def _holds(mount_point: str, path: str) -> bool:
     return path == mount_point or path.startswith(mount_point.rstrip("/") + "/")
+
+
+def points_in_mountinfo(text: str, root: str) -> dict[str, str]:
+    """Return what is mounted below the absolute ``root``: the path relative to it, and the source.
+
+    Of two mounts at one place the later covers the earlier.
+    """
+    start = root.rstrip("/") + "/"
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        mount, _, filesystem = line.partition(" - ")
+        fields, rest = mount.split(" "), filesystem.split(" ")
+        if len(fields) < 6 or len(rest) < 2:
+            continue
+        point = _unescaped(fields[4])
+        if point.startswith(start) and point != start:
+            found[point.removeprefix(start)] = rest[1]
+    return found
+
+
+def mounts_below(root: Path) -> list[tuple[str, str]]:
+    """Return the number of each mount below ``root`` in the kernel's table, and its path."""
+    text = os.fsdecode(_MOUNTS.read_bytes())
+    start = os.path.realpath(root).rstrip("/") + "/"
+    rows = [line.split(" ", 5) for line in text.splitlines()]
+    return [(row[0], row[4]) for row in rows if _unescaped(row[4]).startswith(start)]
+
+
+class FolderDisk:
+    """What lies under a folder: its filesystem, and what is mounted below it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def filesystem(self) -> str | None:
+        """Return what tells this filesystem from another one, also after a restart; None: unknown.
+
+        ``f_fsid`` comes from the UUID of ext4, XFS and Btrfs (statvfs(3)); device numbers do not
+        last.
+        """
+        try:
+            number = os.statvfs(self._root).f_fsid
+        except OSError:
+            return None
+        return f"{number:x}" if number else None
+
+    def mounts(self) -> dict[str, str]:
+        """Return what is mounted below the root: by name, what tells it from something else.
+
+        That is the filesystem and the inode at the mount point, so that two bind mounts of one
+        disk are two. Empty where the kernel does not tell (no ``/proc``).
+        """
+        found = self._points()
+        return {name: _identity(Path(self._root, name), source) for name, source in found.items()}
+
+    def device(self, folder: str) -> str | None:
+        """Return the device number (hex) of a folder, or of the nearest above it that is there.
+
+        None when even the root is gone, and on overlayfs, where a file has the number of its layer
+        (kernel: ``Documentation/filesystems/overlayfs.rst``, "st_dev").
+        """
+        path = Path(self._root, folder)
+        for place in (path, *path.parents):
+            with suppress(OSError):
+                number = f"{place.stat().st_dev:x}"
+                return None if filesystem_type(place) == "overlay" else number
+            if place == self._root:
+                break
+        return None
+
+    def _points(self) -> dict[str, str]:
+        try:
+            text = os.fsdecode(_MOUNTS.read_bytes())
+        except OSError:
+            return {}
+        found = points_in_mountinfo(text, os.path.realpath(self._root))
+        return {n: s for n, s in found.items() if n.encode(errors="replace").decode() == n}
+
+
+def _identity(point: Path, source: str) -> str:
+    try:
+        number, found = os.statvfs(point).f_fsid, point.stat()
+    except OSError:
+        return "unreadable"
+    inode = found.st_ino if point.is_dir() else 0  # of a file it changes with its content
+    return f"{number:x}:{inode:x}" if number else f"{source}:{inode:x}"

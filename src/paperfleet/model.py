@@ -222,6 +222,18 @@ class Delete:
 
 Operation = Put | Move | MoveFolder | Delete
 
+Loss = Literal["delete", "empty", "shrink", "change"]
+"""What becomes of a file's content: gone, nothing left, less, other content of no smaller size."""
+
+
+def overwrite_loss(before: KnownFile, size: int, sha256: str | None) -> Loss | None:
+    """Return what is lost when other content takes the place of a known file's; None: nothing."""
+    if not before.sha256 or before.sha256 == sha256:
+        return None
+    if size < before.size:
+        return "shrink" if size else "empty"
+    return "change"
+
 
 def moved_row(known: KnownFile, source: FileStat | None, name: str, target_name: str) -> KnownFile:
     """Return the journal's row of a moved file: the same content under another name."""
@@ -229,3 +241,10 @@ def moved_row(known: KnownFile, source: FileStat | None, name: str, target_name:
     if source is None:
         return row
     return row._replace(modified_ns=source.modified_ns, file_id=source.file_id, version=source.etag)
+
+
+class Held(NamedTuple):
+    """Why an operation on a name waits, and what it would take from the target."""
+
+    loss: Loss
+    reason: str

@@ -18,6 +18,7 @@ import pytest
 from tests.integration.mirror_places import Files, Place, ServerPlace, read_tree, write_file
 from tests.servers.nextcloud_double import NextcloudDouble
 
+from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.known import KnownFiles
 from paperfleet.journal.opening import open_for_reading
@@ -25,7 +26,6 @@ from paperfleet.mirror.engine import Mirror, Outcome
 from paperfleet.mirror.events import Done, Event, Failed, Planned, Synced
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.watch import choose_watcher
-from paperfleet.service.build import filesystem_id
 from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.names import is_temporary, parents
@@ -113,7 +113,7 @@ class Rig:
         self.origin: FaultyStorage | None = None
         self.follow_links = False
         self.poll_seconds: float | None = None
-        self.filesystem: Callable[[], str | None] = lambda: filesystem_id(self.source)
+        self.disk = FolderDisk(self.source)
 
     def report(self, event: Event) -> None:
         """Take an event of the mirror."""
@@ -188,7 +188,7 @@ class Rig:
                 self._watcher(),
                 Options(**self.options),
                 self.report,
-                source_filesystem=lambda: self.filesystem(),  # noqa: PLW0108  # it may change
+                disk=self.disk,
             ) as mirror,
         ):
             yield mirror

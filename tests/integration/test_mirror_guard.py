@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.mirror.events import Refused
+from paperfleet.mirror.events import Notice, Refused
 from paperfleet.mirror.guard import Limits
 
 if TYPE_CHECKING:
@@ -180,9 +180,76 @@ def test_an_empty_source_at_the_start(guarded: Rig) -> None:
     guarded.sync()
 
 
-def test_few_files_may_all_be_deleted(disk: Rig) -> None:
-    disk.write({"a": b"1", "b": b"2", "c": b"3"})
+def test_most_of_few_files_wait_too(disk: Rig) -> None:
+    disk.write({"a": b"1", "b": b"2", "c": b"3", "d": b"4"})
     disk.sync()
     disk.path("a").unlink()
     disk.path("b").unlink()
     disk.sync()
+    disk.path("c").unlink()
+    assert disk.once().refused == 1
+    assert "3 of 4 files" in disk.refused()["c"]
+    disk.approve()
+    disk.sync()
+
+
+DOCUMENTS = {f"{n % 4}/{n}.pdf": b"document %d" % n for n in range(300)}
+
+
+def test_files_that_become_empty_wait(disk: Rig) -> None:
+    """Of a full disk or a bad script nothing reaches a target that keeps no versions."""
+    disk.write(DOCUMENTS)
+    disk.sync()
+    disk.write(dict.fromkeys(DOCUMENTS, b"") | {"new.pdf": b"new"})
+    assert disk.once().refused == len(DOCUMENTS)
+    assert disk.place.tree() == DOCUMENTS | {"new.pdf": b"new"}
+    assert "would be emptied" in disk.refused()["0/0.pdf"]
+    disk.write({"0/0.pdf": DOCUMENTS["0/0.pdf"]})
+    assert disk.once().refused == len(DOCUMENTS) - 1, "what is restored waits no longer"
+    disk.approve()
+    disk.sync()
+    assert disk.counts() == {"updated": len(DOCUMENTS) - 1}
+
+
+def test_files_that_become_empty_while_it_runs_wait(disk: Rig) -> None:
+    disk.write(DOCUMENTS)
+    with disk.live() as live:
+        live.until_same()
+        for name in DOCUMENTS:
+            disk.path(name).write_bytes(b"")
+        live.until(
+            lambda: len(disk.refused()) + disk.counts()["updated"] == len(DOCUMENTS), "all seen"
+        )
+        disk.write({"new.pdf": b"new"})
+        live.until(lambda: disk.place.tree().get("new.pdf") == b"new", "new files go on")
+        assert disk.counts()["updated"] <= len(DOCUMENTS) // 4
+        assert disk.approve() == len(disk.refused())
+        live.until_same()
+
+
+def test_most_files_overwritten_with_as_many_bytes_wait(disk: Rig) -> None:
+    """Ransomware keeps sizes: all is read before one is sent."""
+    disk.write(DOCUMENTS)
+    disk.sync()
+    disk.write({name: content[::-1] for name, content in DOCUMENTS.items()})
+    assert disk.once().refused == len(DOCUMENTS)
+    assert disk.place.tree() == DOCUMENTS
+
+
+def test_touched_files_are_no_overwrites(disk: Rig) -> None:
+    disk.write(DOCUMENTS)
+    disk.sync()
+    disk.write(DOCUMENTS | {"0/0.pdf": b"edited"})
+    disk.sync()
+    assert disk.counts() == {"updated": 1}
+
+
+def test_a_target_that_keeps_versions_gets_them_and_it_is_said(cloud: Rig) -> None:
+    if not cloud.keeps_versions:
+        pytest.skip("the target keeps no versions")
+    few = dict(list(DOCUMENTS.items())[:30])
+    cloud.write(few)
+    cloud.sync()
+    cloud.write(dict.fromkeys(few, b""))
+    assert cloud.sync().refused == 0
+    assert ["30 of 30 files would be emptied" in n.text for n in cloud.seen(Notice)] == [True]

@@ -370,11 +370,13 @@ def test_an_empty_folder_takes_the_place_of_the_source(disk: Rig) -> None:
     assert disk.place.tree().keys() == START.keys()
 
 
-def test_another_filesystem_takes_the_place_of_the_source(disk: Rig) -> None:
+def test_another_filesystem_takes_the_place_of_the_source(
+    disk: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk.write(START)
-    disk.filesystem = lambda: "one"
+    monkeypatch.setattr(disk.disk, "filesystem", lambda: "one")
     disk.sync()
-    disk.filesystem = lambda: "another"
+    monkeypatch.setattr(disk.disk, "filesystem", lambda: "another")
     disk.path("a.pdf").unlink()
     disk.write({"new.pdf": b"x"})
     disk.once()

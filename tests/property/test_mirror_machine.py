@@ -261,12 +261,16 @@ class MirrorMachine(RuleBasedStateMachine):
         life = life or Life(10**9)
         self.events: list[Event] = []
         options = Options(
-            settle=0.0, open_settle=0.0, pause=0.001, limits=Limits(floor=10**6), connections=3
+            settle=0.0,
+            open_settle=0.0,
+            pause=0.001,
+            limits=Limits(share=1, overwrite_share=1),
+            connections=3,
         )
         with Journal.open(self.base / "j.sqlite", source="s", target="t") as journal:
             if rested:
                 journal.release([entry.name for entry in journal.quarantined()])
-                journal.refuse((), "")
+                journal.refuse({})
             mortal(journal, life)
             mirror = Mirror(
                 LocalBackend(self.source, read_only=True),

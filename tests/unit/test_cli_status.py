@@ -15,7 +15,7 @@ from paperfleet.cli.health import judge
 from paperfleet.cli.state import MirrorState, read_state
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.quarantine import Quarantined
-from paperfleet.model import Delete, KnownFile
+from paperfleet.model import Delete, Held, KnownFile
 from paperfleet.service.places import default_journal
 
 if TYPE_CHECKING:
@@ -69,7 +69,12 @@ def troubled(journal: Journal) -> None:
     (first,) = journal.record([Delete(known("old.pdf"))])
     journal.start([first])
     journal.quarantine("bad\nname.pdf", "the server refuses it (400)", "rename it", now + 3600)
-    journal.refuse([f"gone-{number:02}.pdf" for number in range(30)], "30 of 40 files are gone")
+    journal.refuse(
+        dict.fromkeys(
+            [f"gone-{number:02}.pdf" for number in range(30)],
+            Held("delete", "30 of 40 files are gone"),
+        )
+    )
 
 
 def entry(name: str, age: float) -> Quarantined:
@@ -273,7 +278,7 @@ def test_approve_asks(journal: Journal, capsys: Output, monkeypatch: pytest.Monk
     troubled(journal)
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     assert main(["approve"]) == 1
-    assert journal.approved() == set()
+    assert journal.approved() == {}
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     assert main(["approve"]) == 0
     assert len(journal.approved()) == 30
@@ -284,7 +289,7 @@ def test_approve_does_nothing_where_nobody_can_answer(journal: Journal, capsys: 
     troubled(journal)
     assert main(["approve"]) == 1
     assert "paperfleet approve --yes" in capsys.readouterr().err
-    assert journal.approved() == set()
+    assert journal.approved() == {}
 
 
 def test_approve_never_approves_what_it_did_not_show(
@@ -293,9 +298,13 @@ def test_approve_never_approves_what_it_did_not_show(
     troubled(journal)
 
     def add_more() -> None:
-        journal.refuse([f"other-{number}" for number in range(40)], "all are gone")
+        journal.refuse(
+            dict.fromkeys(
+                [f"other-{number}" for number in range(40)], Held("delete", "all are gone")
+            )
+        )
 
     monkeypatch.setattr("paperfleet.cli.approve._ask", add_more)
     assert main(["approve"]) == 1
     assert "more than was shown" in capsys.readouterr().err
-    assert journal.approved() == set()
+    assert journal.approved() == {}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.queries import queries
-from paperfleet.model import FileStat, KnownFile
+from paperfleet.model import FileStat, Held, KnownFile
 from paperfleet.storage.names import is_below
 
 A = "aa" * 32
@@ -92,7 +92,7 @@ def test_the_journal_can_be_written_while_the_source_is_scanned(
     journal: Journal, path: Path
 ) -> None:
     journal.remember([file("gone"), file("stays")])
-    journal.refuse(["r"], "why")
+    journal.refuse(dict.fromkeys(["r"], Held("delete", "why")))
 
     def scanning() -> Iterator[FileStat]:
         yield stat("new")

@@ -12,7 +12,7 @@ from paperfleet.journal.facts import JsonValue
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.quarantine import Quarantined
 from paperfleet.journal.refusals import Refusal
-from paperfleet.model import FileStat, KnownFile, Put
+from paperfleet.model import FileStat, Held, KnownFile, Put
 
 
 class Clock:
@@ -61,20 +61,20 @@ def test_release_forgets_the_attempts(journal: Journal) -> None:
 def test_refusals_are_replaced_and_keep_what_stays(
     journal: Journal, clock: Clock, path: Path
 ) -> None:
-    journal.refuse(["a", "b"], "too many deletions")
+    journal.refuse(dict.fromkeys(["a", "b"], Held("delete", "too many deletions")))
     with Journal.read(path) as view:
         assert view.approve() == 2
     clock.now = 2000.0
-    journal.refuse(iter(["b", "c"]), "still too many")
+    journal.refuse(dict.fromkeys(["b", "c"], Held("delete", "still too many")))
     assert journal.refusals() == [
         Refusal("b", "still too many", 1000.0, approved=True),
         Refusal("c", "still too many", 2000.0, approved=False),
     ]
-    assert journal.approved() == {"b"}
-    journal.refuse([], "")
+    assert journal.approved() == dict.fromkeys(["b"], "delete")
+    journal.refuse({})
     assert journal.refusals() == []
-    journal.refuse(["b"], "again")
-    assert journal.approved() == set()
+    journal.refuse(dict.fromkeys(["b"], Held("delete", "again")))
+    assert journal.approved() == {}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_the_view_sees_each_commit(journal: Journal, path: Path) -> None:
             [Put(FileStat("b", 1), "b", "created"), Put(FileStat("c", 1), "c", "created")]
         )
         journal.quarantine("q", "why", "hint", 5.0)
-        journal.refuse(["r"], "why")
+        journal.refuse(dict.fromkeys(["r"], Held("delete", "why")))
         journal.set_fact("heartbeat", 17)
         assert view.count_known() == 1
         assert view.count_pending() == 2
@@ -149,13 +149,13 @@ def test_the_view_cannot_write(journal: Journal, path: Path) -> None:
 
 
 def test_the_view_works_when_no_mirror_runs(journal: Journal, path: Path) -> None:
-    journal.refuse(["r"], "why")
+    journal.refuse(dict.fromkeys(["r"], Held("delete", "why")))
     journal.close()
     with Journal.read(path) as view:
         assert view.approve() == 1
         assert view.refusals()[0].approved
         with Journal.open(path, source="s", target="t") as again:
-            assert again.approved() == {"r"}
+            assert again.approved() == dict.fromkeys(["r"], "delete")
 
 
 def test_no_journal_is_no_view_and_none_is_made(path: Path) -> None:
@@ -166,7 +166,7 @@ def test_no_journal_is_no_view_and_none_is_made(path: Path) -> None:
 
 
 def test_approval_from_another_process(journal: Journal, path: Path) -> None:
-    journal.refuse(["a", "b"], "why")
+    journal.refuse(dict.fromkeys(["a", "b"], Held("delete", "why")))
     script = (
         "import sys; from pathlib import Path; from paperfleet.journal.journal import Journal\n"
         "print(Journal.read(Path(sys.argv[1])).approve())"
@@ -175,4 +175,4 @@ def test_approval_from_another_process(journal: Journal, path: Path) -> None:
         [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout == "2\n"
-    assert journal.approved() == {"a", "b"}
+    assert journal.approved() == dict.fromkeys(["a", "b"], "delete")

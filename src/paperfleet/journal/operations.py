@@ -6,23 +6,24 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paperfleet.errors import JournalError
 from paperfleet.journal.doubts import decode, encode
-from paperfleet.journal.known import doubt_known, write_known
+from paperfleet.journal.known import doubt_known, from_row, write_known
 from paperfleet.journal.queries import queries
 from paperfleet.journal.states import STORED, State, Step, next_state
-from paperfleet.model import Delete, Move, MoveFolder, Operation, Put
+from paperfleet.model import Delete, Move, MoveFolder, Operation, Put, overwrite_loss
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
     from paperfleet.journal.database import Database
-    from paperfleet.model import KnownFile
+    from paperfleet.model import KnownFile, Loss
 
     Result = tuple[int, Iterable[KnownFile], Iterable[str]]
 
 _SQL = queries("operations")
 _KINDS: Final = {Put: "put", Move: "move", MoveFolder: "move folder", Delete: "delete"}
 _DELETE: Final = _KINDS[Delete]
+_PUT: Final = _KINDS[Put]
 _KEEP_DELETIONS: Final = 24 * 3600.0
 
 
@@ -72,7 +73,10 @@ class Operations:
         with self._database.transaction() as connection:
             for operation_id, upserts, forgets in results:
                 kind = _step(connection, operation_id, Step.COMPLETE)
-                write_known(connection, upserts, forgets)
+                rows = list(upserts)
+                if kind == _PUT:
+                    _count_overwrites(connection, rows, self._clock())
+                write_known(connection, rows, forgets)
                 deletions += kind == _DELETE
             if deletions:
                 _count_deletions(connection, deletions, self._clock())
@@ -105,6 +109,10 @@ class Operations:
     def deletions_since(self, when: float) -> int:
         """Return how many deletions were completed since ``when`` (Unix time), 24 h at most."""
         return int(self._database.rows(_SQL["deletions_since"], (when,))[0][0])
+
+    def overwrites_since(self, when: float) -> dict[str, Loss]:
+        """Return, by name, what files lost since ``when`` (Unix time), 24 h at most."""
+        return dict(self._database.rows(_SQL["overwrites_since"], (when,)))
 
     def _step_all(self, ids: Iterable[int], step: Step) -> None:
         with self._database.transaction() as connection:
@@ -147,3 +155,15 @@ def _doubt(connection: sqlite3.Connection, operation_id: int, step: Step) -> Non
 def _count_deletions(connection: sqlite3.Connection, count: int, now: float) -> None:
     connection.execute(_SQL["count_deletions"], (now, count))
     connection.execute(_SQL["prune_deletions"], (now - _KEEP_DELETIONS,))
+
+
+def _count_overwrites(
+    connection: sqlite3.Connection, rows: Iterable[KnownFile], now: float
+) -> None:
+    """Remember which known files these rows give other content."""
+    for row in rows:
+        before = connection.execute(_SQL["before"], (row.name,)).fetchone()
+        loss = overwrite_loss(from_row(before), row.size, row.sha256) if before else None
+        if loss:
+            connection.execute(_SQL["count_overwrite"], (row.name, now, loss))
+            connection.execute(_SQL["prune_overwrites"], (now - _KEEP_DELETIONS,))

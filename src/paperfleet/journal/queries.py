@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-MIGRATIONS: Final = ("migration_0001.sql",)
+MIGRATIONS: Final = ("migration_0001.sql", "migration_0002.sql")
 """Each brings the schema one version further; the schema's version is how many have run."""
 
 

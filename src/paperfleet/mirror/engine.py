@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from paperfleet.errors import CredentialsError, StorageError
+from paperfleet.mirror.accident import NoDisk
 from paperfleet.mirror.changes import Changes
 from paperfleet.mirror.events import Notice, Paused, Resumed, Started
 from paperfleet.mirror.execute import Executor
@@ -23,10 +24,10 @@ from paperfleet.mirror.work import Work
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.options import Options
     from paperfleet.mirror.watch import Watcher
@@ -66,7 +67,7 @@ class Mirror:
         options: Options,
         report: Reporter,
         *,
-        source_filesystem: Callable[[], str | None] = lambda: None,
+        disk: Disk | None = None,
     ) -> None:
         self._source, self._target = source, target
         self._journal, self._watcher = journal, watcher
@@ -93,7 +94,7 @@ class Mirror:
             self._changes,
             options,
             self._pool,
-            source_filesystem,
+            disk or NoDisk(),
         )
         self._stopping = threading.Event()
         self._stack = ExitStack()

@@ -14,13 +14,14 @@ from paperfleet.mirror.events import Done, Notice, Planned
 from paperfleet.mirror.execute import FolderHasOthersError, Result, UntriedError
 from paperfleet.mirror.folders import TargetFolders
 from paperfleet.mirror.grouping import BATCH_BYTES, BATCH_FILES, in_batches, in_rows
-from paperfleet.mirror.guard import Circumstances, judge
+from paperfleet.mirror.guard import losses
 from paperfleet.mirror.plan import describe, plan
 from paperfleet.mirror.policy import Effect, Then, again_seconds, tried_together, verdict
-from paperfleet.mirror.prepare import Batch, Sights, batches, portion, without
+from paperfleet.mirror.prepare import Batch, Sights, batches, portion, with_known, without
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.view import View
+from paperfleet.mirror.weigh import Weigher
 from paperfleet.mirror.work import Errand
 from paperfleet.model import MoveFolder
 from paperfleet.storage import abilities
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.changes import Changes
     from paperfleet.mirror.guard import Verdict
     from paperfleet.mirror.options import Options
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.pool import Pool
     from paperfleet.mirror.prepare import Looker
     from paperfleet.mirror.record import Record
-    from paperfleet.mirror.scan import Pair
+    from paperfleet.mirror.scan import Pair, Scan
     from paperfleet.mirror.target import Finding
     from paperfleet.mirror.work import Finished, Task, Work
     from paperfleet.model import FileStat, KnownFile, Operation
@@ -62,7 +64,7 @@ class Passes:
         changes: Changes,
         options: Options,
         pool: Pool,
-        source_filesystem: Callable[[], str | None],
+        disk: Disk,
     ) -> None:
         self._source, self._target = source, target
         self._journal, self._work, self._looker = journal, work, looker
@@ -71,7 +73,8 @@ class Passes:
         self._listing: dict[str, FileStat] | None = None
         self._folders = TargetFolders(target, journal, pool, record.report)
         self._strangers = Tally(journal)
-        self._accident = Accident(journal, source_filesystem)
+        self._accident = Accident(journal, disk)
+        self._weigher = Weigher(journal, work, record, self._accident, self._can, options.limits)
         self.backlog: dict[str, Pair] = {}
         self.renamed: set[tuple[str, str]] = set()
         self.sees_writers = True
@@ -94,6 +97,7 @@ class Passes:
         is gone.
         """
         whole = EVERYTHING in names
+        self._accident.look()
         found = scan(self._source, self._journal, names, self._left_out)
         self._record.source_fault = ""
         young = self._young(found.changed)
@@ -102,6 +106,7 @@ class Passes:
             self._accident.judge(found)
             self._record.counted(found)
             self.backlog.clear()
+        self._record.doubt_mounts(self._accident.mount_fault)
         self._record.obstacles(found.obstacles, names)
         self._record.release_others(names, found.questions(self._left_out))
         changed = [
@@ -110,7 +115,9 @@ class Passes:
             if pair[0].name not in young and not (whole and self._record.resting(pair[0].name))
         ]
         together, rest = batches(changed, found.vanished, self._renames(names))
-        self._drop_obsolete_refusals(names, found.vanished)
+        if self._weigher.is_much(changed):
+            together, rest = with_known(together, rest)
+        self._drop_obsolete_refusals(names, found)
         self.backlog.update((pair[0].name, pair) for pair in rest)
         if together.names:
             self._look(together)
@@ -134,11 +141,11 @@ class Passes:
         self.renamed.difference_update(pair for pair in pairs if set(pair) & set(names))
         return pairs
 
-    def _drop_obsolete_refusals(self, names: Sequence[str], vanished: Iterable[KnownFile]) -> None:
-        still = {known.name for known in vanished}
+    def _drop_obsolete_refusals(self, names: Sequence[str], found: Scan) -> None:
+        still = {k.name for k in found.vanished} | {stat.name for stat, k in found.changed if k}
         back = [n for n in self._record.refused if _under(n, names) and n not in still]
         if back:
-            self._record.refuse((), "", back)
+            self._record.refuse({}, back)
 
     def feed(self) -> None:
         """Look at the next of the backlog, so far ahead that the target never waits."""
@@ -160,6 +167,9 @@ class Passes:
                 self._look(Batch(free))
         if not self.backlog and self._work.idle:
             self._listing = None
+            if self._accident.unsettled:
+                self._accident.settle([*self._record.refused, *self._record.in_quarantine()])
+                self._record.doubt_mounts(self._accident.mount_fault)
             self._folders.prune(self._work.busy)
 
     def _look(self, batch: Batch) -> None:
@@ -183,10 +193,10 @@ class Passes:
         for problem in work.problems:
             reason = StorageError(problem.reason, name=problem.name, hint=problem.hint)
             self._record.failed(problem.name, reason)
-        refused = [delete.known.name for delete in judged.refused]
         # What is approved stays so until it is done: the server may fail on the way.
-        going = {delete.known.name for delete in work.all_deletes}
-        self._record.refuse(refused, judged.reason, [*(batch.names - going), *refused])
+        going = losses(work, {k.name: k for _, k in batch.changed if k}).keys()
+        self._record.refuse(judged.refused, batch.names - going)
+        self._weigher.warn(judged.warning)
         return self._begin(work)
 
     def _settled(self, batch: Batch, sights: Sights) -> tuple[Batch, Sights]:
@@ -208,19 +218,13 @@ class Passes:
         return replace(batch, vanished=[k for k in batch.vanished if now.get(k.name) == k])
 
     def _judged(self, batch: Batch, sights: Sights) -> Verdict:
-        going = self._work.deletes
-        circumstances = Circumstances(
-            self._journal.count_known() - going,
-            self._journal.deletions_since(self._record.counted_from()) + going,
-            self._accident.fault,
-            frozenset(self._journal.approved()),
-            frozenset(self._record.refused),
-        )
         left = departed(self._source, self._journal, batch, sights, self._work.doing)
-        work = plan(self._view(batch, sights, left))
+        view = self._view(batch, sights, left)
+        work = plan(view)
         # What left and is not paired is deleted when its own name has settled.
         deletes = tuple(delete for delete in work.deletes if delete.known.name not in left)
-        return judge(replace(work, deletes=deletes), circumstances, self._options.limits)
+        work = replace(work, deletes=deletes)
+        return self._weigher.judge(work, view.known)
 
     def _view(self, batch: Batch, sights: Sights, left: Mapping[str, KnownFile]) -> View:
         known = {k.name: k for stat, k in batch.changed if k and stat.name in sights.source}
@@ -349,19 +353,25 @@ class Passes:
 
     def approved(self) -> list[str]:
         """Return the refused names that a person has approved since."""
-        approved = self._journal.approved() & self._record.refused.keys()
+        approved = self._journal.approved().keys() & self._record.refused.keys()
         if approved:
-            self._accident.approve()
+            self._accident.approve(approved)
+            self._record.doubt_mounts(self._accident.mount_fault)
         return sorted(name for name in approved if not self._record.resting(name))
 
     def describe(self) -> list[str]:
         """Return what a pass over everything would do; nothing is done."""
+        self._accident.look()
         found = scan(self._source, self._journal, [EVERYTHING], lambda _: False)
         self._accident.judge(found)
         batch = Batch(found.changed, found.vanished)
         judged = self._judged(batch, self._looker.look(batch, self._listing))
         lines = describe(judged.plan)
-        lines += [f"hold back delete {d.known.name}: {judged.reason}" for d in judged.refused]
+        lines += [
+            f"hold back {'delete' if held.loss == 'delete' else 'update'} {name}: {held.reason}"
+            for name, held in judged.refused.items()
+        ]
+        lines += [f"warning: {judged.warning}"] if judged.warning else []
         return lines + [f"skip {o.name}: {o.reason}" for o in found.obstacles]
 
 

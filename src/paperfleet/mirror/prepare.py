@@ -172,6 +172,13 @@ def batches(
     return Batch(together, vanished, renamed), rest
 
 
+def with_known(batch: Batch, rest: Sequence[Pair]) -> tuple[Batch, list[Pair]]:
+    """Return the batch with every known file of the rest, and the new files that are left."""
+    known = [pair for pair in rest if pair[1] is not None]
+    new = [pair for pair in rest if pair[1] is None]
+    return replace(batch, changed=[*batch.changed, *known]), new
+
+
 def portion(pairs: Iterable[Pair], most_files: int, most_bytes: int) -> list[Pair]:
     """Return the first of the pairs, within both bounds, but one at least."""
     taken, size = list[Pair](), 0

@@ -8,12 +8,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import BusyError, PaperfleetError
-from paperfleet.mirror.events import Action, Failed, Refused, Synced
+from paperfleet.mirror.events import Action, Failed, Notice, Refused, Synced
 from paperfleet.mirror.policy import TRIES_BEFORE_QUARANTINE, again_seconds, quarantine_seconds
+from paperfleet.model import Held
 from paperfleet.storage.names import is_utf8, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from paperfleet.journal.facts import JsonValue
     from paperfleet.journal.journal import Journal
@@ -44,8 +45,9 @@ class Record:
         self._obstacles: dict[str, str] = {}
         left_out = journal.get_fact(LEFT_OUT)
         self._left_out = set(map(str, left_out)) if isinstance(left_out, list) else set()
-        self.refused: dict[str, str] = {r.name: r.reason for r in journal.refusals()}
+        self.refused = {r.name: Held(r.loss, r.reason) for r in journal.refusals()}
         self.source_fault = ""
+        self.mount_fault = ""
 
     def done(self, events: Sequence[Done]) -> None:
         """Report what took effect, and let its names out of quarantine."""
@@ -53,15 +55,15 @@ class Record:
             self._counts[event.action] += event.count
             self.report(event)
             self.release(name.rstrip("/") for name in (event.name, event.new_name) if name)
-        gone = [event.name for event in events if event.action == "deleted"]
+        gone = [event.name for event in events if event.action in {"deleted", "updated"}]
         if not self.refused.keys().isdisjoint(gone):
-            self.refuse((), "", gone)
+            self.refuse({}, gone)
             if not self.refused:
                 # What a person approved is no trickle: the hour begins anew.
                 self._journal.set_fact(COUNTED_FROM, time.time())
 
     def counted_from(self) -> float:
-        """Return since when deletes count together (Unix time): an hour, or the last approval."""
+        """Return since when losses count together (Unix time): an hour, or the last approval."""
         approved = self._journal.get_fact(COUNTED_FROM)
         began = time.time() - _HOUR
         return max(began, approved) if isinstance(approved, float) else began
@@ -110,6 +112,10 @@ class Record:
         """Say whether the name is in quarantine and its time has not come."""
         return self._resting.get(name, 0.0) > time.time()
 
+    def in_quarantine(self) -> list[str]:
+        """Return the names in quarantine."""
+        return list(self._resting)
+
     def due_again(self) -> list[str]:
         """Return the names whose rest is over; each once."""
         now = time.time()
@@ -149,16 +155,22 @@ class Record:
         if self._left_out != before:
             self._journal.set_fact(LEFT_OUT, sorted(self._left_out))
 
-    def refuse(self, names: Iterable[str], reason: str, looked_at: Iterable[str]) -> None:
-        """Keep the deletes that wait for a person; those not asked for any more are dropped."""
-        scope, asked = tuple(looked_at), set(names)
-        before = dict(self.refused)
-        stay = {n: r for n, r in before.items() if n not in scope}
-        self.refused = stay | dict.fromkeys(asked, reason)
+    def refuse(self, held: Mapping[str, Held], looked_at: Iterable[str]) -> None:
+        """Keep what waits for a person; what was looked at and is not asked for is dropped."""
+        scope, before = set(looked_at), dict(self.refused)
+        self.refused = {n: h for n, h in before.items() if n not in scope} | dict(held)
         if self.refused != before:
-            self._journal.refuse(self.refused, reason or next(iter(stay.values()), ""))
-        if asked - before.keys():
-            self.report(Refused(tuple(sorted(asked)), reason))
+            self._journal.refuse(self.refused)
+        for reason in {held[name].reason for name in held.keys() - before.keys()}:
+            names = sorted(name for name, one in held.items() if one.reason == reason)
+            self.report(Refused(tuple(names), reason))
+
+    def doubt_mounts(self, fault: str) -> None:
+        """Tell that a disk below the source is not the one of before; '' that all are."""
+        if fault and fault != self.mount_fault:
+            text = f"At the source {fault}: what is missing or other there is not taken for gone"
+            self.report(Notice(f"{text} until it is back, or paperfleet approve", "error"))
+        self.mount_fault = fault
 
     def pause(self, event: Paused) -> None:
         """Show that nothing is sent, and why."""
@@ -210,15 +222,19 @@ class Record:
             "pid": os.getpid(),
             "at": time.time(),
             "state": state,
-            "reason": self.source_fault,
+            "reason": self.source_fault or self.mount_fault,
             "watching": watching,
             "waiting": waiting,
         }
         self._journal.set_fact("heartbeat", beat)
         if settled:
             self._journal.set_fact("compared_at", time.time())
-        if settled and not self.failing():
+        if settled and not (self.failing() or self.mount_fault or self._held_content()):
             self._journal.set_fact("converged_at", time.time())
+
+    def _held_content(self) -> bool:
+        """Say whether content waits that is at the source and not at the target."""
+        return any(held.loss != "delete" for held in self.refused.values())
 
 
 def _reason(error: BaseException) -> tuple[str, str]:

@@ -52,10 +52,11 @@ class Wakeup:
                 if writer.fileno() != -1:  # otherwise closed meanwhile: nobody sleeps any more
                     raise
 
-    def sleep(self, seconds: float, *others: int) -> bool:
+    def sleep(self, seconds: float, *others: int, urgent: int | None = None) -> bool:
         """Sleep until woken, until a file descriptor of ``others`` has something, or so long.
 
-        Say whether it was woken.
+        ``urgent`` is one that has something when poll(2) says ``POLLPRI``. Say whether it was
+        woken.
         """
         if self._reader is None:
             raise ValueError("sleep outside the with block")
@@ -63,6 +64,8 @@ class Wakeup:
             poll = select.poll()
             for descriptor in (self._reader.fileno(), *others):
                 poll.register(descriptor, select.POLLIN)
+            if urgent is not None:
+                poll.register(urgent, select.POLLPRI)
             poll.poll(max(0.0, seconds) * 1000)
         return self._woken(self._reader)
 

@@ -29,6 +29,7 @@ _MOVED_TO = int(flags.MOVED_TO)
 _MOVE_SELF = int(flags.MOVE_SELF)
 _ISDIR = int(flags.ISDIR)
 _IGNORED = int(flags.IGNORED)
+_UNMOUNT = int(flags.UNMOUNT)
 _Q_OVERFLOW = int(flags.Q_OVERFLOW)
 _LOST = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.IGNORED)
 
@@ -52,7 +53,8 @@ class EventReader:
     """Turns events into hints, and keeps the watched tree in step. The clock is given.
 
     ``overflowed`` becomes true when the kernel has dropped events, ``root_lost`` when the root was
-    moved, deleted or unmounted; the caller acts on them.
+    moved, deleted or unmounted, ``unmounted`` when a filesystem below it was; the caller acts on
+    them.
     """
 
     def __init__(self, tree: WatchedTree) -> None:
@@ -62,6 +64,7 @@ class EventReader:
         self._hard_links = HardLinks(tree)
         self.overflowed = False
         self.root_lost = False
+        self.unmounted = False
 
     def read(self, events: Iterable[Event], now: float) -> list[Hint]:
         """Return the hints of these events, in their order, and those whose time has come."""
@@ -96,6 +99,8 @@ class EventReader:
             self.root_lost = self.root_lost or bool(event.mask & _LOST)
             if event.mask & _ATTRIB:
                 yield Hint(folder.name)
+        elif event.mask & _UNMOUNT:
+            self.unmounted = True  # its files are hidden, not gone
         elif event.mask & _IGNORED:
             self._tree.forget(event.wd)
             self._tree.renew(folder.above, folder.segment)

@@ -12,6 +12,7 @@ from inotify_simple import INotify
 from paperfleet.mirror.changes import EVERYTHING, Hint
 from paperfleet.mirror.wakeup import Wakeup
 from paperfleet.mirror.watch_events import EventReader
+from paperfleet.mirror.watch_mounts import MountWatch
 from paperfleet.mirror.watch_polling import PollingWatcher
 from paperfleet.mirror.watch_tree import LIMITS, WatchedTree
 
@@ -34,6 +35,13 @@ class _Watch(NamedTuple):
     tree: WatchedTree
     reader: EventReader
     identity: tuple[int, int]
+    mounts: MountWatch | None = None
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self.inotify.close()
+        if self.mounts is not None:
+            self.mounts.close()
 
 
 class InotifyWatcher:
@@ -127,7 +135,8 @@ class InotifyWatcher:
             return self._wakeup.sleep(min(left, _ROOT_LOOK))
         due = watch.reader.next_due()
         if due is None:
-            return self._wakeup.sleep(min(left, _ROOT_LOOK), watch.inotify.fileno())
+            mounts = watch.mounts.fileno() if watch.mounts else None
+            return self._wakeup.sleep(min(left, _ROOT_LOOK), watch.inotify.fileno(), urgent=mounts)
         # Somebody writes and writes. What he does next can wait for what he does after it.
         pause = max(0.0, due - time.monotonic())
         if self._wakeup.sleep(min(left, pause, _BREATH)):
@@ -142,6 +151,8 @@ class InotifyWatcher:
                 return [*hints, self._lose_root()]
             if watch.reader.overflowed:
                 hints.append(self._start_over(watch))
+            if (watch.mounts and watch.mounts.changed()) or watch.reader.unmounted:
+                hints.append(self._renew(watch))
         except OSError as error:
             if error.errno not in LIMITS:
                 raise
@@ -156,7 +167,11 @@ class InotifyWatcher:
             "If this happens often, raise the limit: sysctl fs.inotify.max_queued_events="
             f"{4 * _setting('max_queued_events', 16_384)}"
         )
-        watch.reader.overflowed = False
+        return self._renew(watch)
+
+    def _renew(self, watch: _Watch) -> Hint:
+        """Watch all again, for the folders are not those of before."""
+        watch.reader.overflowed = watch.reader.unmounted = False
         try:
             watch.tree.rebuild()
         except OSError as error:
@@ -199,6 +214,7 @@ class InotifyWatcher:
 
     def _watch_tree(self, identity: tuple[int, int]) -> _Watch:
         inotify = INotify()
+        mounts = MountWatch.of(self._root)  # before the tree: what is mounted later is told
         try:
             tree = WatchedTree(
                 inotify,
@@ -208,12 +224,14 @@ class InotifyWatcher:
             )
         except BaseException:
             inotify.close()
+            if mounts is not None:
+                mounts.close()
             raise
-        return _Watch(inotify, tree, EventReader(tree), identity)
+        return _Watch(inotify, tree, EventReader(tree), identity, mounts)
 
     def _detach(self) -> None:
         if self._watch is not None:
-            self._watch.inotify.close()
+            self._watch.close()
             self._watch = None
 
     def _fall_back(self, error: OSError) -> None:

@@ -123,6 +123,14 @@ class Work:
         return sum(isinstance(op, Delete) for tasks in waiting + running for _, op in tasks)
 
     @property
+    def updates(self) -> list[Put]:
+        """The sends over files that are there, queued or under way."""
+        waiting = [errand.tasks for errand in self._queue]
+        running = [running.tasks for running in self._running.values()]
+        puts = [op for tasks in waiting + running for _, op in tasks if isinstance(op, Put)]
+        return [put for put in puts if put.why == "updated"]
+
+    @property
     def looking(self) -> int:
         """How many looks are under way."""
         return len(self._looking)

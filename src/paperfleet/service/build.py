@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from paperfleet.errors import ConfigurationError, JournalError
+from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.faults import explained
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror
@@ -27,6 +28,7 @@ from paperfleet.storage.wrappers.fenced import Fenced
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.watch import Watcher
     from paperfleet.service.settings import Settings
@@ -38,12 +40,12 @@ MEGABYTE = 1_000_000
 class Source(NamedTuple):
     """What is mirrored, and who tells of its changes; neither has been entered.
 
-    ``filesystem`` returns what tells it from what may lie in its place, None for unknown.
+    ``disk`` tells what it lies on, None where that is no disk of this machine.
     """
 
     storage: DocumentStorage
     watcher: Watcher
-    filesystem: Callable[[], str | None] = lambda: None
+    disk: Disk | None = None
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def build_mirror(
     the settings name. Raises ``ConfigurationError`` for settings that cannot be, ``JournalError``
     for a journal that cannot be used.
     """
-    source, watcher, filesystem = (source_of or local_source)(settings, report)
+    source, watcher, disk = (source_of or local_source)(settings, report)
     target = open_target(settings)
     check_apart(source, target)
     label = label_of(target)
@@ -76,7 +78,7 @@ def build_mirror(
             watcher,
             _options(settings),
             report,
-            source_filesystem=filesystem,
+            disk=disk,
         )
         with mirror:
             yield mirror
@@ -92,7 +94,7 @@ def local_source(settings: Settings, report: Reporter) -> Source:
         follow_links=settings.follow_links,
     )
     storage = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
-    return Source(storage, watcher, lambda: filesystem_id(root))
+    return Source(storage, watcher, FolderDisk(root))
 
 
 def open_target(settings: Settings) -> DocumentStorage:
@@ -132,18 +134,6 @@ def _source_root(source: str) -> Path:
             hint=f"Give user {os.geteuid()} the right to read it",
         )
     return path
-
-
-def filesystem_id(root: Path) -> str | None:
-    """Return what tells this filesystem from another one, also after a restart; None: unknown.
-
-    ``f_fsid`` comes from the UUID of ext4, XFS and Btrfs (statvfs(3)); device numbers do not last.
-    """
-    try:
-        number = os.statvfs(root).f_fsid
-    except OSError:
-        return None
-    return f"{number:x}" if number else None
 
 
 @contextmanager
@@ -190,5 +180,5 @@ def _options(settings: Settings) -> Options:
         set_aside=settings.foreign == "keep",
         connections=settings.connections,
         bulk=settings.bulk == "auto",
-        limits=Limits(settings.delete_share, settings.delete_floor),
+        limits=Limits(settings.delete_share, settings.delete_floor, settings.overwrite_share),
     )

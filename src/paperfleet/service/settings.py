@@ -139,11 +139,31 @@ class Settings:
     ] = "keep"
     delete_share: Annotated[
         float,
-        About("Hold back deletions of more than this share of the known files …", 0, 1),
+        About(
+            "Hold back, within an hour, the deletion or emptying of more than this share of the "
+            "known files; 1 holds back none …",
+            0,
+            1,
+        ),
     ] = 0.25
     delete_floor: Annotated[
-        int, About("… when they are also more than so many files", 0, 1_000_000_000)
+        int,
+        About(
+            "… when they are also more than so many files, or more than half of all",
+            0,
+            1_000_000_000,
+        ),
     ] = 20
+    overwrite_share: Annotated[
+        float,
+        About(
+            "Hold back overwrites when more than this share of the known files, and at least 5, "
+            "change within an hour; 1 holds back none. A target that keeps versions gets them, "
+            "and a warning is logged",
+            0,
+            1,
+        ),
+    ] = 0.5
     connections: Annotated[
         int, About("Requests at one time, at most; the mirror adapts below it", 1, 64)
     ] = 8

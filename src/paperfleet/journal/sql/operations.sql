@@ -22,6 +22,20 @@ SELECT kind, name, state, recorded_at FROM operations ORDER BY id LIMIT ?1
 -- name: count
 SELECT count(*) FROM operations
 
+-- name: before
+SELECT name, coalesce(target_name, name), size, sha256, modified_ns, file_id, version, target_etag,
+       sure, intended_sha256
+FROM known WHERE name = ?1
+
+-- name: count_overwrite
+INSERT OR REPLACE INTO overwrites (name, at, loss) VALUES (?1, ?2, ?3)
+
+-- name: prune_overwrites
+DELETE FROM overwrites WHERE at < ?1
+
+-- name: overwrites_since
+SELECT name, loss FROM overwrites WHERE at >= ?1
+
 -- name: count_deletions
 INSERT INTO deletions (at, count) VALUES (?1, ?2)
 ON CONFLICT (at) DO UPDATE SET count = count + excluded.count
