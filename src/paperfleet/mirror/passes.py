@@ -78,6 +78,7 @@ class Passes:
         self.backlog: dict[str, Pair] = {}
         self.renamed: set[tuple[str, str]] = set()
         self.sees_writers = True
+        self._released: set[str] = set()
 
     def accept(self, finding: Finding) -> None:
         """Take over what a check of the target found."""
@@ -352,12 +353,16 @@ class Passes:
         return [str(name) for name in names]
 
     def approved(self) -> list[str]:
-        """Return the refused names that a person has approved since."""
+        """Return the refused names that a person has approved since; each once.
+
+        More often would keep a large file for ever from being read to its end.
+        """
         approved = self._journal.approved().keys() & self._record.refused.keys()
-        if approved:
-            self._accident.approve(approved)
+        new, self._released = approved - self._released, approved
+        if new:
+            self._accident.approve(new)
             self._record.doubt_mounts(self._accident.mount_fault)
-        return sorted(name for name in approved if not self._record.resting(name))
+        return sorted(name for name in new if not self._record.resting(name))
 
     def describe(self) -> list[str]:
         """Return what a pass over everything would do; nothing is done."""
