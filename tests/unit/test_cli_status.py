@@ -15,7 +15,8 @@ from paperfleet.cli.health import judge
 from paperfleet.cli.state import MirrorState, read_state
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.quarantine import Quarantined
-from paperfleet.model import Delete, Held, KnownFile
+from paperfleet.journal.refusals import Refusal
+from paperfleet.model import Delete, Held, KnownFile, Loss
 from paperfleet.service.places import default_journal
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ def troubled(journal: Journal) -> None:
 
 def entry(name: str, age: float) -> Quarantined:
     return Quarantined(name, "the server refuses it", "", 1, 1_000_000.0 - age, 1_000_000.0 + 30)
+
+
+def held(loss: Loss, age: float) -> Refusal:
+    return Refusal("a", "too much", 1_000_000.0 - age, approved=False, loss=loss)
 
 
 def state(journal: Path, changes: dict[str, Any]) -> MirrorState:
@@ -241,6 +246,21 @@ def test_the_pair_leads_to_its_journal(tmp_path: Path) -> None:
             "compared 1 min 0 s ago, 2 files in doubt, 5 files at the target",
         ),
         ({"left_out": [entry("a", 90_000)]}, True, "in sync 1 min 0 s ago"),
+        (
+            {"heartbeat": {"state": "idle", "reason": "'disk' is not mounted any more"}},
+            False,
+            "at the source: 'disk' is not mounted any more",
+        ),
+        (
+            {"refused": [held("delete", 3601)]},
+            True,
+            "compared 1 min 0 s ago, 1 file held back, 5 files at the target",
+        ),
+        (
+            {"refused": [held("empty", 3601)]},
+            False,
+            "compared 1 min 0 s ago, 1 file held back, 5 files at the target",
+        ),
     ],
 )
 def test_health_is_convergence(

@@ -12,6 +12,7 @@ from paperfleet.cli.options import setting_options
 from paperfleet.cli.state import pause_text, read_state
 from paperfleet.cli.words import duration_text, files_text
 from paperfleet.service.config import read
+from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
     from paperfleet.cli.state import MirrorState
@@ -47,6 +48,8 @@ def judge(state: MirrorState, limit: float, missing_limit: float) -> tuple[bool,
     """
     if state.heartbeat.get("state") == "stopped":
         return False, pause_text(state) or "the mirror has stopped"
+    if fault := state.heartbeat.get("reason"):
+        return False, readable(f"at the source: {fault}")
     if state.compared_at is None:
         return False, "the first sync is not done yet"
     age = max(0.0, state.at - state.compared_at)
@@ -57,10 +60,11 @@ def judge(state: MirrorState, limit: float, missing_limit: float) -> tuple[bool,
 
 def _missing_too_long(state: MirrorState, limit: float) -> bool:
     """Say so also at once when nothing at all has arrived."""
-    if not state.quarantined:
+    since = [entry.since for entry in state.quarantined]
+    since += [held.since for held in state.refused if held.loss != "delete"]
+    if not since:
         return False
-    since = min(entry.since for entry in state.quarantined)
-    return not state.proven or state.at - since > limit
+    return not state.proven or state.at - min(since) > limit
 
 
 def _missing(state: MirrorState) -> str:
