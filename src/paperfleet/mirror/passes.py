@@ -74,7 +74,7 @@ class Passes:
         self._folders = TargetFolders(target, journal, pool, record.report)
         self._strangers = Tally(journal)
         self._accident = Accident(journal, disk)
-        self._weigher = Weigher(journal, work, record, self._accident, self._can, options.limits)
+        self._weigher = Weigher(journal, work, record, self._accident, options.limits)
         self.backlog: dict[str, Pair] = {}
         self.renamed: set[tuple[str, str]] = set()
         self.sees_writers = True
@@ -225,7 +225,7 @@ class Passes:
         # What left and is not paired is deleted when its own name has settled.
         deletes = tuple(delete for delete in work.deletes if delete.known.name not in left)
         work = replace(work, deletes=deletes)
-        return self._weigher.judge(work, view.known)
+        return self._weigher.judge(work, view)
 
     def _view(self, batch: Batch, sights: Sights, left: Mapping[str, KnownFile]) -> View:
         known = {k.name: k for stat, k in batch.changed if k and stat.name in sights.source}

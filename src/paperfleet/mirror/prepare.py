@@ -76,7 +76,10 @@ class Looker:
         for known in batch.vanished:
             if not known.sure:
                 self._guarded(known.name, sights, partial(self._gone, known, sights))
-        there = (name for name, seen in sights.target.items() if seen is not None)
+        there = {name for name, seen in sights.target.items() if seen is not None}
+        there |= {
+            k.target_name for stat, k in batch.changed if k and _differs(k, stat.name, sights)
+        }
         sights.versioned = {n for n in there if abilities.keeps_versions(self._target, n)}
         return sights
 
@@ -139,6 +142,12 @@ class Looker:
         if self._adopt == "mtime" and not prove and _same_second(seen, source):
             return seen._replace(sha256=source.sha256)
         return seen._replace(sha256=abilities.content_sha256(self._target, target_name))
+
+
+def _differs(known: KnownFile, name: str, sights: Sights) -> bool:
+    """Say whether other content than the known was read: it will overwrite what is there."""
+    read = sights.source.get(name)
+    return read is not None and read.sha256 != known.sha256
 
 
 def _same_second(one: FileStat, other: FileStat) -> bool:

@@ -9,7 +9,7 @@ from paperfleet.mirror.events import Notice
 from paperfleet.mirror.guard import Circumstances, judge, loss_of, losses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.accident import Accident
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from paperfleet.mirror.plan import Plan
     from paperfleet.mirror.record import Record
     from paperfleet.mirror.scan import Pair
+    from paperfleet.mirror.view import View
     from paperfleet.mirror.work import Work
-    from paperfleet.model import Capabilities, KnownFile, Loss
+    from paperfleet.model import Loss
 
 _HOUR = 3600.0
 
@@ -32,15 +33,15 @@ class Weigher:
         work: Work,
         record: Record,
         accident: Accident,
-        can: Capabilities,
         limits: Limits,
     ) -> None:
         self._journal, self._work, self._record = journal, work, record
-        self._accident, self._can, self._limits = accident, can, limits
+        self._accident, self._limits = accident, limits
         self._warned = float("-inf")
 
-    def judge(self, work: Plan, rows: Mapping[str, KnownFile]) -> Verdict:
-        """Return what of the plan may run; ``rows``: those of its names in the journal."""
+    def judge(self, work: Plan, view: View) -> Verdict:
+        """Return what of the plan, which was made of the view, may run."""
+        rows = view.known
         going, since = self._work.deletes, self._record.counted_from()
         lost = losses(work, rows)
         circumstances = Circumstances(
@@ -52,7 +53,11 @@ class Weigher:
             doubts=self._accident.doubts(rows[name] for name in lost) if lost else {},
             approved=self._journal.approved(),
             held={name: held.loss for name, held in self._record.refused.items()},
-            keeps_versions=self._can.keeps_versions,
+            keeps_versions=all(
+                rows[name].target_name in view.versioned
+                for name, loss in lost.items()
+                if loss != "delete"
+            ),
         )
         return judge(work, circumstances, self._limits)
 
