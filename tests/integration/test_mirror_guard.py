@@ -245,8 +245,6 @@ def test_touched_files_are_no_overwrites(disk: Rig) -> None:
 
 
 def test_a_target_that_keeps_versions_gets_them_and_it_is_said(cloud: Rig) -> None:
-    if not cloud.keeps_versions:
-        pytest.skip("the target keeps no versions")
     few = dict(list(DOCUMENTS.items())[:30])
     cloud.write(few)
     cloud.sync()
