@@ -14,7 +14,7 @@ from tests.servers.base import HOST, RecordedRequest, RequestLog, WebDavServer, 
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 USER = "alice"
@@ -23,13 +23,19 @@ PASSWORD = "s3cret pass"  # a space, so that a client which forgets to encode it
 
 @contextlib.contextmanager
 def wsgidav_server(
-    root: Path | None = None, *, user: str = USER, password: str = PASSWORD
+    root: Path | None = None,
+    *,
+    user: str = USER,
+    password: str = PASSWORD,
+    around: Callable[[WSGIApplication, Path], WSGIApplication] = lambda application, _: application,
 ) -> Iterator[WebDavServer]:
-    """Serve `root`, or a temporary folder, with WsgiDAV."""
+    """Serve `root`, or a temporary folder, with WsgiDAV; `around` may change what it is asked."""
     with TemporaryDirectory(prefix="wsgidav-") as temp:
         folder = root or Path(temp)
         requests = RequestLog()
-        with _listening(_Counter(_application(folder, user, password), requests)) as port:
+        with _listening(
+            _Counter(around(_application(folder, user, password), folder), requests)
+        ) as port:
             url = f"http://{HOST}:{port}/"
             yield WebDavServer(url, user, password, folder, "wsgidav", True, requests)
 

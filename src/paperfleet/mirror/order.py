@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.mirror.classify import passing_name
 from paperfleet.model import Move, MoveFolder, Put, moved_row
-from paperfleet.storage.names import parents
+from paperfleet.storage.names import loose_key, parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,12 +30,11 @@ def in_waves(moves: list[AnyMove], key: Callable[[str], str] = str) -> list[list
     """Return the moves in waves: all of a wave may run at once, each wave after the one before.
 
     A cycle (a swap) is opened by sending one of its moves through a passing name; so is a rename
-    between names of which the target can hold only one (equal ``key``, or one above the other).
+    between names of which some target can hold only one (alike but for case, Unicode form and the
+    like, or one above the other): such a server answers 403 to the direct way (RFC 4918, 9.9.4).
     """
     left = sorted(moves, key=takes_of)
-    halves = {
-        index: _through(move) for index, move in enumerate(left) if _in_its_own_way(move, key)
-    }
+    halves = {index: _through(move) for index, move in enumerate(left) if _in_its_own_way(move)}
     waves = [[first for first, _ in halves.values()]] if halves else []
     left = [halves[index][1] if index in halves else move for index, move in enumerate(left)]
     while left:
@@ -50,9 +49,9 @@ def in_waves(moves: list[AnyMove], key: Callable[[str], str] = str) -> list[list
     return waves
 
 
-def _in_its_own_way(move: AnyMove, key: Callable[[str], str]) -> bool:
+def _in_its_own_way(move: AnyMove) -> bool:
     """Say whether the new name cannot be while the old one is: a → a/b, a/b → a, a → A."""
-    old, new = key(frees_of(move)), key(takes_of(move))
+    old, new = loose_key(frees_of(move)), loose_key(takes_of(move))
     return old == new or old in parents(new) or new in parents(old)
 
 

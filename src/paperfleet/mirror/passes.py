@@ -20,6 +20,7 @@ from paperfleet.mirror.policy import Effect, Then, again_seconds, tried_together
 from paperfleet.mirror.prepare import Batch, Sights, batches, portion, with_known, without
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
+from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
 from paperfleet.mirror.view import View
 from paperfleet.mirror.weigh import Weigher
 from paperfleet.mirror.work import Errand
@@ -73,6 +74,7 @@ class Passes:
         self._listing: dict[str, FileStat] | None = None
         self._folders = TargetFolders(target, journal, pool, record.report)
         self._strangers = Tally(journal)
+        self._twins = remembered_twins(journal)
         self._accident = Accident(journal, disk)
         self._weigher = Weigher(journal, work, record, self._accident, options.limits)
         self.backlog: dict[str, Pair] = {}
@@ -175,7 +177,8 @@ class Passes:
 
     def _look(self, batch: Batch) -> None:
         listing = self._listing
-        self._work.look(batch, lambda: self._looker.look(batch, listing))
+        twins = Twins(self._journal, frozenset(self._twins))
+        self._work.look(batch, lambda: self._looker.look(batch, listing, twins))
 
     def carry_out(self, batch: Batch, sights: Sights) -> StorageError | None:
         """Plan what was looked at and begin it; return an error of the target as a whole."""
@@ -189,6 +192,8 @@ class Passes:
         work = judged.plan
         self._journal.remember(work.rows, [f.name for f in work.forgets])
         self._record.release([*(row.name for row in work.rows), *(f.name for f in work.forgets)])
+        self._note_twins(batch, sights)
+        self._freed(f.name for f in work.forgets)
         self._record.done([Done("adopted", name) for name in work.adopted])
         self._record.done([Done("let go", f.name) for f in work.forgets if f.foreign])
         for problem in work.problems:
@@ -199,6 +204,20 @@ class Passes:
         self._record.refuse(judged.refused, batch.names - going)
         self._weigher.warn(judged.warning)
         return self._begin(work)
+
+    def _note_twins(self, batch: Batch, sights: Sights) -> None:
+        """Keep in mind which names wait for another one to be free."""
+        before, names = self._twins, batch.names
+        folded = {n: other for n, other in sights.folded.items() if n in sights.source}
+        self._twins = {n: other for n, other in before.items() if n not in names} | folded
+        if self._twins != before:
+            self._journal.set_fact(TWINS, self._twins)
+
+    def _freed(self, names: Iterable[str]) -> None:
+        """Look again at what waited for names that are free now."""
+        gone = set(names)
+        waiting = [name for name, other in self._twins.items() if other in gone]
+        self._changes.put_back(waiting, time.monotonic(), 0.0)
 
     def _settled(self, batch: Batch, sights: Sights) -> tuple[Batch, Sights]:
         """Leave out what changed again since it was scanned: its hint brings it back.
@@ -241,6 +260,7 @@ class Passes:
             renamed=batch.renamed,
             set_aside=self._options.set_aside,
             versioned=sights.versioned,
+            folded=sights.folded,
         )
 
     def _owners(self) -> Callable[[str], str | None]:
@@ -300,6 +320,7 @@ class Passes:
         self._journal.complete_many([(one.number, r.rows, r.forgets) for one, r in good])
         for _, result in good:
             self._record.done(result.events)
+            self._freed(result.forgets)
         error: StorageError | None = None
         for one in finished:
             if isinstance(one.outcome, BaseException):
@@ -370,7 +391,9 @@ class Passes:
         found = scan(self._source, self._journal, [EVERYTHING], lambda _: False)
         self._accident.judge(found)
         batch = Batch(found.changed, found.vanished)
-        judged = self._judged(batch, self._looker.look(batch, self._listing))
+        judged = self._judged(
+            batch, self._looker.look(batch, self._listing, Twins(self._journal, ()))
+        )
         lines = describe(judged.plan)
         lines += [
             f"hold back {'delete' if held.loss == 'delete' else 'update'} {name}: {held.reason}"

@@ -9,10 +9,10 @@ from paperfleet.mirror.classify import Equal, Forget, Vanished, classify
 from paperfleet.mirror.order import in_waves, takes_of
 from paperfleet.mirror.pairing import find_moves
 from paperfleet.model import Delete, MoveFolder, Put
-from paperfleet.storage.names import collision_key, parents
+from paperfleet.storage.names import collision_key, loose_key, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from paperfleet.mirror.view import View
     from paperfleet.model import KnownFile, Move
@@ -78,9 +78,10 @@ def plan(view: View) -> Plan:
             vanished[name] = need.known
         elif isinstance(need, Forget):
             forgets.append(need)
-    problems = _collisions(puts, vanished, view)
+    problems = [*_folded(puts, vanished, view), *_collisions(puts, vanished, view)]
+    forgets += [Forget(p.name, foreign=False) for p in problems if p.name in view.folded]
     renamed_rows, moves = find_moves(puts, vanished, view)
-    waves = in_waves(moves, lambda name: collision_key(name, view.capabilities))
+    waves = in_waves(moves, _key_of(view))
     rest = [Delete(known) for _, known in sorted(vanished.items())]
     clearing, deletes = _split(rest, [*(m for wave in waves for m in wave), *puts.values()], view)
     return Plan(
@@ -93,6 +94,32 @@ def plan(view: View) -> Plan:
         deletes=tuple(deletes),
         problems=tuple(problems),
     )
+
+
+def _key_of(view: View) -> Callable[[str], str]:
+    """Return what gives names that the target takes for one the same key."""
+    return loose_key if view.folded else lambda name: collision_key(name, view.capabilities)
+
+
+def _folded(puts: dict[str, Put], vanished: dict[str, KnownFile], view: View) -> list[Problem]:
+    """Take out of ``puts`` what the target was seen to take for another file that stays.
+
+    What vanished and has the same content stays too: it may be that file under its old name.
+    """
+    problems = []
+    for name, other in view.folded.items():
+        if name not in puts or other in vanished:
+            continue
+        content = puts.pop(name).source.sha256
+        for old in [n for n, known in vanished.items() if known.sha256 == content]:
+            del vanished[old]
+        problems.append(_problem(name, other))
+    return problems
+
+
+def _problem(name: str, other: str) -> Problem:
+    hint = f"Rename one of them at the source; {other!r} is mirrored"
+    return Problem(name, f"the target takes it for {other!r}", hint)
 
 
 def _collisions(puts: dict[str, Put], vanished: dict[str, KnownFile], view: View) -> list[Problem]:
@@ -109,8 +136,7 @@ def _collisions(puts: dict[str, Put], vanished: dict[str, KnownFile], view: View
             other = str(owner)
         if other != name:
             del puts[name]
-            hint = f"Rename one of them at the source; {other!r} is mirrored"
-            problems.append(Problem(name, f"the target takes it for {other!r}", hint))
+            problems.append(_problem(name, other))
     return problems
 
 
@@ -118,12 +144,13 @@ def _split(
     deletes: Iterable[Delete], creations: list[Put | Move | MoveFolder], view: View
 ) -> tuple[list[Delete], list[Delete]]:
     """Part the deletes that must come first: they stand where something is to be put."""
-    taken = {collision_key(takes_of(operation), view.capabilities) for operation in creations}
+    key_of = _key_of(view)
+    taken = {key_of(takes_of(operation)) for operation in creations}
     above = {folder for name in taken for folder in parents(name)}
     clearing: list[Delete] = []
     later: list[Delete] = []
     for delete in deletes:
-        key = collision_key(delete.known.target_name, view.capabilities)
+        key = key_of(delete.known.target_name)
         in_the_way = key in taken or key in above or any(up in taken for up in parents(key))
         (clearing if in_the_way else later).append(delete)
     return clearing, later

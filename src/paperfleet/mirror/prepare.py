@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from paperfleet.errors import Scope, StorageError
 from paperfleet.mirror.classify import target_name_of
 from paperfleet.mirror.scan import Pair, hashed, same_file
+from paperfleet.mirror.twins import are_one
 from paperfleet.storage import abilities
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from paperfleet.mirror.twins import Twins
     from paperfleet.model import FileStat, KnownFile
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -42,7 +44,8 @@ class Sights:
     ``source``: hashed files; ``target``: what is under the target names that were looked at;
     ``moving``: names that changed or vanished while they were read; ``failed``: files that could
     not be read, at the source or the target, with the reason; ``versioned``: the target names of
-    which the target keeps what is replaced, among those that something is under.
+    which the target keeps what is replaced, among those that something is under; ``folded``: names
+    that the target takes for another one of ours, which has the file there.
     """
 
     source: dict[str, FileStat] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Sights:
     moving: set[str] = field(default_factory=set)
     failed: dict[str, Exception] = field(default_factory=dict)
     versioned: set[str] = field(default_factory=set)
+    folded: dict[str, str] = field(default_factory=dict)
 
 
 class Looker:
@@ -62,20 +66,22 @@ class Looker:
         self._target = target
         self._adopt = adopt
 
-    def look(self, batch: Batch, listing: Mapping[str, FileStat] | None) -> Sights:
+    def look(self, batch: Batch, listing: Mapping[str, FileStat] | None, twins: Twins) -> Sights:
         """Hash what differs, and look at the target where the journal cannot be believed.
 
-        ``listing`` is all that is at the target by target name, when that was listed. An error of
-        the target as a whole is raised; of one file it is noted.
+        ``listing`` is all that is at the target by target name, when that was listed; ``twins``
+        knows the names that the target may take for one. An error of the target as a whole is
+        raised; of one file it is noted.
         """
         sights = Sights()
+        twins.begin(batch)
         gone = {known.file_id: known for known in batch.vanished if known.file_id}
         for stat, known in batch.changed:
-            look = partial(self._both, stat, known, gone, listing, sights)
+            look = partial(self._both, (stat, known), gone, listing, sights, twins)
             self._guarded(stat.name, sights, look)
         for known in batch.vanished:
             if not known.sure:
-                self._guarded(known.name, sights, partial(self._gone, known, sights))
+                self._guarded(known.name, sights, partial(self._gone, known, sights, twins))
         there = {name for name, seen in sights.target.items() if seen is not None}
         there |= {
             k.target_name for stat, k in batch.changed if k and _differs(k, stat.name, sights)
@@ -95,29 +101,54 @@ class Looker:
 
     def _both(
         self,
-        stat: FileStat,
-        known: KnownFile | None,
+        pair: Pair,
         gone: Mapping[str, KnownFile],
         listing: Mapping[str, FileStat] | None,
         sights: Sights,
+        twins: Twins,
     ) -> None:
+        stat, known = pair
         read = self._with_hash(stat, known or gone.get(stat.file_id or ""))
         if read is None:
             sights.moving.add(stat.name)
             return
         target_name = self._target_name(stat.name, known)
-        if known is not None and not known.sure:
-            sights.target[target_name] = self._seen(target_name, read, prove=True)
+        if (known is not None and not known.sure) or stat.name in twins.suspected:
+            seen = self._seen(target_name, read, prove=True)
+            if seen is not None and twins.has(stat.name):
+                seen = self._unless_folded(stat.name, seen, read.sha256, sights, twins)
+            sights.target[target_name] = seen
+            if stat.name in sights.moving:
+                return
         elif known is None and listing is not None:
             there = target_name in listing
             sights.target[target_name] = self._seen(target_name, read) if there else None
         sights.source[stat.name] = read
 
-    def _gone(self, known: KnownFile, sights: Sights) -> None:
+    def _unless_folded(
+        self, name: str, seen: FileStat, ours: str | None, sights: Sights, twins: Twins
+    ) -> FileStat | None:
+        """Return what was seen, or None when it is the file of another name of ours."""
+        target_name = seen.name
+        twin = twins.of(name)
+        if not are_one(self._target, target_name, twin.target_name):
+            return seen
+        if twin.known is None:
+            sights.moving.add(name)
+            return seen
+        if not twins.owns(twin, name, seen.sha256, ours):
+            return seen
+        sights.folded[name] = twin.name
+        return None
+
+    def _gone(self, known: KnownFile, sights: Sights, twins: Twins) -> None:
         seen = abilities.find(self._target, known.target_name)
         if seen is not None:
             digest = abilities.content_sha256(self._target, known.target_name)
             seen = seen._replace(sha256=digest)
+            if twins.has(known.name):
+                ours = known.intended_sha256 or known.sha256
+                seen = self._unless_folded(known.name, seen, ours, sights, twins)
         sights.target[known.target_name] = seen
 
     def _with_hash(self, stat: FileStat, known: KnownFile | None) -> FileStat | None:

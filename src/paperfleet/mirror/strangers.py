@@ -16,7 +16,7 @@ from paperfleet.journal.strangers import STRANGERS
 from paperfleet.mirror.classify import target_name_of
 from paperfleet.model import FileStat, KnownFile, Obstacle
 from paperfleet.storage import abilities
-from paperfleet.storage.names import collision_key, is_below, parents
+from paperfleet.storage.names import is_below, loose_key, parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,7 +99,7 @@ def source_state(source: DocumentStorage, target: DocumentStorage) -> SourceStat
         if isinstance(item, Obstacle):
             hidden.append(item.name)
         else:
-            names.add(collision_key(target_name_of(item.name, can), can))
+            names.add(loose_key(target_name_of(item.name, can)))
     return SourceState(frozenset(names), tuple(hidden))
 
 
@@ -116,10 +116,9 @@ def find_strangers(
 
     What lies where the source cannot be read is none.
     """
-    can = abilities.capabilities_of(target)
-    ours = {collision_key(row.target_name, can) for row in known}
+    ours = {loose_key(row.target_name) for row in known}
     for seen in abilities.list_stats(target):
-        key = collision_key(seen.name, can)
+        key = loose_key(seen.name)
         hidden = any(seen.name == name or is_below(seen.name, name) for name in here.hidden)
         if key not in ours and key not in here.names and not hidden:
             yield seen

@@ -11,6 +11,7 @@ from paperfleet.mirror.classify import matches
 from paperfleet.mirror.strangers import by_folder
 from paperfleet.model import FileStat, FolderListing, FolderStat
 from paperfleet.storage import abilities
+from paperfleet.storage.names import loose_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,6 +68,7 @@ class TargetCheck:
                 unknown.discard(row.target_name)
                 if not _agrees(listing.get(row.target_name), row):
                     doubtful.append(row)
+            doubtful = _not_spelled_otherwise(doubtful, listing, unknown)
             return Finding(doubtful, listing, strange=by_folder(unknown), whole=True)
         root = self._root_etag()
         return Finding([]) if root == trusted.get("") else self._walk(trusted)
@@ -99,9 +101,11 @@ class TargetCheck:
             gone |= trusted_in.get(folder, frozenset()) - {sub.name for sub in listing.folders}
             folders += [sub.name for sub in listing.folders if trusted.get(sub.name) != sub.etag]
             rows = self._rows_in(folder, aliased)
-            found = self._contradicted(folder, listing, rows, aliased)
-            doubtful |= {row.name: row for row in found}
             unknown = {stat.name for stat in listing.files} - {row.target_name for row in rows}
+            files = {stat.name: stat for stat in listing.files}
+            found = list(self._contradicted(folder, listing, rows, aliased))
+            found = _not_spelled_otherwise(found, files, unknown)
+            doubtful |= {row.name: row for row in found}
             if unknown:
                 strange[folder] = frozenset(unknown)
         doubts = list(doubtful.values())
@@ -165,6 +169,26 @@ class TargetCheck:
 def _agrees(seen: FileStat | None, known: KnownFile) -> bool:
     """Say whether the listing shows what the journal knows; a row in doubt is looked at anyway."""
     return not known.sure or (seen is not None and matches(seen, known))
+
+
+def _not_spelled_otherwise(
+    doubtful: list[KnownFile], listing: Mapping[str, FileStat], unknown: set[str]
+) -> list[KnownFile]:
+    """Return the rows without those whose file is listed in another spelling, as some servers do.
+
+    That spelling is taken out of ``unknown``. A name that is another row's is none.
+    """
+    missing = [row for row in doubtful if row.sure and row.target_name not in listing]
+    if not (missing and unknown):
+        return doubtful
+    spelled = {loose_key(name): name for name in unknown}
+    found = set[str]()
+    for row in missing:
+        name = spelled.get(loose_key(row.target_name))
+        if name in unknown and matches(listing[str(name)], row):
+            unknown.discard(str(name))
+            found.add(row.name)
+    return [row for row in doubtful if row.name not in found]
 
 
 def _folder_in(folder: str, name: str) -> str:

@@ -34,7 +34,8 @@ class View:
     ``known_below`` counts the journal's rows in a folder, seen in this pass or not. ``owner`` gives
     the journal's name for a collision key where the target folds names. ``renamed`` holds folder
     renames that were watched as such. ``versioned``: the target names of which the target keeps
-    what is replaced, among those that something was seen under.
+    what is replaced, among those that something was seen under. ``folded``: names that the target
+    takes for another one of ours, by which the file there goes.
     """
 
     source: Mapping[str, FileStat]
@@ -46,6 +47,7 @@ class View:
     renamed: frozenset[tuple[str, str]] = frozenset()
     set_aside: bool = True
     versioned: Collection[str] = frozenset()
+    folded: Mapping[str, str] = field(default_factory=dict)
 
     def seen(self, target_name: str) -> FileStat | Unseen | None:
         """Return what was seen at the target under this name."""

@@ -103,3 +103,13 @@ def collision_key(name: str, capabilities: Capabilities) -> str:
         else name
     )
     return key if capabilities.case_sensitive else key.casefold()
+
+
+def loose_key(name: str) -> str:
+    """Return what names share that some server takes for one, and never two that none does.
+
+    Case, Unicode form (NFC, NFD), and dots and spaces at the end of a segment (Windows).
+    """
+    return "/".join(
+        unicodedata.normalize("NFC", segment).rstrip(" .").casefold() for segment in name.split("/")
+    )
