@@ -14,6 +14,7 @@
         │   ├── NameRefusedError             the target does not take such a name
         │   ├── PreconditionFailedError      it is not what the caller believed it to be
         │   ├── IntegrityError               the bytes are not the ones that were meant
+        │   │   └── ArrivedDamagedError      they were when they were sent
         │   ├── LockedError (BlockingIOError)
         │   ├── BusyError (UnavailableError)         the storage cannot now, with this file alone
         │   ├── TooLargeError
@@ -160,6 +161,10 @@ class IntegrityError(StorageError):
     """What was read, sent or stored is not what was meant."""
 
     transient = True
+
+
+class ArrivedDamagedError(IntegrityError):
+    """What arrived at the storage is not what was sent."""
 
 
 class LockedError(StorageError, BlockingIOError):

@@ -85,12 +85,15 @@ class Upload(NamedTuple):
 
     ``size`` in bytes. When ``sha256`` is given and the bytes read from ``open()`` differ from it,
     nothing becomes visible where the storage can help it, and ``IntegrityError`` is raised.
+    ``read_back`` asks a storage that gets no hash of its server to read what arrived before it
+    takes its place, where it can; the stat that it then returns has the ``sha256``.
     """
 
     open: Callable[[], IO[bytes]]
     size: int
     modified_ns: int | None = None
     sha256: str | None = None
+    read_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,12 @@ class Capabilities:
     """What a storage can do beyond the nine methods: data, so that callers need no ``isinstance``.
 
     The first group names optional protocols (``paperfleet.storage.protocol``). The second describes
-    how the storage behaves: ``ranged_read``, that ``open`` transfers little more than what is read;
-    ``conditional_create``, that ``exists=False`` in ``save_with`` holds against all other hosts
-    (None: not known before the first write with a condition); ``keeps_versions``, that what is
-    overwritten can be restored (None: ask ``abilities.keeps_versions``).
+    how the storage behaves: ``hashes_uploads``, that every save so far was compared by a hash that
+    the server computed of what it received; ``reads_back``, that it heeds ``Upload.read_back``;
+    ``ranged_read``, that ``open`` transfers little more than what is read; ``conditional_create``,
+    that ``exists=False`` in ``save_with`` holds against all other hosts (None: not known before the
+    first write with a condition); ``keeps_versions``, that what is overwritten can be restored
+    (None: ask ``abilities.keeps_versions``).
     """
 
     stat: bool = False
@@ -119,6 +124,8 @@ class Capabilities:
     presign: bool = False
     copy_from: bool = False
 
+    hashes_uploads: bool = False
+    reads_back: bool = False
     ranged_read: bool = False
     conditional_create: bool | None = False
     keeps_modified: bool = False

@@ -99,6 +99,7 @@ def state(journal: Path, changes: dict[str, Any]) -> MirrorState:
         converged_at=now - 60,
         first_sync=None,
         source_files={"files": 5, "at": now - 90},
+        uploads={"hash": 4, "size": 1},
         proven=5,
         in_doubt=0,
         strangers=0,

@@ -26,12 +26,14 @@ class MirrorState(NamedTuple):
 
     The facts are what the mirror wrote: ``heartbeat`` (pid, at, state, reason, watching),
     ``paused`` (reason, hint, until), ``first_sync`` (counts), ``source_files`` (files, at: the last
-    count of the whole source); None or empty when it did not. ``compared_at``: when source and
-    target were last compared with nothing left to do; ``converged_at``: when they were also equal,
-    apart from what is refused. ``proven`` counts the files that are at the target, ``in_doubt``
-    those of which nobody saw whether they are. ``quarantined`` are not at the target as they are
-    at the source; ``left_out`` are no documents. ``strangers`` counts the files at the target that
-    are neither at the source nor known to the journal.
+    count of the whole source), ``uploads`` (how many ever were proven by a ``hash`` of the target,
+    by being ``read`` back, by their ``size`` alone); None or empty when it did not.
+    ``compared_at``: when source and target were last compared with nothing left to do;
+    ``converged_at``: when they were also equal, apart from what is refused. ``proven`` counts the
+    files that are at the target, ``in_doubt`` those of which nobody saw whether they are.
+    ``quarantined`` are not at the target as they are at the source; ``left_out`` are no documents.
+    ``strangers`` counts the files at the target that are neither at the source nor known to the
+    journal.
     """
 
     source: str
@@ -44,6 +46,7 @@ class MirrorState(NamedTuple):
     converged_at: float | None
     first_sync: Mapping[str, Any] | None
     source_files: Mapping[str, Any] | None
+    uploads: Mapping[str, Any] | None
     proven: int
     in_doubt: int
     strangers: int
@@ -79,6 +82,7 @@ def read_state(arguments: Mapping[str, object]) -> MirrorState:
             converged_at=_moment(view, "converged_at"),
             first_sync=_mapping(view, "first_sync"),
             source_files=_mapping(view, "source_files"),
+            uploads=_mapping(view, "uploads"),
             proven=proven,
             in_doubt=view.count_known() - proven,
             strangers=counted(view.get_fact(STRANGERS)),

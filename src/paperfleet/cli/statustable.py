@@ -13,7 +13,7 @@ from paperfleet.cli.words import duration_text, files_text
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from paperfleet.cli.state import MirrorState
 
@@ -73,6 +73,8 @@ def _facts(state: MirrorState) -> Iterator[tuple[str, str]]:
         counted = _ago(state, float(state.source_files["at"]))
         yield "in the source", f"{files_text(state.source_files['files'])}, counted {counted}"
     yield "at the target", f"{files_text(state.proven)}, seen to have arrived"
+    if state.uploads:
+        yield "uploads", uploads_text(state.uploads)
     if state.in_doubt:
         yield "in doubt", f"{files_text(state.in_doubt)}, looked at before anything else"
     if state.strangers:
@@ -95,6 +97,17 @@ def _sync_text(state: MirrorState) -> str:
     if state.quarantined or state.in_doubt:
         return f"no; last {last}"
     return f"{last}, but for what is held back" if waiting else last
+
+
+def uploads_text(uploads: Mapping[str, int]) -> str:
+    """Say how many uploads were proven, and by what."""
+    words = {
+        "hash": "proven by a hash that the target computed",
+        "read": "read back",
+        "size": "known by their size alone",
+    }
+    told = [f"{uploads[key]:,} {text}" for key, text in words.items() if uploads.get(key)]
+    return ", ".join(told) or "none yet"
 
 
 def mirror_text(state: MirrorState) -> str:

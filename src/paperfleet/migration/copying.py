@@ -62,10 +62,17 @@ class Copier:
             sha256 = source.sha256 or self._source_hash(source.name)
             if self._target_hash(there) == sha256:
                 return Brought(verified(source, there, sha256), Outcome.PRESENT)
-        stored, sha256, inside = self._copied(source)
-        self._prove(source.name, stored, sha256)
+        try:
+            stored, sha256, inside = self._copied_and_proven(source)
+        except IntegrityError:  # a byte may have changed on the way; once more
+            stored, sha256, inside = self._copied_and_proven(source)
         outcome = Outcome.COPIED if there is None else Outcome.REPLACED
         return Brought(verified(source, stored, sha256), outcome, inside)
+
+    def _copied_and_proven(self, source: FileStat) -> tuple[FileStat, str, bool]:
+        stored, sha256, inside = self._copied(source)
+        self._prove(source.name, stored, sha256)
+        return stored, sha256, inside
 
     def _copied(self, source: FileStat) -> tuple[FileStat, str, bool]:
         """Return what the target has, the hash of the source, and whether the service copied."""

@@ -18,7 +18,8 @@ from paperfleet.mirror.passes import Passes
 from paperfleet.mirror.policy import pause_seconds
 from paperfleet.mirror.pool import Pool
 from paperfleet.mirror.prepare import Looker
-from paperfleet.mirror.record import Record
+from paperfleet.mirror.proof import Proof
+from paperfleet.mirror.record import UPLOADS, Record
 from paperfleet.mirror.target import TargetCheck
 from paperfleet.mirror.work import Work
 from paperfleet.storage import abilities
@@ -75,9 +76,10 @@ class Mirror:
         self._changes = Changes(options.settle, options.open_settle)
         self._check = TargetCheck(target, journal)
         self._record = Record(journal, report)
+        self._proof = Proof(options.verify, journal.get_fact(UPLOADS))
         self._pool = Pool(options.connections + 2)
         self._work = Work(
-            Executor(source, target),
+            Executor(source, target, self._proof),
             journal,
             self._pool,
             Parallelism(most=options.connections),
@@ -130,6 +132,7 @@ class Mirror:
             self._work.wait(_LAST_WORK_SECONDS)
             self._settle_finished()
             self._record.heartbeat("stopped", self._watcher.description)
+            self._record.uploads(self._proof.counts())
         finally:
             self._stack.close()
 
@@ -387,5 +390,6 @@ class Mirror:
         state = "paused" if self._paused_until else "idle" if settled else "syncing"
         waiting = len(self._passes.backlog) + len(self._changes)
         self._record.heartbeat(state, self._watcher.description, settled=settled, waiting=waiting)
+        self._record.uploads(self._proof.counts())
         again = [*self._passes.approved(), *self._passes.asked_for()]
         self._changes.put_back(again, now, 0.0)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    ArrivedDamagedError,
     IntegrityError,
     NotFoundError,
     PreconditionFailedError,
@@ -17,6 +18,7 @@ from paperfleet.errors import (
 )
 from paperfleet.mirror.classify import matches, row_of
 from paperfleet.mirror.events import Action, Done
+from paperfleet.mirror.proof import Proof
 from paperfleet.model import BatchFile, Delete, KnownFile, Move, MoveFolder, Put, Upload, moved_row
 from paperfleet.storage import abilities
 
@@ -54,9 +56,12 @@ class Result(NamedTuple):
 class Executor:
     """Carries out operations; safe to use from many threads."""
 
-    def __init__(self, source: DocumentStorage, target: DocumentStorage) -> None:
+    def __init__(
+        self, source: DocumentStorage, target: DocumentStorage, proof: Proof | None = None
+    ) -> None:
         self._source = source
         self._target = target
+        self._proof = proof or Proof("sample")
         self._can = abilities.capabilities_of(target)
 
     def run(self, operation: Operation, folder_etag: str | None = None) -> Result:
@@ -75,9 +80,17 @@ class Executor:
     def _put(self, put: Put) -> Result:
         events = self._set_aside(put)
         source = put.source
-        upload = Upload(lambda: self._open(source), source.size, source.modified_ns, source.sha256)
-        stored = abilities.save(self._target, put.target_name, upload, put.expect)
-        self._check_arrival(put, stored)
+        wanted = self._proof.wanted()
+        upload = Upload(
+            lambda: self._open(source), source.size, source.modified_ns, source.sha256, wanted
+        )
+        try:
+            stored = abilities.save(self._target, put.target_name, upload, put.expect)
+            self._check_arrival(put, stored)
+        except ArrivedDamagedError:
+            self._proof.damaged()
+            raise
+        self._proof.require(self._target, stored, source.sha256 or "", wanted=wanted)
         return _put_result(put, stored, events)
 
     def _set_aside(self, put: Put) -> tuple[Done, ...]:
@@ -136,11 +149,19 @@ class Executor:
         stored = cast("protocol.SupportsSaveBatch", self._target).save_batch(files) if files else []
         sent = iter(zip(readable, stored, strict=True))
         by_name = {
-            put.source.name: one if isinstance(one, StorageError) else _put_result(put, one, ())
+            put.source.name: one if isinstance(one, StorageError) else self._batched(put, one)
             for (put, _), one in sent
         }
         failed = iter(answers)
         return [by_name[p.source.name] if p.source.name in by_name else next(failed) for p in puts]
+
+    def _batched(self, put: Put, stored: FileStat) -> Result | StorageError:
+        try:
+            wanted = self._proof.wanted()
+            self._proof.require(self._target, stored, put.source.sha256 or "", wanted=wanted)
+        except StorageError as error:
+            return error
+        return _put_result(put, stored, ())
 
     def _content(self, put: Put) -> bytes | StorageError:
         try:

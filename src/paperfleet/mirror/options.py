@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from paperfleet.mirror.guard import Limits
+
+if TYPE_CHECKING:
+    from paperfleet.mirror.proof import Verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +24,5 @@ class Options:
     connections: int = 8
     pause: float = 1.0
     bulk: bool = True
+    verify: Verify = "sample"
     limits: Limits = field(default_factory=Limits)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COUNTED_FROM = "deletes_counted_from"
 _HOUR = 3600.0
 LEFT_OUT = "left_out"
+UPLOADS = "uploads"
 COUNTED = "source_files"
 _WHEN_IT_CHANGES = 0.0
 """The next try of what no waiting mends."""
@@ -231,6 +232,10 @@ class Record:
             self._journal.set_fact("compared_at", time.time())
         if settled and not (self.failing() or self.mount_fault or self._held_content()):
             self._journal.set_fact("converged_at", time.time())
+
+    def uploads(self, counts: Mapping[str, int]) -> None:
+        """Write down how many uploads were proven, and how."""
+        self._journal.set_fact(UPLOADS, dict(sorted(counts.items())))
 
     def _held_content(self) -> bool:
         """Say whether content waits that is at the source and not at the target."""

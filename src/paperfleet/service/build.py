@@ -180,5 +180,6 @@ def _options(settings: Settings) -> Options:
         set_aside=settings.foreign == "keep",
         connections=settings.connections,
         bulk=settings.bulk == "auto",
+        verify=settings.verify,
         limits=Limits(settings.delete_share, settings.delete_floor, settings.overwrite_share),
     )

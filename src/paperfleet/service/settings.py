@@ -167,6 +167,14 @@ class Settings:
     connections: Annotated[
         int, About("Requests at one time, at most; the mirror adapts below it", 1, 64)
     ] = 8
+    verify: Annotated[
+        Literal["sample", "read", "size"],
+        About(
+            "Read uploads back where the target computes no hash of what it receives (any WebDAV "
+            "server but Nextcloud, buckets with KMS encryption): the first and then a `sample`, "
+            "every one with `read`, none with `size`"
+        ),
+    ] = "sample"
     bulk: Annotated[
         Literal["auto", "off"],
         About("Send small files together, where a Nextcloud offers it and it proves itself"),

@@ -114,8 +114,9 @@ class NextcloudBackend(DavTree):
         self._target = target = Target(client, self._listing)
         chunks = Chunks(client, address, chunk_size=chunk_size)
         chunked = ChunkedSaves(client, chunks, target, self._folders, self._stored_hash)
+        self._puts = Puts(client)
         self._saves = CloudSaves(
-            target, self._folders, Puts(client), chunked, chunk_threshold=chunk_threshold
+            target, self._folders, self._puts, chunked, chunk_threshold=chunk_threshold
         )
         self._long_names = LongNameSaves(self._saves, target, self._mover, self._tidier, self._bulk)
 
@@ -136,6 +137,7 @@ class NextcloudBackend(DavTree):
             folder_etags=True,
             content_hash=True,
             sweep=True,
+            hashes_uploads=self._puts.hashes,
             keeps_modified=True,
             keeps_versions=None,
             unicode_form="NFC",

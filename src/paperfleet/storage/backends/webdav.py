@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    ArrivedDamagedError,
     BusyError,
     FileAccessError,
     IntegrityError,
@@ -17,8 +19,9 @@ from paperfleet.errors import (
 from paperfleet.model import ANYTHING, Capabilities, FileStat
 from paperfleet.storage.dav.arrivals import WORKING, Arrivals
 from paperfleet.storage.dav.client import DavClient, Request
-from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
+from paperfleet.storage.dav.content import PIECE, Outgoing, content_type, upload_of
 from paperfleet.storage.dav.drafts import Drafts
+from paperfleet.storage.dav.files import open_file
 from paperfleet.storage.dav.listing import Listing
 from paperfleet.storage.dav.mtime import ModifiedTimes
 from paperfleet.storage.dav.target import Target
@@ -97,6 +100,7 @@ class WebDavBackend(DavTree):
             move_folder=True,
             folders=True,
             sweep=True,
+            reads_back=True,
             keeps_modified=self._times.kept,
         )
 
@@ -110,18 +114,22 @@ class WebDavBackend(DavTree):
         """Save under a condition; return what the server then has (see ``SupportsSaveWith``)."""
         name = self._new_name(name, "save")
         with self._drafts.draft(name, upload) as draft:
-            temporary = draft.temporary
+            temporary, sent = draft.temporary, upload.sha256 or ""
             if draft.uploaded:
                 draft.uploaded = self._listing.look(temporary, operation="save") is not None
             if not draft.uploaded:
-                self._folders.with_parents(name, lambda: self._put(temporary, name, upload))
+                sent = self._folders.with_parents(name, lambda: self._put(temporary, name, upload))
                 draft.uploaded = True
             arrived = self._arrived(temporary, name, upload)
+            if upload.read_back:
+                arrived = self._read_back(temporary, name, arrived, sent)
             self._place(temporary, name, arrived, expect)
         return self._placed(name, arrived)
 
-    def _put(self, temporary: str, name: str, upload: Upload) -> None:
-        body = Outgoing(upload, name=name, storage=self.label).body()
+    def _put(self, temporary: str, name: str, upload: Upload) -> str:
+        """Send the content; return the SHA-256 of what was sent."""
+        outgoing = Outgoing(upload, name=name, storage=self.label)
+        body = outgoing.body()
         headers = {"Content-Type": content_type(name), "Content-Length": str(upload.size)}
         request = Request(
             "PUT",
@@ -133,6 +141,18 @@ class WebDavBackend(DavTree):
             repeatable=True,
         )
         self._client.ask(request, accept=STORED)
+        return upload.sha256 or outgoing.sha256
+
+    def _read_back(self, temporary: str, name: str, arrived: FileStat, sent: str) -> FileStat:
+        """Return the stat with the proven hash; raise ``IntegrityError`` for other bytes."""
+        digest = hashlib.sha256()
+        with open_file(self._client, self._root.path_of(temporary), arrived) as stream:
+            while piece := stream.read(PIECE):
+                digest.update(piece)
+        if digest.hexdigest() != sent:
+            reason = "the server has other bytes than were sent"
+            raise self._client.failure(ArrivedDamagedError, reason, "save", name)
+        return arrived._replace(sha256=sent)
 
     def _arrived(self, temporary: str, name: str, upload: Upload) -> FileStat:
         """Return what the complete temporary file is; raise ``IntegrityError``."""
@@ -211,7 +231,7 @@ class WebDavBackend(DavTree):
         found = self._target.written(name)
         if self._moves_keep_etag is None:
             self._moves_keep_etag = found.etag == arrived.etag
-        return found
+        return found._replace(sha256=arrived.sha256)
 
     def delete_if(self, name: str, etag: str) -> None:
         """Delete only the state with this etag: a look, and DELETE on the condition of it.

@@ -28,6 +28,8 @@ class Puts:
 
     def __init__(self, client: DavClient) -> None:
         self._client = client
+        self.hashes = True
+        """Whether the server told a hash of all that it received so far."""
 
     def put(self, name: str, upload: Upload, condition: Mapping[str, str]) -> FileStat:
         """Send a file and return what the server says it has now.
@@ -51,7 +53,9 @@ class Puts:
         )
         answer = self._client.ask(request, accept={200, 201, 204})
         received = answer.headers.get("x-hash-sha256")
-        if received not in {None, outgoing.sha256}:
+        if received is None:
+            self.hashes = False
+        elif received != outgoing.sha256:
             self._withdraw(request, answer)
             raise self._damaged(name)
         return stat_of(name, upload, answer)

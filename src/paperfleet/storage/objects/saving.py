@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    ArrivedDamagedError,
     IntegrityError,
     NotFoundError,
     PreconditionFailedError,
@@ -190,13 +191,25 @@ class Saver:
         if bare(found.etag) == digests.etag:
             self._etags_are_md5 = True
         elif is_md5(found.etag) and self._etags_are_md5 is not False:
-            self._read_back(key, name, digests)
+            self._read_back(key, name, digests, found)
         return found.stat(name)
 
-    def _read_back(self, key: str, name: str, digests: Digests) -> None:
-        """Read what is stored, as its etag is another: damaged, or no MD5 in this store."""
+    def _read_back(self, key: str, name: str, digests: Digests, found: requests.Found) -> None:
+        """Read what is stored, as its etag is another: damaged, or no MD5 in this store.
+
+        What arrived damaged is removed, unless somebody wrote there meanwhile.
+        """
         if self.content_sha256(key, name) != digests.sha256:
-            raise self._error(name, "other bytes arrived than were sent", "Save it again")
+            now = self._client.find(key, "save", name)
+            if now is not None and now.etag == found.etag:
+                self._client.delete(key, "save", name)
+            raise ArrivedDamagedError(
+                "other bytes than were sent arrived",
+                operation="save",
+                name=name,
+                storage=self._client.label,
+                hint="Save it again",
+            )
         self._etags_are_md5 = False
 
     def content_sha256(self, key: str, name: str) -> str:
