@@ -91,6 +91,34 @@ def test_a_new_file(server: NextcloudDouble, cloud: NextcloudBackend) -> None:
     assert unfinished(server) == 0
 
 
+def test_parents_are_there_before_the_first_chunk(
+    server: NextcloudDouble, cloud: NextcloudBackend
+) -> None:
+    cloud.save("new/folder/a.pdf", io.BytesIO(CONTENT))
+    assert server.tree() == {"new/folder/a.pdf": CONTENT}
+    chunks = [r for r in server.requests if r.method == "PUT" and r.path.startswith("uploads/")]
+    assert {request.status for request in chunks} == {201}
+
+
+def test_a_parent_that_somebody_removes_during_the_upload_is_made_again(
+    server: NextcloudDouble, cloud: NextcloudBackend
+) -> None:
+    server.make_folder("folder")
+    server.faults.add("PUT", "uploads/*/00003", meanwhile=lambda: server.delete("folder"))
+    cloud.save_with("folder/a.pdf", UPLOAD, ABSENT)
+    assert server.tree() == {"folder/a.pdf": CONTENT}
+
+
+def test_a_large_file_never_goes_below_a_file(
+    server: NextcloudDouble, cloud: NextcloudBackend
+) -> None:
+    server.write("a", b"a file")
+    with pytest.raises(AlreadyExistsError):
+        cloud.save_with("a/b.pdf", UPLOAD, ABSENT)
+    assert server.tree() == {"a": b"a file"}
+    assert chunk_puts(server) == []
+
+
 @pytest.mark.parametrize("size", [CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1])
 def test_sizes_at_the_edge(server: NextcloudDouble, cloud: NextcloudBackend, size: int) -> None:
     content = CONTENT[:size]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from paperfleet.errors import (
 )
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.nextcloud import NextcloudBackend
+from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav.temporary import temporary_beside
 
 if TYPE_CHECKING:
@@ -89,7 +91,11 @@ def test_what_it_can_do_is_known_without_a_request(
         (lambda c: c.make_folder("new"), ["MKCOL new 201"]),
         (lambda c: c.open("d.pdf").read(), ["PROPFIND d.pdf 207", "GET d.pdf 200"]),
         (lambda c: c.move("d.pdf", "a/d.pdf"), ["PROPFIND d.pdf 207", "MOVE d.pdf 201"]),
-        (lambda c: c.move_folder("b", "x", c.folder_etag("b")), ["PROPFIND b 207", "MOVE b 201"]),
+        (
+            lambda c: c.move_folder("b", "x", c.folder_etag("b")),
+            ["PROPFIND b 207", "PROPFIND b 207", "MOVE b 201"],
+        ),
+        (lambda c: c.move_folder("b", "x"), ["PROPFIND b 207", "MOVE b 201"]),
         (lambda c: c.delete("d.pdf"), ["PROPFIND d.pdf 207", "DELETE d.pdf 204"]),
         (
             lambda c: c.delete_if("d.pdf", c.stat("d.pdf").etag or ""),
@@ -206,16 +212,18 @@ def test_a_folder_is_not_moved_onto_another(
     assert {"a/1.pdf", "b/c/3.pdf"} <= set(server.tree())
 
 
-def test_a_server_that_compares_no_etags_of_folders(
-    server: NextcloudDouble, cloud: NextcloudBackend
+@pytest.mark.parametrize("kind", [NextcloudBackend, WebDavBackend])
+def test_a_foreign_edit_of_a_file_stays_also_after_a_folder_was_removed(
+    server: NextcloudDouble, kind: type[NextcloudBackend | WebDavBackend]
 ) -> None:
-    """Newer sabre/dav gives folders no etag in conditions: a 412 that means nothing."""
-    etag = cloud.folder_etag("a")
-    server.faults.add("MOVE", "a", status=412)
-    cloud.move_folder("a", "x", etag)
-    assert "x/1.pdf" in server.tree()
-    server.faults.add("DELETE", "empty", status=412)
-    assert cloud.remove_folder("empty")
+    """What the server makes of a condition on a folder says nothing of those on files."""
+    with kind(server.url, username=server.user, password=Secret(server.password)) as cloud:
+        assert cloud.remove_folder("empty")
+        theirs = partial(server.write, "d.pdf", b"theirs", mtime=1)
+        server.faults.add("DELETE", "d.pdf", meanwhile=theirs)
+        with pytest.raises(PreconditionFailedError):
+            cloud.delete("d.pdf")
+    assert server.read("d.pdf") == b"theirs"
 
 
 def test_a_folder_with_anything_in_it_stays(
@@ -231,17 +239,21 @@ def test_a_folder_with_anything_in_it_stays(
     assert "d.pdf" in server.tree()
 
 
-def test_a_folder_that_is_filled_at_this_moment_stays(
-    server: NextcloudDouble, cloud: NextcloudBackend, monkeypatch: pytest.MonkeyPatch
+def test_what_is_put_into_a_folder_at_this_moment_goes_to_the_trash_with_it(
+    server: NextcloudDouble, cloud: NextcloudBackend
 ) -> None:
-    children = cloud._listing.children
+    """No condition of a folder holds at a Nextcloud, so the look right before is all there is."""
+    theirs = partial(server.write, "empty/theirs.pdf", b"theirs")
+    server.faults.add("DELETE", "empty", meanwhile=theirs)
+    assert cloud.remove_folder("empty")
+    assert [entry.origin for entry in server.files.trash.entries.values()] == ["empty"]
 
-    def slow(name: str, *, operation: str) -> object:
-        found = children(name, operation=operation)
-        server.write("empty/theirs.pdf", b"theirs")
-        return found
 
-    monkeypatch.setattr(cloud._listing, "children", slow)
+def test_what_is_put_into_a_folder_before_the_look_keeps_it(
+    server: NextcloudDouble, cloud: NextcloudBackend
+) -> None:
+    theirs = partial(server.write, "empty/theirs.pdf", b"theirs")
+    server.faults.add("PROPFIND", "empty", meanwhile=theirs)
     assert not cloud.remove_folder("empty")
     assert "empty/theirs.pdf" in server.tree()
 

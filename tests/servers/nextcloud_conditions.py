@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 def check_conditions(request: Request, node: Node | None) -> bool:
     """Check If-Match and If-None-Match against the node at the request's own path.
 
-    Returns True when a GET or HEAD is to be answered with 304; raises 412.
+    As sabre/dav does (``Server::checkPreconditions``): for every method, and a folder has no etag
+    there, so that of a folder only ``*`` ever matches. Returns True when a GET or HEAD is to be
+    answered with 304; raises 412.
     """
     if not _holds_match(request.header("If-Match"), node):
-        raise DavError(412, "An If-Match header was specified, but it did not match")
+        raise DavError(412, "An If-Match header was specified, but none of the ETags matched.")
     if not _matches_any(request.header("If-None-Match"), node):
         return False
     if request.method in {"GET", "HEAD"}:
@@ -36,7 +38,7 @@ def _matches_any(header: str | None, node: Node | None) -> bool:
     if header is None or node is None:
         return False
     tags = [tag.strip().strip('"') for tag in header.split(",")]
-    return header.strip() == "*" or node.etag in tags
+    return header.strip() == "*" or (not node.folder and node.etag in tags)
 
 
 @dataclass(frozen=True)

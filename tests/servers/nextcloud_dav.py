@@ -52,9 +52,7 @@ class FilesEndpoint:
         method = self._methods.get(request.method)
         if method is None:
             raise DavError(501, f"There was no plugin that handles {request.method}")
-        if request.method not in {"OPTIONS", "PROPFIND"} and check_conditions(
-            request, self._files.find(path)
-        ):
+        if check_conditions(request, self._files.find(path)):
             return Response(304, {"ETag": f'"{self._files.get(path).etag}"'})
         return method(request, path)
 
@@ -124,15 +122,17 @@ class FilesEndpoint:
 
     def _make_way(self, request: Request, path: str, busy: int) -> tuple[str, bool]:
         """Check both ends of a MOVE or COPY, and delete what is at the destination."""
-        files = self._files
-        node, target = files.get(path), target_of(request, self._prefix)
+        files, target = self._files, target_of(request, self._prefix)
         new, old = target.path, files.find(target.path)
-        files.folder_for(new, missing=409)
+        files.folder_for(new, missing=409, file=415)
+        node = files.get(path)
         if old is not None and not target.overwrite:
             raise DavError(412, "The destination node already exists, Overwrite is F")
         _check_ends(path, new)
         for name in (path, new):
             files.locks.check(name, tree=True, status=busy)
+        if not node.folder:
+            files.check_quota(node.size)
         if old is not None and old is not node:
             files.remove(new)
         return new, old is not None

@@ -245,6 +245,8 @@ class NextcloudDouble(WebDavServer):
 
     def _faulty(self, fault: Fault, request: Request, record: RecordedRequest) -> Response:
         self._stopping.wait(fault.delay)
+        if fault.meanwhile is not None:
+            fault.meanwhile()
         if fault.cut == "before":
             raise HangUpError
         if fault.cut in {"middle", "killed"}:

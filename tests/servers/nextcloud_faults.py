@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Cut = Literal["before", "after", "middle", "killed"]
 
@@ -18,8 +21,9 @@ class Fault:
     (a proxy that timed out). `cut` ends the connection without an answer: "before" any effect,
     "after" the effect, in the "middle" of the body (which is then a real aborted transfer; what has
     no body takes effect), or in the middle because the server's worker was "killed", which leaves
-    the name locked for an hour. `delay` in seconds comes first and may stand alone. `times` None
-    means always.
+    the name locked for an hour. `delay` in seconds comes first and may stand alone. `meanwhile` is
+    called right before the request is answered, as by somebody who is faster, and may stand alone.
+    `times` None means always.
     """
 
     method: str
@@ -31,6 +35,7 @@ class Fault:
     delay: float = 0.0
     cut: Cut | None = None
     effect: bool = False
+    meanwhile: Callable[[], object] | None = None
     hits: int = 0
 
     def matches(self, method: str, path: str) -> bool:
@@ -62,13 +67,16 @@ class Faults:
         delay: float = 0.0,
         cut: Cut | None = None,
         effect: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Fault:
         """Let requests fail; see `Fault`. `path` is a path or a glob below the storage root.
 
         Outside of it: "uploads/ID/1", "bulk", "status.php". Method "BULK" hits single parts of a
         bulk upload by their path, and only with a `status`.
         """
-        fault = Fault(method, path, status, headers or {}, body, times, delay, cut, effect)
+        fault = Fault(
+            method, path, status, headers or {}, body, times, delay, cut, effect, meanwhile
+        )
         with self._lock:
             self._faults.append(fault)
         return fault

@@ -58,13 +58,17 @@ class Files:
             raise not_found(path)
         return node
 
-    def folder_for(self, path: str, missing: int) -> Node:
-        """Return the folder of a new name; status `missing` when it is not there, 409 a file."""
-        folder = self.find(path.rpartition("/")[0])
+    def folder_for(self, path: str, missing: int, file: int = 409) -> Node:
+        """Return the folder of a new name, or refuse.
+
+        With status `missing` when it is not there, `file` when a file is in its place.
+        """
+        parent = path.rpartition("/")[0]
+        folder = self.find(parent)
         if folder is None:
-            raise DavError(missing, "The parent node does not exist")
+            raise not_found(parent) if missing == 404 else DavError(missing, "Parent is missing")
         if not folder.folder:
-            raise DavError(409, "Files can only be created as children of collections")
+            raise DavError(file, f"Node with name '{parent}' is not a collection")
         return folder
 
     def disk(self, path: str) -> Path:
@@ -156,11 +160,10 @@ class Files:
 
     def move(self, old: str, new: str) -> None:
         """MOVE to a name that is free: id, ETag, mtime, checksum and versions stay."""
-        with self.lock:
+        busy = self.locks.writing(old, 500), self.locks.writing(new, 500)
+        with busy[0], busy[1], self.lock:
             node, folder = self.get(old), self.folder_for(new, missing=409)
             check_new(new)
-            for path in (old, new):
-                self.locks.check(path, tree=True, status=500)
             self.disk(old).rename(self.disk(new))
             left = node.parent
             node.detach()
@@ -188,7 +191,7 @@ class Files:
                     self._take_in(self.get(path.rpartition("/")[0]), path)
 
     def _create(self, path: str, blocks: Iterable[bytes], longest: int) -> Node:
-        self.folder_for(path, missing=404)
+        self.folder_for(path, missing=404, file=404)
         check_new(path, longest)
         part = self.scratch / f"{self.ids.file()}.part"
         try:
@@ -200,7 +203,7 @@ class Files:
 
     def _place(self, path: str, whole: Path, longest: int) -> Node:
         with self.lock:
-            folder = self.folder_for(path, missing=404)
+            folder = self.folder_for(path, missing=404, file=404)
             check_new(path, longest)
             self.check_quota(whole.stat().st_size)
             whole.replace(self.disk(path))

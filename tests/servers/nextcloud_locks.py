@@ -39,10 +39,10 @@ class Locks:
             self._check(path, tree=tree, status=status)
 
     @contextlib.contextmanager
-    def writing(self, path: str) -> Iterator[None]:
-        """Hold the lock of a path; 423 when somebody has it."""
+    def writing(self, path: str, status: int = 423) -> Iterator[None]:
+        """Hold the lock of a path; refuse with `status` when somebody has it."""
         with self._guard:
-            self._check(path, tree=True, status=423)
+            self._check(path, tree=True, status=status)
             self._held[path] = math.inf
         try:
             yield

@@ -137,6 +137,7 @@ class UploadsEndpoint:
     def _put(self, request: Request, upload_id: str, name: str) -> Response:
         upload = self._get(upload_id)
         upload.check_name(name)
+        self._check_destination(request)
         total = int(request.header("OC-Total-Length") or request.body.length or 0)
         self._files.check_quota(total)
         hashes = Hashes(request.header("X-Hash"))
@@ -150,6 +151,14 @@ class UploadsEndpoint:
             part.unlink(missing_ok=True)
         headers = {"ETag": f'"{chunk.etag}"', **hashes.headers()}
         return Response(201 if new else 204, headers)
+
+    def _check_destination(self, request: Request) -> None:
+        """Refuse a chunk of version 2 whose file would have no parent."""
+        if request.header("Destination") is None:
+            return
+        parent = target_of(request, self._files_prefix).path.rpartition("/")[0]
+        if self._files.find(parent) is None:
+            raise not_found(parent)
 
     def _keep(self, upload: Upload, name: str, part: Path) -> Chunk:
         whole = upload.folder / name
@@ -207,9 +216,12 @@ class UploadsEndpoint:
         if request.header("If-None-Match") is not None:
             raise DavError(412, "An If-None-Match header was specified, but the ETag matched")
         target = target_of(request, self._files_prefix)
-        self._files.folder_for(target.path, missing=409)
-        if not target.overwrite and self._files.find(target.path) is not None:
+        self._files.folder_for(target.path, missing=409, file=415)
+        there = self._files.find(target.path)
+        if there is not None and not target.overwrite:
             raise DavError(412, "The destination node already exists, Overwrite is F")
+        if there is not None and there.folder:
+            raise DavError(400, f"The given destination {target.path} is a directory.")
         self._check_total(request, upload)
         self._files.locks.check(target.path, tree=True)
         return target.path

@@ -30,7 +30,12 @@ def client(double: NextcloudDouble) -> Iterator[DavClient]:
 
 WRONG = [
     ("PUT", "folder", {}, b"x", 409),
-    ("PUT", "file/below", {}, b"x", 409),
+    ("PUT", "file/below", {}, b"x", 404),
+    ("MKCOL", "file/below", {}, b"", 409),
+    ("MOVE", "file", {"Destination": "DEST/file/below"}, b"", 415),
+    ("COPY", "file", {"Destination": "DEST/file/below"}, b"", 415),
+    ("MOVE", "missing", {"Destination": "DEST/missing/x"}, b"", 409),
+    ("PROPFIND", "file", {"If-Match": '"other"'}, b"", 412),
     ("PUT", "x", {"Content-Range": "bytes 0-0/1"}, b"x", 400),
     ("MKCOL", "new", {}, b"<x/>", 415),
     ("PATCH", "file", {}, b"", 501),
@@ -58,6 +63,29 @@ def test_answers(
     headers = {name: value.replace("DEST", root) for name, value in headers.items()}
     assert client.request(method, path, headers=headers, content=content).status_code == status
     assert double.tree() == {"file": b"1"}
+
+
+def test_a_folder_has_no_etag_in_conditions(client: DavClient, double: NextcloudDouble) -> None:
+    double.make_folder("folder")
+    own = f'"{double.etag("folder")}"'
+    to = {"Destination": double.url + "other"}
+    for method, headers in (("DELETE", {}), ("MOVE", to), ("PROPFIND", {})):
+        answer = client.request(method, "folder", headers={"If-Match": own, **headers})
+        assert answer.status_code == 412
+    assert client.request("DELETE", "folder", headers={"If-None-Match": own}).status_code == 204
+    double.make_folder("folder")
+    assert client.request("DELETE", "folder", headers={"If-Match": "*"}).status_code == 204
+
+
+def test_a_file_is_moved_only_where_it_would_fit_again(
+    client: DavClient, double: NextcloudDouble
+) -> None:
+    double.write("folder/large", b"12345")
+    double.write("small", b"1")
+    double.quota = 8
+    assert client.shift("MOVE", "folder/large", "folder/x").status_code == 507
+    assert client.shift("MOVE", "small", "x").status_code == 201
+    assert client.shift("MOVE", "folder", "y").status_code == 201
 
 
 def test_a_folder_is_copied_with_new_ids(client: DavClient, double: NextcloudDouble) -> None:
@@ -125,7 +153,8 @@ def test_chunks_one_by_one(client: DavClient, double: NextcloudDouble) -> None:
 def test_a_large_bulk(double: NextcloudDouble) -> None:
     body = multipart({f"{number}.txt": b"x" for number in range(1000)})
     url = f"{double.base_url}/remote.php/dav/bulk"
-    answer = httpx.post(url, content=body, headers={"Content-Type": BULK_TYPE}, auth=double.auth)
+    headers = {"Content-Type": BULK_TYPE}
+    answer = httpx.post(url, content=body, headers=headers, auth=double.auth, timeout=60)
     assert len(answer.json()) == len(double.tree()) == 1000
 
 

@@ -139,6 +139,21 @@ def test_merges(client: DavClient, path: str, headers: dict[str, str], status: i
     assert client.get("there").content == b"old"
 
 
+def test_a_chunk_needs_the_parent_of_its_file(client: DavClient, double: NextcloudDouble) -> None:
+    base = f"{double.base_url}/remote.php/dav/uploads/{double.user}/id"
+    to = {"Destination": double.url + "folder/a"}
+    assert client.request("MKCOL", base, headers=to).status_code == 201
+    refused = client.put(f"{base}/1", content=b"1", headers=to)
+    assert refused.status_code == 404
+    assert "File with name folder could not be located" in refused.text
+    double.make_folder("folder")
+    assert client.put(f"{base}/1", content=b"1", headers=to).status_code == 201
+    double.write("file", b"")
+    for name, status in (("file/a", 415), ("folder", 400), ("no/a", 409), ("folder/a", 201)):
+        to = {"Destination": double.url + name}
+        assert client.request("MOVE", f"{base}/.file", headers=to).status_code == status
+
+
 def test_only_complete_chunks_are_there(client: DavClient, double: NextcloudDouble) -> None:
     base = begin(client, b"12345")
     double.faults.add("PUT", "uploads/id/2", cut="middle")

@@ -99,6 +99,7 @@ class NextcloudBackend(DavTree):
             client,
             Listing(client, properties=NEXTCLOUD_PROPERTIES, trusted=True),
             trusted=True,
+            folder_conditions=False,
         )
         if password and not is_app_password(password):
             logger.warning(

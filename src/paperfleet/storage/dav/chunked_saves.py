@@ -48,12 +48,14 @@ class ChunkedSaves:
         """Save a file and return what is there; see ``SupportsSaveWith``.
 
         An attempt that ended in ``UnavailableError`` or ``LockedError`` leaves its chunks to a
-        later one with the same content, when that has a hash.
+        later one with the same content, when that has a hash. Missing parents are made before the
+        first chunk: the server refuses one whose file would have no parent.
         """
-        self._target.check(name, expect)
+        if self._target.check(name, expect) is None:
+            self._folders.make_missing_parents(name)
         session = self._chunks.session(name, upload)
         try:
-            self._chunks.send(session, upload)
+            self._folders.with_parents(name, lambda: self._chunks.send(session, upload))
             stat = self._placed(session, upload, expect)
         except (UnavailableError, LockedError):
             if not session.resumable:

@@ -19,15 +19,22 @@ _GONE = {200, 202, 204}
 class Remover:
     """Removes files and empty folders below one root.
 
-    Right after the look, on the condition that the etag is still the one that was seen. A server
-    that does not know its own etags is asked without the condition from then on; what somebody else
-    does between the two requests (milliseconds) is then not noticed.
+    Right after the look, on the condition that the etag is still the one that was seen. Where the
+    server refuses that although a second look finds nothing changed, this one resource is removed
+    without the condition: a server may not know the etags of folders (sabre/dav), or not yet that
+    of a file of the last second (Apache). Nothing is concluded for the next one. What somebody else
+    does between that look and the request (milliseconds) is not noticed.
+
+    ``folder_conditions`` False says that the server is known to compare the etags of files only:
+    folders are then removed after a look, without a condition.
     """
 
-    def __init__(self, client: DavClient, listing: Listing) -> None:
+    def __init__(
+        self, client: DavClient, listing: Listing, *, folder_conditions: bool = True
+    ) -> None:
         self._client = client
         self._listing = listing
-        self._compares_etags = True
+        self._folder_conditions = folder_conditions
 
     def remove_file(self, found: Found) -> None:
         """Remove a file that was just looked at; raise ``PreconditionFailedError``."""
@@ -50,7 +57,8 @@ class Remover:
 
     def _removed(self, path: str, found: Found, operation: str) -> bool:
         """Delete a resource in the state it was found in; False when it is in another one."""
-        etag = found.entry.etag if self._compares_etags else None
+        conditional = self._folder_conditions or not found.entry.is_folder
+        etag = found.entry.etag if conditional else None
         if self._deleted(path, found.name, operation, etag):
             return True
         now = self._listing.look(found.name, operation=operation)
@@ -58,7 +66,6 @@ class Remover:
             return True
         if not self._is_same(now, found):
             return False
-        self._compares_etags = False
         return self._deleted(path, found.name, operation, None)
 
     def _is_same(self, now: Found, before: Found) -> bool:

@@ -34,11 +34,19 @@ class DavTree:
     Listings show neither own temporary files nor names that are not UTF-8.
     """
 
-    def __init__(self, client: DavClient, listing: Listing, *, trusted: bool) -> None:
+    def __init__(
+        self,
+        client: DavClient,
+        listing: Listing,
+        *,
+        trusted: bool,
+        folder_conditions: bool = True,
+    ) -> None:
         self._client = client
         self._listing = listing
         self._folders = Folders(client, listing)
-        self._remover = Remover(client, listing)
+        self._folder_conditions = folder_conditions
+        self._remover = Remover(client, listing, folder_conditions=folder_conditions)
         self._mover = Mover(client, listing, trusted=trusted)
 
     def __enter__(self) -> Self:
@@ -119,37 +127,40 @@ class DavTree:
         ``UnavailableError`` it may have happened: look before trying again.
         """
         old, new = self._checked(old_name, "move"), self._new_name(new_name, "move")
-        self._check_kind(old, folder=False)
+        self._found(old, "move")  # MOVE takes a folder, too
         self._move(old, new)
 
     def move_folder(self, old_name: str, new_name: str, etag: str | None = None) -> None:
         """Rename a folder with all below it (see ``move``).
 
         With ``etag`` only in that state, else ``PreconditionFailedError``: by a condition where the
-        server compares the etags of folders, else by a look right before.
+        server compares the etags of folders, else by a look right before, so that what somebody
+        puts there within milliseconds moves with it.
         """
         old, new = self._checked(old_name, "move"), self._new_name(new_name, "move")
-        if etag is None:
-            self._check_kind(old, folder=True)
+        if etag is None or not self._folder_conditions:
+            self._check_folder(old, etag)
+            self._move(old, new, folder=True)
+            return
         try:
             self._move(old, new, folder=True, etag=etag)
         except PreconditionFailedError:
-            if etag is None:
-                raise
-            self._check_folder(old, new, etag)
+            self._check_folder(old, etag)
+            if self._listing.look(new, operation="move") is not None:
+                raise self._client.failure(
+                    AlreadyExistsError, "the name is taken", "move", new
+                ) from None
             self._move(old, new, folder=True)
 
-    def _check_folder(self, old: str, new: str, etag: str) -> None:
-        """Find out what a refused condition of ``move_folder`` meant; return if it was void."""
-        found = self._listing.look(old, operation="move")
-        if found is None:
-            raise self._client.failure(NotFoundError, "there is no such folder", "move", old)
-        if found.entry.etag != etag:
+    def _check_folder(self, name: str, etag: str | None) -> None:
+        """Raise unless there is a folder, in this state where one is given."""
+        found = self._listing.look(name, operation="move")
+        if found is None or not found.entry.is_folder:
+            raise self._client.failure(NotFoundError, "there is no such folder", "move", name)
+        if etag is not None and found.entry.etag != etag:
             raise self._client.failure(
-                PreconditionFailedError, "the folder has changed", "move", old
+                PreconditionFailedError, "the folder has changed", "move", name
             )
-        if self._listing.look(new, operation="move") is not None:
-            raise self._client.failure(AlreadyExistsError, "the name is taken", "move", new)
 
     def _move(self, old: str, new: str, *, folder: bool = False, etag: str | None = None) -> None:
         if old == new:
@@ -190,13 +201,6 @@ class DavTree:
                 AlreadyExistsError, "the name is taken", "move", new
             ) from error
 
-    def _check_kind(self, name: str, *, folder: bool) -> None:
-        """Raise ``NotFoundError`` unless there is a file, or a folder; MOVE takes either."""
-        found = self._listing.look(name, operation="move")
-        if found is None or found.entry.is_folder != folder:
-            kind = "folder" if folder else "file"
-            raise self._client.failure(NotFoundError, f"there is no such {kind}", "move", name)
-
     def make_folder(self, name: str) -> None:
         """Make a folder and its missing parents; an existing one is fine.
 
@@ -208,7 +212,9 @@ class DavTree:
         """Remove a folder if nothing at all is in it; say whether it is gone. Missing: True.
 
         It is looked into right before; what somebody else puts there within milliseconds goes with
-        it, unless the server honours the condition on the etag of the folder.
+        it, unless the server honours a condition on the etag of the folder. A Nextcloud honours
+        none (sabre/dav, ``Server::checkPreconditions``, knows etags of files only): there it goes
+        to the trash.
         """
         return self._remover.remove_folder(self._checked(name, "remove folder"))
 
