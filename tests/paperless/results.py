@@ -32,6 +32,13 @@ the machine's limits.
 *End-to-end* are ours: web server, worker, scheduler and consumer with PostgreSQL, Redis and two S3
 servers.
 
+A tested version works without a word, as do those between two of its minor series. Another one of
+the same major version works when every replaced name is there and the self-test passes, which
+each process runs when it starts; the log and `manage.py check` (paperfleet.W103) then say that it
+was not tested. So do they when a version is older than the newest that the database has seen
+(paperfleet.W104). Candidates of a release mostly call themselves like a release, and cannot be
+told apart. A new major version is refused (`PAPERFLEET_ALLOW_UNTESTED_VERSION`).
+
 | paperless-ngx | Python | pass without | of these with | declared | end-to-end | on |
 |---|---|---|---|---|---|---|
 """

@@ -30,11 +30,11 @@ from paperfleet.paperless import (
     recorded,
     seams,
     selftest,
+    versions,
 )
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.processstorage import ProcessStorage
 from paperfleet.paperless.recorded import OWN_FOLDER
-from paperfleet.paperless.versions import TESTED, is_tested
 from paperfleet.service import storagevars
 from paperfleet.storage import abilities
 from paperfleet.storage.backends.local import LocalBackend
@@ -53,6 +53,10 @@ NO_TABLES = ownership.Fault(
     "the tables of Paperfleet are not there yet, so that nothing says whose storage this is",
     "Run `manage.py migrate`",
 )
+UNTESTED_HINT = (
+    "All seams and the self-test passed, so that it starts. Have a backup, and look for a newer"
+    " Paperfleet"
+)
 MIDDLEWARE = "paperfleet.paperless.middleware.document_storage"
 OWN_FOLDER_MIDDLEWARE = "paperfleet.paperless.middleware.own_folder"
 
@@ -68,6 +72,8 @@ class Documents:
         """Whether the storage was found usable, by this process or by the one that forked it."""
         self.checked_as = ""
         """What the database called the storage when it was found usable."""
+        self.version = ""
+        """The version of paperless-ngx, where a storage is plugged in."""
         self._checking = threading.Lock()
 
     def opened(self) -> DocumentStorage:
@@ -95,6 +101,14 @@ class Documents:
             if found is not None:
                 self.checked_as = recorded.recorded().storage
                 self.is_checked = True
+                self._note_version()
+
+    def _note_version(self) -> None:
+        newest = recorded.newest_version()
+        if versions.newer(self.version, newest):
+            recorded.note_version(self.version)
+        elif text := versions.downgrade(self.version, newest):
+            _log.warning("%s", text)
 
     def require_same(self) -> None:
         """Raise ``NotAStorageError`` unless the documents of the database are where ours are.
@@ -156,15 +170,20 @@ def activate() -> None:
         settings.MIDDLEWARE.insert(0, OWN_FOLDER_MIDDLEWARE)
         return
     version = _version()
-    if not (is_tested(version) or found.any_version):
+    if not (versions.is_supported(version) or found.any_version):
         raise ConfigurationError(
-            f"paperless-ngx {version} is not among the tested versions ({', '.join(TESTED)})",
-            hint=f"Use one of them, or set {storagevars.ANY_VERSION}=true; the self-test goes on",
+            f"paperless-ngx {version} is of a major version that was never tested (tested:"
+            f" {', '.join(versions.TESTED)})",
+            hint="Look for a newer Paperfleet. To try this one all the same, on a copy of your"
+            f" documents: {storagevars.ANY_VERSION}=true; seams and self-test still decide",
         )
+    documents.version = version
     storage = found.open()
     _require_apart(storage)
     tell_of_lock(found)
     plug_in(found, version, ProcessStorage(lambda: _guarded(found.open())))
+    if text := versions.warning(version):
+        _log.warning("%s. %s", text, UNTESTED_HINT)
 
 
 def tell_of_lock(found: AppConfiguration) -> None:
@@ -184,13 +203,13 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
         documents.roots = seams.mounted(settings, found.mounts)
         for root, key in documents.roots.items():
             active.mounts.add(Mount(root, key, storage))
+        net.hang()
         selftest.run(settings)
     except ConfigurationError:
         for root in documents.roots:
             active.mounts.remove(root)
         seams.uninstall()
         raise
-    net.hang()
     files.guard_with(lambda _: documents.require_usable())
     settings.MIDDLEWARE.insert(0, MIDDLEWARE)
     observing.observe_with(outbox.record if found.events else None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from paperfleet.paperless.mounts import Place
 
 mounts = MountTable()
+_TRIAL_BYTES = 10_000_000
 
 
 class _Scratch:
@@ -28,6 +29,16 @@ class _Scratch:
         """Keep local copies of at most ``limit`` bytes, and drafts, in this folder."""
         self.copies = LocalCopies(folder / "copies", limit)
         self.drafts = folder / "drafts"
+
+    @contextlib.contextmanager
+    def elsewhere(self, folder: Path) -> Iterator[None]:
+        """Within this block keep them in another folder, which the caller removes."""
+        before = self.copies, self.drafts
+        self.use(folder, _TRIAL_BYTES)
+        try:
+            yield
+        finally:
+            self.copies, self.drafts = before
 
 
 scratch = _Scratch()

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.core.management import get_commands
 
-from paperfleet.paperless import config, incidents, seams
+from paperfleet.paperless import activation, config, incidents, ownership, recorded, seams, versions
 from paperfleet.paperless.activation import documents
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
@@ -34,12 +34,18 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
         found.append(
             CheckWarning(configuration.lock_fault, hint=config.LOCK_HINT, id="paperfleet.W101")
         )
+    if text := versions.warning(documents.version) if documents.version else "":
+        found.append(CheckWarning(text, hint=activation.UNTESTED_HINT, id="paperfleet.W103"))
     if asks_the_storage(*sys.argv[1:2]):
         found += [
             Error(fault.reason, hint=fault.hint, id="paperfleet.E002")
             for fault in documents.faults() or []
         ]
     if sys.argv[1:2] == ["check"]:
+        if ownership.has_tables() and (
+            text := versions.downgrade(documents.version, recorded.newest_version())
+        ):
+            found.append(CheckWarning(text, id="paperfleet.W104"))
         found += [
             CheckWarning(incidents.told(one), hint=_HINT, id="paperfleet.W102")
             for one in incidents.known()

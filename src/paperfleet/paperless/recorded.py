@@ -63,6 +63,16 @@ def recorded() -> Recorded:
     return Recorded(*row) if row else Recorded("", "")
 
 
+def newest_version() -> str:
+    """Return the newest paperless-ngx that has worked on this database; the tables are there."""
+    return Installation.objects.values_list("newest_version", flat=True).first() or ""
+
+
+def note_version(version: str) -> None:
+    """Say that this is the newest paperless-ngx that has worked on this database."""
+    Installation.objects.update(newest_version=version)
+
+
 def record(storage: str, label: str) -> None:
     """Say from now on that the documents are in this storage."""
     Installation.objects.update(storage=storage, storage_label=label)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.core import management
+
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import replacements as new
 from paperfleet.paperless.medialock import LeaseFactory
@@ -172,15 +174,26 @@ def faults() -> Iterator[str]:
             yield f"{label} was replaced by something else after the start"
 
 
-def awaits(module: str) -> bool:
-    """Say whether a command's module that is not loaded yet will get its seam when it is."""
-    return module in _waiting and watches_commands()
+def awaited(module: str) -> Callable[[Any], Any] | None:
+    """Return what makes the seam of a command's module that is not loaded yet, None for none."""
+    seam = _waiting.get(module)
+    return seam.make if seam else None
 
 
-def watches_commands() -> bool:
-    """Say whether the commands that are loaded from now on get their seams."""
-    row = _installed.get("django.core.management.load_command_class")
-    return row is not None and getattr(row[0], row[1]) is row[3]
+def reaches_commands() -> bool:
+    """Load a small command of Django's; say whether it is one, and a seam was put in with it."""
+    seam = Seam(_SMALL_COMMAND, "checks", lambda original: original, "tried at start", late=True)
+    _waiting[seam.owner] = seam
+    try:
+        command = management.load_command_class("django.core", "check")
+        # With a name that was replaced it can be anything.
+        return hasattr(command, "handle") and seam.label in _installed
+    finally:
+        _waiting.pop(seam.owner, None)
+        _installed.pop(seam.label, None)
+
+
+_SMALL_COMMAND = "django.core.management.commands.check"
 
 
 def _owner(seam: Seam) -> Any:  # noqa: ANN401  # a module or a class

@@ -1,28 +1,35 @@
 """paperless-ngx's own helpers, tried on an empty storage before the first document is touched.
 
 A name that was replaced in vain (because another module kept the original, or a helper changed)
-shows here: a file that the storage does not get, or does not lose.
+shows here: a file that the storage does not get, or does not lose. What passes is a version of
+paperless-ngx that may be used, so each seam is tried by an effect, on a document and on a local
+file, and each way in which paperless-ngx touches documents: save, open, move, delete, glob, stat,
+programs, archives. Nothing of it stays anywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import uuid
+import zipfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import filelock
 import pikepdf
 from django.db import transaction
 from django.utils.connection import ConnectionDoesNotExist
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active, files, seams, transactions
+from paperfleet.paperless import active, files, medialock, seams, transactions
 from paperfleet.paperless.mounts import Mount
 from paperfleet.paperless.paths import StoragePath
 from paperfleet.storage.backends.memory import MemoryBackend
@@ -59,20 +66,13 @@ def run(settings: Any) -> None:  # noqa: ANN401  # Django's
     try:
         with tempfile.TemporaryDirectory(prefix="paperfleet-") as scratch, memory:
             trial = _Trial(Path(root), Path(scratch), memory)
-            for step in (
-                trial.paths,
-                trial.helpers,
-                trial.moves,
-                trial.opening,
-                trial.copying,
-                trial.programs,
-                trial.pdfs,
-                trial.documents,
-                trial.rollback,
-                trial.trash,
-                trial.locks,
-            ):
-                _try(step)
+            with active.scratch.elsewhere(Path(scratch) / "copies"):
+                for step in trial.steps():
+                    _try(step)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise _failed("start", error) from error
     finally:
         active.mounts.remove(root)
 
@@ -80,11 +80,15 @@ def run(settings: Any) -> None:  # noqa: ANN401  # Django's
 def _try(step: Callable[[], None]) -> None:
     try:
         step()
-    except (AssertionError, OSError, AttributeError, TypeError, ImportError) as error:
-        raise ConfigurationError(
-            f"the self-test of {step.__name__!r} failed: {type(error).__name__}: {error}",
-            hint="This version of paperless-ngx is not supported yet. Nothing was touched",
-        ) from error
+    except Exception as error:  # whatever a changed name does: it must not be used
+        raise _failed(step.__name__, error) from error
+
+
+def _failed(what: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the self-test of {what!r} failed: {type(error).__name__}: {error}",
+        hint="This version of paperless-ngx is not supported yet. Nothing was touched",
+    )
 
 
 def _require(held: object, what: str) -> None:
@@ -106,23 +110,37 @@ class _Trial:
     def __init__(self, root: Path, scratch: Path, memory: _Probe) -> None:
         self._root, self._scratch, self._memory = root, scratch, memory
 
+    def steps(self) -> tuple[Callable[[], None], ...]:
+        """Return what is tried, in order: each leaves what the next one needs."""
+        return (
+            *(self.paths, self.helpers, self.moves, self.opening, self.looking, self.copying),
+            *(self.programs, self.archives, self.pdfs, self.net, self.documents),
+            *(self.local_files, self.rollback, self.trash, self.locks),
+        )
+
     def _stored(self) -> set[str]:
         return {name.removeprefix("selftest/") for name in self._memory.list_files()}
+
+    def _local(self, content: bytes = _CONTENT) -> Path:
+        path = self._scratch / f"{uuid.uuid4().hex}.pdf"
+        path.write_bytes(content)
+        os.utime(path, (_LONG_AGO, _LONG_AGO))
+        return path
 
     def paths(self) -> None:
         """See paths that are made or derived lead to the storage."""
         text = str(self._root)
         for path in (Path(text), Path(text) / "a", Path(Path(text)), Path(text).resolve()):
             _require(isinstance(path, StoragePath), "a path leads to the local disk")
+        _require(not isinstance(Path(self._scratch, "a"), StoragePath), "a local path does not")
 
     def helpers(self) -> None:
         """Try the helpers of the consumer, the importer and the sanity checker."""
         handling = importlib.import_module("documents.file_handling")
         utils = importlib.import_module("documents.utils")
-        local, target = self._scratch / "local.pdf", self._root / "folder" / "a.pdf"
-        local.write_bytes(_CONTENT)
+        target = self._root / "folder" / "a.pdf"
         handling.create_source_path_directory(target)
-        utils.copy_file_with_basic_stats(local, target)
+        utils.copy_file_with_basic_stats(self._local(), target)
         _require(self._stored() == {"folder/a.pdf"}, "a copy does not reach the storage")
         _require(target.is_file() and target.read_bytes() == _CONTENT, "it reads something else")
         back = self._scratch / "back.pdf"
@@ -139,6 +157,10 @@ class _Trial:
             handlers.delete_empty_directories(old.parent, root=self._root)
             handling.delete_empty_directories(old.parent, root=self._root)
         _require(self._stored() == {"b.pdf"}, "a rename does not reach the storage")
+        shutil.move(self._local(), self._root / "in.pdf")
+        shutil.move(self._root / "in.pdf", self._scratch / "out.pdf")
+        _require((self._scratch / "out.pdf").read_bytes() == _CONTENT, "a move does not come back")
+        _require(self._stored() == {"b.pdf"}, "a move leaves something behind")
 
     def opening(self) -> None:
         """Open a document by its text, and get the local copy that a program would get."""
@@ -147,12 +169,26 @@ class _Trial:
             _require(stream.read() == _CONTENT, "open() reads something else")
         copy = os.fspath(path)
         _require(not copy.startswith(str(self._root)), "a program would get no local copy")
+        for target in (self._root / "new.txt", f"{self._root}/new.txt"):
+            with open(target, "w", encoding="utf-8") as text:  # noqa: PTH123  # as above
+                text.write("é")
+            _require((self._root / "new.txt").read_bytes() == "é".encode(), "open() saves nothing")
+        (self._root / "new.txt").unlink()
+
+    def looking(self) -> None:
+        """Find documents as the sanity checker and the exporter do, and look at them."""
+        path = self._root / "b.pdf"
+        for found in (self._root.glob("**/*"), self._root.rglob("*.pdf"), self._root.iterdir()):
+            _require(list(found) == [path], "a document is not found in its folder")
+        seen = path.stat()
+        _require(seen.st_size == len(_CONTENT), "a document has another size")
+        _require(stat.S_ISREG(seen.st_mode) and path.exists(), "a document is no file")
+        _require(not (self._root / "none.pdf").exists(), "a document is there that is not")
 
     def copying(self) -> None:
         """Copy with all that ``shutil`` has for it; nothing that is replaced is fetched."""
         utils = importlib.import_module("documents.utils")
-        local, target = self._scratch / "local.pdf", self._root / f"{uuid.uuid4().hex}.pdf"
-        os.utime(local, (_LONG_AGO, _LONG_AGO))
+        local, target = self._local(), self._root / f"{uuid.uuid4().hex}.pdf"
         with self._free("replacing a document"):
             for copy in (shutil.copyfile, shutil.copy, shutil.copy2):
                 copy(local, target)
@@ -164,19 +200,50 @@ class _Trial:
         target.unlink()
 
     def programs(self) -> None:
-        """See a program read a document whose path is a text."""
-        done = subprocess.run(["cat", str(self._root / "b.pdf")], capture_output=True, check=False)  # noqa: S603, S607  # a path of ours; found as paperless-ngx finds its programs
-        _require(done.stdout == _CONTENT, "a program gets no local copy")
+        """See a program read a document whose path is a text, in its arguments or variables."""
+        path = str(self._root / "b.pdf")
+        command = ["sh", "-c", 'cat "$1" "$FILE"', "sh", path]
+        done = subprocess.run(  # noqa: S603  # a path of ours; found as paperless-ngx finds its programs
+            command, capture_output=True, check=False, env={**os.environ, "FILE": path}
+        )
+        _require(done.stdout == _CONTENT * 2, "a program gets no local copy")
+
+    def archives(self) -> None:
+        """Put a document into a ZIP file, as a bulk download does."""
+        archive = self._scratch / "all.zip"
+        with zipfile.ZipFile(archive, "w") as made:
+            made.write(self._root / "b.pdf", arcname="b.pdf")
+        with zipfile.ZipFile(archive) as made:
+            _require(made.read("b.pdf") == _CONTENT, "an archive has something else")
 
     def pdfs(self) -> None:
         """Save a PDF in place, as rotating does."""
-        path = self._root / "pdf.pdf"
+        path, local = self._root / "pdf.pdf", self._scratch / "pdf.pdf"
         with pikepdf.new() as made:
             made.save(path)
+            made.save(local)
         with pikepdf.open(path, allow_overwriting_input=True) as opened:
             opened.save()
         _require(path.stat().st_size, "a PDF that is saved in place does not reach the storage")
+        _require(local.stat().st_size, "a local PDF is not saved")
         path.unlink()
+
+    def net(self) -> None:
+        """See what goes past all seams be refused instead of written to the local disk."""
+        past, copy = f"{self._root}/past.pdf", os.fspath(self._root / "b.pdf")
+        local = str(self._local())
+        for what in (
+            lambda: os.open(past, os.O_WRONLY | os.O_CREAT),
+            lambda: os.open(copy, os.O_WRONLY),
+            lambda: os.rename(local, past),  # noqa: PTH104  # what a library would do
+            lambda: os.remove(past),  # noqa: PTH107
+        ):
+            code = 0
+            try:
+                what()
+            except OSError as error:
+                code = error.errno or 0
+            _require(code == errno.EROFS, "the net below the seams lets something through")
 
     def documents(self) -> None:
         """See a document's paths lead to the storage, and deleting reach it."""
@@ -190,14 +257,44 @@ class _Trial:
         (self._root / "b.pdf").unlink()
         _require(not self._stored(), "deleting does not reach the storage")
 
+    def local_files(self) -> None:
+        """See that local files are worked on as ever."""
+        utils = importlib.import_module("documents.utils")
+        local, target = self._local(), self._local(b"")
+        for copy in (shutil.copyfile, shutil.copy, shutil.copy2):
+            target.write_bytes(b"")
+            copy(local, target)
+            _require(target.read_bytes() == _CONTENT, "a local file is not copied")
+        local.chmod(0o640)
+        os.utime(local, (1, 1))
+        shutil.copymode(local, target)
+        _require(target.stat().st_mode & 0o777 == 0o640, "a local file gets no rights")
+        shutil.copystat(local, target)
+        _require(target.stat().st_mtime == 1, "a local file gets no time")
+        utils.utime(target, ns=(2, 2))
+        _require(target.stat().st_mtime_ns == 2, "a local file does not get its time")
+        shutil.move(target, self._scratch / "moved.pdf")
+        _require((self._scratch / "moved.pdf").is_file(), "a local file is not moved")
+        for module in _EMPTYING:
+            folder = self._scratch / "empty" / "a"
+            folder.mkdir(parents=True)
+            importlib.import_module(module).delete_empty_directories(
+                folder, root=self._scratch / "empty"
+            )
+            _require(not folder.exists(), "an empty local folder stays")
+
     def rollback(self) -> None:
         """See what is undone when the database has dropped a transaction; asks no database."""
         undone: list[bool] = []
+        ended = False
         with transactions.dropped("the self-test", lambda: undone.append(True)):
             block = transaction.Atomic("paperfleet-selftest", savepoint=False, durable=False)
-            with contextlib.suppress(ConnectionDoesNotExist):
+            try:
                 block.__exit__(None, None, None)
+            except ConnectionDoesNotExist:  # Django's own end was asked
+                ended = True
         _require(undone, "what a rolled back transaction wrote would stay")
+        _require(ended, "transactions would not end")
 
     def trash(self) -> None:
         """See deletes be watched while the trash is emptied; it is given nothing to delete."""
@@ -207,15 +304,24 @@ class _Trial:
         _require(asked.watched, "the trash would not say what it could not delete")
 
     def locks(self) -> None:
-        """See nothing take the media lock past the lease."""
-        settings = importlib.import_module("django.conf").settings
-        _require(seams.watches_commands(), "commands would load without their seams")
+        """See nothing take the media lock past the lease, and other locks be as ever."""
+        _require(seams.reaches_commands(), "commands would load without their seams")
         for module in _COMMANDS:
-            known = module in sys.modules or seams.awaits(module)
-            _require(known, f"{module} would have its own lock")
+            if module not in sys.modules:
+                make = seams.awaited(module)
+                if make is None:
+                    raise AssertionError(f"{module} would have its own lock")
+                self._locks(make(filelock.FileLock), module)
         for module in (*_LOCKING, *(name for name in _COMMANDS if name in sys.modules)):
-            made = importlib.import_module(module).FileLock(settings.MEDIA_LOCK)
-            _require(type(made).__name__ == "MediaLock", f"{module} has its own lock")
+            self._locks(importlib.import_module(module).FileLock, module)
+
+    def _locks(self, lock: Any, module: str) -> None:  # noqa: ANN401  # a class or what stands in for it
+        settings = importlib.import_module("django.conf").settings
+        made = lock(settings.MEDIA_LOCK)
+        _require(isinstance(made, medialock.MediaLock), f"{module} has its own lock")
+        other = self._scratch / "other.lock"
+        with lock(other) as taken:
+            _require(taken.is_locked, f"{module} has no other locks")
 
     @contextlib.contextmanager
     def _free(self, what: str) -> Iterator[None]:
@@ -224,6 +330,7 @@ class _Trial:
         _require(self._memory.costs == before, f"{what} fetches or lists documents")
 
 
+_EMPTYING = ("documents.file_handling", "documents.signals.handlers")
 _LOCKING = tuple(
     f"documents.{module}" for module in ("consumer", "tasks", "mail", "signals.handlers")
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.checks import run_checks
 from tests.paperless.inside import stores
 
 from paperfleet.errors import ConfigurationError
@@ -132,7 +133,8 @@ VARIABLES = [config.BACKEND, config.OPTIONS, *storagevars.VARIABLES]
 def _inactive() -> Iterator[None]:
     """Take the app out of this process, and put it back."""
     kept, before = list(active.mounts), (documents.configuration, documents.storage)
-    middleware, roots = settings.MIDDLEWARE, documents.roots
+    middleware, roots = list(settings.MIDDLEWARE), documents.roots
+    version = documents.version
     assert documents.configuration is not None
     for mount in kept:
         active.mounts.remove(mount.root)
@@ -142,6 +144,7 @@ def _inactive() -> Iterator[None]:
     for mount in list(active.mounts):
         active.mounts.remove(mount.root)
     documents.configuration, documents.storage = before
+    documents.version = version
     documents.roots = roots
     assert documents.configuration is not None
     seams.install(documents.configuration, activation._version())
@@ -174,15 +177,65 @@ def test_a_wrong_setting_ends_the_process(case: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("_inactive")
-def test_an_untested_version_needs_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activation, "_version", lambda: "3.9.0")
-    with pytest.raises(ConfigurationError, match=r"3\.9\.0 is not among the tested"):
+@pytest.mark.parametrize("version", ["4.0.0", "1.17.4", "dev"])
+def test_a_major_version_that_was_never_tested_needs_a_word(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activation, "_version", lambda: version)
+    with pytest.raises(ConfigurationError, match="of a major version that was never tested"):
         activation.activate()
     assert list(seams._installed) == []
     monkeypatch.setenv(storagevars.ANY_VERSION, "true")
     activation.activate()
     assert list(seams.faults()) == []
     assert len(list(active.mounts)) == 2
+
+
+@pytest.mark.usefixtures("_inactive")
+@pytest.mark.parametrize(
+    "version", ["3.0.6", "3.3.0", "2.20.14", "2.19.0", "3.1.0-beta.rc1", "3.0.5-rc2", "3.4"]
+)
+def test_an_untested_version_starts_and_is_told(
+    version: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(activation, "_version", lambda: version)
+    activation.activate()
+    assert list(seams.faults()) == []
+    assert len(list(active.mounts)) == 2
+    told = [one.message for one in caplog.records if version in one.message]
+    assert ["was not tested with Paperfleet" in text for text in told] == [True]
+    (warning,) = [one for one in run_checks() if one.id == "paperfleet.W103"]
+    assert f"paperless-ngx {version} was not tested" in warning.msg
+
+
+@pytest.mark.usefixtures("_inactive")
+@pytest.mark.parametrize("version", ["2.20.15", "3.0.0", "3.0.3", "3.0.5"])
+def test_of_a_tested_version_nothing_is_said(
+    version: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(activation, "_version", lambda: version)
+    activation.activate()
+    assert [one for one in caplog.records if version in one.message] == []
+    assert [one for one in run_checks() if one.id == "paperfleet.W103"] == []
+
+
+@pytest.mark.usefixtures("_inactive")
+def test_a_way_back_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.argv", ["manage.py", "check"])
+    for version, told in (("3.3.0", False), ("3.0.5", True), ("3.3.0", False)):
+        monkeypatch.setattr(activation, "_version", lambda version=version: version)
+        activation.activate()
+        documents.is_checked = False
+        caplog.clear()
+        documents.require_usable()
+        text = f"this is paperless-ngx {version}, and 3.3.0 has worked on this database"
+        assert [text in one.message for one in caplog.records] == [True] * told
+        assert [text in one.msg for one in run_checks() if one.id == "paperfleet.W104"] == [
+            True
+        ] * told
+        seams.uninstall()
 
 
 @pytest.mark.usefixtures("_inactive")

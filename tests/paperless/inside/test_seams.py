@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +23,7 @@ from django.db import transaction
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active, files, seams, selftest
+from paperfleet.paperless import active, files, net, seams, selftest
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.medialock import MediaLock
 from paperfleet.paperless.paths import StoragePath
@@ -210,7 +212,7 @@ def load_command(_: Ground) -> None:
         assert documents.configuration is not None
         seams.install(documents.configuration, VERSION)
         assert management.load_command_class is not original
-        assert seams.awaits(f"{COMMANDS}.document_exporter")
+        assert seams.awaited(f"{COMMANDS}.document_exporter") is not None
         management.load_command_class("documents", "document_exporter")
         loaded = sys.modules[f"{COMMANDS}.document_exporter"]
         assert isinstance(loaded.FileLock(settings.MEDIA_LOCK), MediaLock)
@@ -344,11 +346,100 @@ def test_the_self_test_notices_a_row_that_is_left_out(
     assert "Nothing was touched" in caught.value.hint
 
 
-def test_the_self_test_passes_and_leaves_nothing() -> None:
-    before = dict(memory.files)
+class Inert:
+    """What stands in a place and does nothing."""
+
+    def __call__(self, *_: object, **__: object) -> None:
+        return None
+
+
+def inert(original: Any) -> Any:  # noqa: ANN401  # of any function
+    if isinstance(original, type):
+        return Inert()
+    return functools.wraps(original)(lambda *_, **__: None)
+
+
+def through(original: Any) -> Any:  # noqa: ANN401  # of any function
+    if isinstance(original, type):
+        return original
+
+    @functools.wraps(original)
+    def new(*given: Any, **named: Any) -> Any:  # noqa: ANN401  # of any function
+        return original(*given, **named)
+
+    return new
+
+
+def local_refused(replacement: Any, original: Any) -> Any:  # noqa: ANN401  # of any function
+    """Do the new thing with documents, and nothing with local files."""
+
+    @functools.wraps(original)
+    def new(*given: Any, **named: Any) -> Any:  # noqa: ANN401  # of any function
+        if any(active.place_of(one) for one in (*given, *named.values())):
+            return replacement(*given, **named)
+        return None
+
+    return new
+
+
+MUTANTS: dict[str, Callable[[seams.Seam], Callable[[Any], Any]]] = {
+    "does nothing": lambda _: inert,
+    "lets everything through": lambda _: through,
+    "forgets local files": lambda row: lambda original: local_refused(row.make(original), original),
+}
+OF_PATHS = {"shutil", "documents.utils", "documents.file_handling", "documents.signals.handlers"}
+
+
+@each_row
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_self_test_notices_a_row_that_is_broken(
+    row: seams.Seam, mutant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert documents.configuration is not None
+    if mutant == "forgets local files" and (row.owner not in OF_PATHS or row.name == "FileLock"):
+        return
+    broken = replace(row, make=MUTANTS[mutant](row))
+    rows = tuple(broken if one is row else one for one in ROWS)
+    refusals: list[ConfigurationError] = []
+    with unplugged():
+        monkeypatch.setattr(seams, "table", lambda _: rows)
+        seams.install(documents.configuration, VERSION)
+        try:  # not pytest.raises: with a broken name it may not work
+            selftest.run(settings)
+        except ConfigurationError as error:
+            refusals.append(error)
+        finally:
+            seams.uninstall()
+            monkeypatch.undo()
+    assert [refusal.message.startswith("the self-test of") for refusal in refusals] == [True]
+
+
+@pytest.mark.parametrize("function", ["_refuse_mount", "_refuse_copy"])
+def test_the_self_test_notices_a_net_with_a_hole(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(net, function, lambda *_: None)
+    with pytest.raises(ConfigurationError, match="the self-test of 'net' failed"):
+        selftest.run(settings)
+
+
+def everything_in(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*"))
+
+
+def test_the_self_test_passes_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folders = (tmp_path, Path(settings.SCRATCH_DIR), Path(settings.DATA_DIR))
+    media = Path(settings.MEDIA_LOCK).parent
+    before, local = dict(memory.files), everything_in(*folders)
     selftest.run(settings)
     assert dict(memory.files) == before
+    assert everything_in(*folders) == local
+    assert not [path for path in os.listdir(media) if "selftest" in path]  # noqa: PTH208  # past the mounts
     assert not [mount for mount in active.mounts if "selftest" in mount.root]
+    assert active.scratch.copies.folder.parent == active.scratch.drafts.parent
 
 
 @each_row
