@@ -257,9 +257,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def tls_server(certificate: Path) -> Iterator[int]:
+def tls_server(certificate: Path, *, wants_one: bool = False) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    if wants_one:
+        context.verify_mode = ssl.CERT_REQUIRED
 
     def serve(connection: socket.socket, _: int) -> None:
         while request_of(connection):
@@ -291,6 +293,17 @@ def test_a_certificate_for_another_host(certificate: Path) -> None:
         storage = WebDavBackend(f"https://localhost:{port}/", verify=trusted, timeout=5)
         with storage, pytest.raises(NotAStorageError, match="not trusted"):
             storage.stat("a")
+
+
+def test_a_certificate_that_the_server_wants_of_us_is_told(certificate: Path) -> None:
+    trusted = str(certificate.with_name("cert.pem"))
+    with (
+        tls_server(certificate, wants_one=True) as port,
+        backend(port, "https", verify=trusted) as storage,
+        pytest.raises(NotAStorageError, match="wants a certificate of the client") as caught,
+    ):
+        storage.stat("a")
+    assert "proxy" in caught.value.hint
 
 
 def test_a_certificate_need_not_be_checked(certificate: Path) -> None:

@@ -160,6 +160,28 @@ def test_after_a_refused_login_nothing_is_sent_for_a_while(
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "words"),
+    [
+        (401, {"WWW-Authenticate": 'Digest realm="a, b", nonce="x"'}, b"", "by Digest only"),
+        (401, {"WWW-Authenticate": 'Bearer, Negotiate, Digest a="Basic"'}, b"", "Bearer or Digest"),
+        (401, {"WWW-Authenticate": 'Digest a="b", Basic realm="x"'}, b"", "user and password"),
+        (401, {}, b"", "user and password"),
+        (400, {}, b"<h1>400</h1>No required SSL certificate was sent", "certificate of the client"),
+        (400, {}, b"The SSL certificate error", "certificate of the client"),
+    ],
+)
+def test_what_the_server_wants_instead_is_told(
+    status: int, headers: dict[str, str], body: bytes, words: str
+) -> None:
+    server = Server([httpx.Response(status, headers=headers, content=body)])
+    with client(server, password=Secret(PASSWORD)) as dav, pytest.raises(StorageError) as caught:
+        dav.ask(GET, {200})
+    assert words in caught.value.reason
+    assert caught.value.hint
+    assert not caught.value.transient
+
+
 def test_a_lock_is_waited_for() -> None:
     server = Server([sabre(423), sabre(423), httpx.Response(201)])
     with client(server) as dav:

@@ -37,11 +37,19 @@ MOST_TEXT = 300
 """Characters of a server's message that an error repeats."""
 
 _LOGIN_HINT = "Check user and password; a revoked app password has to be made anew"
+CERTIFICATE_HINT = (
+    "Paperfleet has none to show: let the server, or a proxy before it, take user and password here"
+)
+_CERTIFICATE = re.compile(rb"SSL certificate (was sent|error)", re.IGNORECASE)
+"""What nginx says in 400 where ``ssl_verify_client`` is on."""
+
+_SCHEMES = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9-]*)(?=\s+[^=\s]|\s*$|\s*,)")
+"""The schemes of ``WWW-Authenticate`` (RFC 9110, 11.6.1); a parameter is followed by ``=``."""
+
 _READING = {"PROPFIND", "OPTIONS", "GET", "HEAD"}
 _PERHAPS_AT_WORK = {409, 429, 500, 503}
 _AT_WORK = re.compile(r"\b(is|still|being|in|under)( still)? process(ing|ed)\b", re.IGNORECASE)
 _BY_STATUS: dict[int, tuple[type[StorageError], str, str]] = {
-    401: (CredentialsError, "the server does not accept user and password", _LOGIN_HINT),
     402: (QuotaExceededError, "the server wants payment", ""),
     403: (FileAccessError, "the server forbids it", ""),
     404: (NotFoundError, "there is no such file", ""),
@@ -131,6 +139,8 @@ def _meaning(
     answer: Answer, method: str, exception: str, message: str, *, named: bool
 ) -> tuple[type[StorageError], str, str]:
     status = answer.status
+    if status == 401:
+        return _not_logged_in(answer)
     if status == 400:
         return _bad_request(answer, named=named)
     if status == 405:
@@ -151,6 +161,18 @@ def _meaning(
     return StorageError, "the server refused", ""
 
 
+def _not_logged_in(answer: Answer) -> tuple[type[StorageError], str, str]:
+    offered = answer.headers.get("www-authenticate", "")
+    schemes = sorted({scheme.title() for scheme in _SCHEMES.findall(offered)})
+    if not schemes or "Basic" in schemes:
+        return CredentialsError, "the server does not accept user and password", _LOGIN_HINT
+    return (
+        CredentialsError,
+        f"the server takes a login by {' or '.join(schemes)} only, not by Basic",
+        "Let it offer Basic authentication for this folder, over https (Apache: AuthType Basic)",
+    )
+
+
 def _is_at_work(answer: Answer, message: str) -> bool:
     """Say whether a server speaks of its work after an upload (ownCloud Infinite Scale: 425)."""
     if answer.status == 425:
@@ -166,6 +188,8 @@ def _bad_request(answer: Answer, *, named: bool) -> tuple[type[StorageError], st
             "the server does not answer at this host name",
             "Nextcloud: add the host to trusted_domains in config.php",
         )
+    if _CERTIFICATE.search(answer.body):
+        return NotAStorageError, "the server wants a certificate of the client", CERTIFICATE_HINT
     if named:
         return NameRefusedError, "the server does not take this name", "Rename it at the source"
     return NotAStorageError, "the server does not understand the request", ""

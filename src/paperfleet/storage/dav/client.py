@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.cookiejar
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav.answers import Answer, error_of
-from paperfleet.storage.dav.login import Login
+from paperfleet.storage.dav.login import Login, refusing_jar
 from paperfleet.storage.dav.reach import Reach
 from paperfleet.storage.dav.transport import Reused, error_of_transport, make_transport
 
@@ -146,9 +145,8 @@ class DavClient:
 
     def start(self, request: Request, accept: Collection[int]) -> httpx.Response:
         """Send and return the answer unread; the caller closes it. Raises like ``ask``."""
-        self._check_login(request)
         for turn, pause in enumerate((*UNLOCKING, None)):
-            response = self._follow(request)
+            response = self._follow_logged_in(request)
             if response.status_code in accept:
                 self._reach.answered(request.method)
                 return response
@@ -190,7 +188,7 @@ class DavClient:
     def _opened(self) -> httpx.Client:
         return httpx.Client(
             transport=self._transport or self._make_transport(),
-            cookies=_refusing_jar(),
+            cookies=refusing_jar(),
             headers={"User-Agent": "paperfleet", "Accept": "*/*"},
             timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, 20)),
             follow_redirects=False,
@@ -212,6 +210,21 @@ class DavClient:
                 "the proxy that the environment names cannot be used",
                 hint="It has to be an http:// or https:// address; see HTTPS_PROXY and NO_PROXY",
             ) from error
+
+    def _follow_logged_in(self, request: Request) -> httpx.Response:
+        """Send, unless the login was refused a moment ago; wait while another request asks."""
+        if request.identity == "none":
+            return self._follow(request)
+        asks, status = self._login.begin(), None
+        try:
+            self._check_login(request)
+            response = self._follow(request)
+            status = response.status_code
+        finally:
+            if asks:
+                self._login.end(status)
+        self._login.answered(status)
+        return response
 
     def _follow(self, request: Request) -> httpx.Response:
         for _ in range(MOST_REDIRECTS + 1):
@@ -327,10 +340,6 @@ class DavClient:
 def is_locked(error: StorageError, _request: Request, _turn: int) -> bool:
     """Say whether a lock is in the way (423, or 500 with Nextcloud's ``LockedException``)."""
     return isinstance(error, LockedError)
-
-
-def _refusing_jar() -> http.cookiejar.CookieJar:
-    return http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +22,13 @@ PAUSE = 10.0
 Nextcloud counts failed logins per address and throttles, from the 12th also the right password.
 """
 
+FRESH = 5.0
+"""Seconds for which an accepted login lets requests go at once."""
 
+WAIT = 2.0
+"""Seconds for which the others wait for the one that asks: it may be a long upload."""
+
+_LOGIN_UNKNOWN = {401, 403, 407, 429}
 _APP_PASSWORD = re.compile(r"[A-Za-z0-9]{5}(-[A-Za-z0-9]{5}){4}|[A-Za-z0-9]{72}")
 """What Nextcloud's settings make, and what its login flow and ``occ`` make."""
 
@@ -35,6 +43,9 @@ class Login:
 
     Basic authentication (RFC 7617) goes with every request, so that none has to be sent twice. The
     cookies are kept in one jar, as a Nextcloud that sees its session cookie checks no password.
+
+    When nothing was accepted of late, one request asks and the others wait for its answer: a
+    password that was revoked is refused once, not once for each thread.
     """
 
     def __init__(self, username: str | None, password: Secret | None) -> None:
@@ -42,6 +53,9 @@ class Login:
         # Not httpx's own handling: it copies the jar for each request, which is unsafe in threads.
         self._cookies = httpx.Cookies()
         self._failed_at: float | None = None
+        self._accepted_at = float("-inf")
+        self._changed = threading.Condition()
+        self._asking = self._waited = False
 
     def auth(self, identity: Identity) -> httpx.Auth | None:
         """Return what httpx adds to a request."""
@@ -61,9 +75,45 @@ class Login:
         """Note that the server did not accept the credentials."""
         self._failed_at = time.monotonic()
 
+    def begin(self) -> bool:
+        """Wait while another request asks; say whether this one is to ask, and call ``end``."""
+        if self._auth is None:
+            return False
+        deadline = time.monotonic() + WAIT
+        with self._changed:
+            while self._asking and not self._waited and not self._settled():
+                left = deadline - time.monotonic()
+                self._waited = left <= 0
+                self._changed.wait(max(left, 0.0))
+            asks = not (self._asking or self._settled())
+            self._asking = self._asking or asks
+            return asks
+
+    def end(self, status: int | None) -> None:
+        """Note how the request that asked was answered, None for not at all."""
+        with self._changed:
+            self._asking = self._waited = False
+            self.answered(status)
+            if status == httpx.codes.UNAUTHORIZED:
+                self.fail()
+            self._changed.notify_all()
+
+    def answered(self, status: int | None) -> None:
+        """Note the answer to any request with the login."""
+        if status is not None and status < 500 and status not in _LOGIN_UNKNOWN:
+            self._accepted_at = time.monotonic()
+
+    def _settled(self) -> bool:
+        return self.rests() or time.monotonic() - self._accepted_at < FRESH
+
     def rests(self) -> bool:
         """Say whether the credentials were refused a moment ago."""
         return self._failed_at is not None and time.monotonic() - self._failed_at < PAUSE
+
+
+def refusing_jar() -> http.cookiejar.CookieJar:
+    """Return a jar for httpx that keeps nothing, as ``Login`` keeps the cookies."""
+    return http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _basic(username: str | None, password: Secret | None) -> httpx.BasicAuth | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from paperfleet.errors import NotAStorageError, StorageError, UnavailableError
+from paperfleet.storage.dav.answers import CERTIFICATE_HINT
 from paperfleet.storage.dav.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Cause = TypeVar("Cause", bound=BaseException)
 KEEP_IDLE = 30.0
 """Seconds for which an idle connection is kept; proxies and firewalls forget longer ones."""
 
+_CLIENT_CERTIFICATE = {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE"}
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -87,7 +89,10 @@ def _meaning(error: httpx.HTTPError | httpx.InvalidURL) -> tuple[type[StorageErr
             f"the server's certificate is not trusted: {why}",
             "Name the file of your certificate authority, or correct the host name",
         )
-    if _first(causes, ssl.SSLError) is not None and isinstance(error, httpx.ConnectError):
+    tls = _first(causes, ssl.SSLError)
+    if tls is not None and tls.reason in _CLIENT_CERTIFICATE:
+        return NotAStorageError, "the server wants a certificate of the client", CERTIFICATE_HINT
+    if tls is not None and isinstance(error, httpx.ConnectError):
         return NotAStorageError, "the server does not speak TLS there", "Check scheme and port"
     if _first(causes, socket.gaierror) is not None:
         return UnavailableError, "the host name cannot be resolved", "Check its spelling and DNS"
