@@ -87,7 +87,7 @@ def test_to_a_bucket_and_back(paperless: Installation, server: S3Server) -> None
     assert bucket.names() == set()
     assert "migrate_storage" in paperless.manage("check", code=1)
     moved = paperless.manage("migrate_storage")
-    assert "7 moved, 0 skipped" in moved
+    assert "7 copied, 0 skipped" in moved
     assert "7 deleted" in moved
     assert options["secret_key"] not in moved
     stored = {name: bucket.read(name) for name in bucket.names() - {"paperfleet.json"}}
@@ -95,11 +95,11 @@ def test_to_a_bucket_and_back(paperless: Installation, server: S3Server) -> None
     assert named(paperless.files()) == {}
     paperless.manage("check")
     assert "all agree" in paperless.manage("paperfleet_check")
-    assert "0 moved, 7 skipped" in paperless.manage("migrate_storage")
+    assert "0 copied, 7 skipped" in paperless.manage("migrate_storage")
 
     paperless.settings = {"PAPERFLEET_SOURCE_OPTIONS": json.dumps(options)}
     back = paperless.manage("migrate_storage", f"--source-backend={BUCKET}")
-    assert "7 moved, 0 skipped" in back
+    assert "7 copied, 0 skipped" in back
     assert paperless.files() == before
     assert bucket.names() == {"paperfleet.json"}
     assert "all agree" in paperless.manage("paperfleet_check")
@@ -113,14 +113,17 @@ def test_thumbnails_go_along_when_they_are_mounted(
     options = bucket_options(server, location)
     use(paperless, BUCKET, options)
     paperless.settings["PAPERFLEET_MOUNTS"] = "thumbnails,share_link_bundles"
-    assert "11 moved" in paperless.manage("migrate_storage", "--no-delete")
+    kept = paperless.manage("migrate_storage", "--no-delete")
+    assert "11 copied" in kept
+    assert "nothing was deleted at the source (--no-delete)" in kept
+    assert paperless.files() == before
     assert len([n for n in S3Bypass(server, location).names() if "thumbnails/" in n]) == 4
     assert "all agree" in paperless.manage("paperfleet_check")
     paperless.manage("migrate_storage")
     assert paperless.files() == {}
     # The way back takes everything home, also without that setting.
     paperless.settings = {"PAPERFLEET_SOURCE_OPTIONS": json.dumps(options)}
-    assert "11 moved" in paperless.manage("migrate_storage", f"--source-backend={BUCKET}")
+    assert "11 copied" in paperless.manage("migrate_storage", f"--source-backend={BUCKET}")
     assert paperless.files() == before
 
 
@@ -149,7 +152,7 @@ def test_a_migration_that_is_not_finished_keeps_the_doors_shut(paperless: Instal
     assert "nothing is repaired" in paperless.manage("paperfleet_check", "--repair", code=1)
     (folder / "originals" / "b.txt" / "in the way").unlink()
     (folder / "originals" / "b.txt").rmdir()
-    assert "1 moved, 6 skipped" in paperless.manage("migrate_storage")
+    assert "1 copied, 6 skipped" in paperless.manage("migrate_storage")
     paperless.manage("check")
 
 

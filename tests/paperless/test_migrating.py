@@ -43,11 +43,11 @@ def test_everything_moves_and_is_deleted_at_the_end(rows: Rows, tmp_path: Path) 
     rows.add(1, "2024/é.pdf", sha256(b"two"), "archive")
     rows.add(2, "c", md5(b""))
     result = migrate(source, target, tmp_path)
-    assert (result.moved, result.deleted, result.good) == (3, 3, True)
+    assert (result.copied, result.deleted, result.good) == (3, 3, True)
     assert held(target) == files
     assert held(source) == {}
     again = migrate(source, target, tmp_path)
-    assert (again.moved, again.skipped, again.good) == (0, 3, True)
+    assert (again.copied, again.skipped, again.good) == (0, 3, True)
 
 
 def test_it_is_told_when_all_is_proven_and_nothing_gone(rows: Rows, tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_nothing_is_told_when_one_has_failed(rows: Rows, tmp_path: Path) -> None
 def test_without_delete_the_second_run_reads_nothing_again(rows: Rows, tmp_path: Path) -> None:
     source, target = home_of({"originals/a": b"a"}), home_of({})
     rows.add(1, "a", sha256(b"a"))
-    assert migrate(source, target, tmp_path, delete=False).moved == 1
+    assert migrate(source, target, tmp_path, delete=False).copied == 1
     watched = FaultyStorage(source.base)
     again = migrate(Home(watched), target, tmp_path, delete=False)
-    assert (again.moved, again.skipped) == (0, 1)
+    assert (again.copied, again.skipped) == (0, 1)
     assert not [call for call in watched.calls if call.operation == "open"]
 
 
@@ -115,7 +115,7 @@ def test_an_old_copy_does_not_replace_what_the_database_means(
     source, target = home_of({"originals/a": b"old"}), home_of({"originals/a": b"rotated"})
     rows.add(1, "a", hashed(b"rotated"))
     result = migrate(source, target, tmp_path)
-    assert (result.moved, result.skipped, result.kept, result.good) == (0, 1, 1, True)
+    assert (result.copied, result.skipped, result.kept, result.good) == (0, 1, 1, True)
     assert held(target) == {"originals/a": b"rotated"}
     assert held(source) == {"originals/a": b"old"}
 
@@ -123,7 +123,7 @@ def test_an_old_copy_does_not_replace_what_the_database_means(
 def test_what_is_in_the_way_is_kept(rows: Rows, tmp_path: Path) -> None:
     source, target = home_of({"originals/a": b"right"}), home_of({"originals/a": b"stale"})
     rows.add(1, "a", sha256(b"right"))
-    assert migrate(source, target, tmp_path).moved == 1
+    assert migrate(source, target, tmp_path).copied == 1
     kept = held(target)
     assert kept.pop("originals/a") == b"right"
     assert list(kept.values()) == [b"stale"]
@@ -154,10 +154,10 @@ def test_a_failure_stops_nothing_but_the_deleting(rows: Rows, tmp_path: Path) ->
     faulty.fail("save_with", "originals/7", error=refused)
     result = migrate(source, Home(faulty), tmp_path)
     assert list(result.failed) == ["originals/7"]
-    assert (result.moved, result.deleted) == (19, 0)
+    assert (result.copied, result.deleted) == (19, 0)
     assert held(source) == files
     again = migrate(source, inner, tmp_path)
-    assert (again.moved, again.skipped, again.deleted, again.good) == (1, 19, 20, True)
+    assert (again.copied, again.skipped, again.deleted, again.good) == (1, 19, 20, True)
 
 
 def test_a_storage_that_goes_away_stops_it(rows: Rows, tmp_path: Path) -> None:

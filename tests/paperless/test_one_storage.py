@@ -190,6 +190,18 @@ def test_settings_are_taken_away_after_the_way_back_and_not_before(small: Small)
     assert "own folder, and this process" in small.refused(["check"], small.settings())
 
 
+def test_a_migration_says_what_it_did(small: Small) -> None:
+    small.good(CONSUME, {})
+    kept = small.good(["migrate_storage", "--no-delete"], small.settings())
+    assert "1 copied, 0 skipped" in kept
+    assert "nothing was deleted at the source (--no-delete)" in kept
+    assert len(small.local()) == 1
+    gone = small.good(["migrate_storage"], small.settings())
+    assert "0 copied, 1 skipped" in gone
+    assert "1 deleted at the source" in gone
+    assert small.local() == []
+
+
 def test_commands_that_mend_the_storage_run(small: Small) -> None:
     small.good(CONSUME, small.settings())
     for command in (["migrate"], ["showmigrations"], ["migrate_storage", "--help"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import logging
@@ -14,7 +15,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from paperfleet.errors import ConfigurationError, NotAStorageError, StorageError
+from paperfleet.errors import (
+    ConfigurationError,
+    NotAStorageError,
+    NotFoundError,
+    StorageError,
+)
 from paperfleet.model import ABSENT, Upload
 from paperfleet.paperless import (
     active,
@@ -53,6 +59,8 @@ NO_TABLES = ownership.Fault(
     "the tables of Paperfleet are not there yet, so that nothing says whose storage this is",
     "Run `manage.py migrate`",
 )
+_PROBES = "start"
+"""The folder below ``ASIDE`` in which it is tried whether the storage takes documents."""
 UNTESTED_HINT = (
     "All seams and the self-test passed, so that it starts. Have a backup, and look for a newer"
     " Paperfleet"
@@ -134,14 +142,24 @@ class Documents:
         if not self.roots:
             return
         storage = self.opened()
-        name = f"{files.ASIDE}/start-{secrets.token_hex(6)}"
+        folder = f"{files.ASIDE}/{_PROBES}"
+        name = f"{folder}/{secrets.token_hex(6)}"
         try:
-            abilities.save(storage, name, Upload(lambda: io.BytesIO(b"paperfleet"), 10), ABSENT)
-            storage.delete(name)
+            try:
+                abilities.save(storage, name, Upload(lambda: io.BytesIO(b"paperfleet"), 10), ABSENT)
+            except StorageError:
+                with contextlib.suppress(StorageError):  # it may have arrived all the same
+                    storage.delete(name)
+                raise
+            # Those of processes that were killed go along; the others do not miss theirs.
+            for left in {name, *storage.list_files(folder)}:
+                with contextlib.suppress(NotFoundError):
+                    storage.delete(left)
         except StorageError as error:
             raise NotAStorageError(
                 f"the document storage takes no documents: {error}",
-                hint="Its key needs the rights to read, write, list and delete",
+                hint="Its key needs the rights to read, write, list and delete. If it may not"
+                f" delete, remove what is below {folder} there by hand",
             ) from error
 
 

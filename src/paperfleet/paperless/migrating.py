@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 THREADS = 8
-_MOVED = (Step.COPIED, Step.REPLACED)
+_COPIED = (Step.COPIED, Step.REPLACED)
 _SKIPPED = (Step.PRESENT, Step.TRUSTED)
 _STOP_IT = "stop paperless-ngx and run it again"
 
@@ -43,7 +43,7 @@ class Result:
     ``differing`` are files whose bytes are not those of the database, with what was found.
     """
 
-    moved: int = 0
+    copied: int = 0
     skipped: int = 0
     deleted: int = 0
     kept: int = 0
@@ -233,7 +233,7 @@ class DocumentMigration:
 
 
 def _add(result: Result, part: Part, account: Account) -> None:
-    result.moved += sum(account.counts[step] for step in _MOVED)
+    result.copied += sum(account.counts[step] for step in _COPIED)
     result.skipped += sum(account.counts[step] for step in _SKIPPED) + len(part.only_there)
     result.missing += [f"{part.area}/{name}" for name in part.missing]
     result.unlisted += [f"{part.area}/{name}" for name in part.unlisted]

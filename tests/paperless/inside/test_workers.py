@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.paperless.inside.stores import store
 
-from paperfleet.errors import CredentialsError
+from paperfleet.errors import CredentialsError, NotAStorageError
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.workers import check_before_forking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
+
+    from paperfleet.model import FileStat, Precondition, Upload
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,31 @@ def test_a_key_that_may_only_read_stops_it(
     shown = capfd.readouterr().err
     assert "the document storage takes no documents: " in shown
     assert "needs the rights to read, write, list and delete" in shown
+    assert "remove what is below aside/start there by hand" in shown
+
+
+def test_what_was_tried_leaves_nothing(stored: MutableMapping[str, bytes]) -> None:
+    stored["aside/start/0123456789ab"] = b"paperfleet"  # of a process that was killed
+    stored["aside/start-0123456789ab"] = b"kept for a transaction"
+    before = {name for name in stored if name != "aside/start/0123456789ab"}
+    documents.require_writable()
+    assert set(stored) == before
+
+
+def test_a_save_that_arrived_and_failed_all_the_same_leaves_nothing(
+    stored: MutableMapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = store.save_with
+
+    def cut(name: str, upload: Upload, expect: Precondition) -> FileStat:
+        real(name, upload, expect)
+        raise CredentialsError("the answer was lost", operation="save", storage="memory:")
+
+    before = set(stored)
+    monkeypatch.setattr(store, "save_with", cut)
+    with pytest.raises(NotAStorageError, match="the answer was lost"):
+        documents.require_writable()
+    assert set(stored) == before
 
 
 def test_what_nobody_thought_of_is_shown(

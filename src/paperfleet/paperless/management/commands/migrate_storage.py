@@ -88,7 +88,7 @@ class Command(BaseCommand):
                 delete=not options["no_delete"],
                 proven=lambda: setup.note_arrival(mine, new),
             )
-        self._show_result(result)
+        self._show_result(result, delete=not options["no_delete"])
         return result.good
 
     def _migrate(
@@ -126,11 +126,13 @@ class Command(BaseCommand):
         self._list("warning: at the source, in no row of the database, left there", unlisted)
         self._list("warning: at the source, and cannot be read as a file, left there", obstacles)
 
-    def _show_result(self, result: Result) -> None:
+    def _show_result(self, result: Result, *, delete: bool) -> None:
+        deleted = f"{result.deleted:,} deleted at the source"
+        if not delete:
+            deleted = "nothing was deleted at the source (--no-delete)"
         self.stdout.write(
-            f"{result.moved:,} moved, {result.skipped:,} skipped (at the destination already),"
-            f" {len(result.missing):,} missing, {len(result.failed):,} failed;"
-            f" {result.deleted:,} deleted at the source"
+            f"{result.copied:,} copied, {result.skipped:,} skipped (at the destination already),"
+            f" {len(result.missing):,} missing, {len(result.failed):,} failed; {deleted}"
         )
         self._list("failed", [f"{name}: {why}" for name, why in result.failed.items()])
         if result.differing:

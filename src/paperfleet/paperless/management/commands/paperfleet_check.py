@@ -110,7 +110,7 @@ class Command(BaseCommand):
             size = size_text(sum(finding.size for finding in doomed))
             self.stderr.write(
                 f"--delete-orphans: {files_text(len(doomed))}, {size}, that no document has,"
-                " are deleted unless a repair needs them"
+                " are to go, unless a repair needs them or a document stays broken"
             )
         repairing.repair(home, report, documents_at_rest, delete_orphans=delete_orphans)
         if delete_orphans and report.of(*BROKEN):
