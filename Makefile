@@ -60,6 +60,8 @@ soak: setup ## Run the crash and property tests for longer; SEED=… to repeat
 docs: setup ## Make the generated pages of docs/ again
 	@$(BIN)/paperfleet settings --markdown > docs/reference/settings.md.new
 	@mv docs/reference/settings.md.new docs/reference/settings.md
+	@$(BIN)/paperfleet settings --exit-codes > docs/reference/exit-codes.md.new
+	@mv docs/reference/exit-codes.md.new docs/reference/exit-codes.md
 	@$(BIN)/python -m tests.paperless.results
 
 UV ?= $(shell command -v uv || echo $(BIN)/uv)

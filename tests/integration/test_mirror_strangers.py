@@ -12,7 +12,7 @@ from tests.integration.mirror_places import FolderPlace, ServerPlace
 from tests.servers.nextcloud_double import NextcloudDouble
 
 from paperfleet.cli import main
-from paperfleet.cli.entry import FAILED, FINE, REFUSED, WRONG
+from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, WRONG
 from paperfleet.mirror.guard import Limits
 
 if TYPE_CHECKING:

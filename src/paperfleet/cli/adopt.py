@@ -15,7 +15,7 @@ from paperfleet.cli.choosing import (
     recount,
     show,
 )
-from paperfleet.cli.entry import FINE
+from paperfleet.cli.exitcodes import FINE, help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.words import files_text
 
@@ -27,7 +27,7 @@ Examples:
 """
 
 
-@click.command("adopt", epilog=EXAMPLES)
+@click.command("adopt", epilog=EXAMPLES + help_text("adopt"))
 @choosing_options
 @setting_options(*(key for key in KEYS if not key.startswith("delete")))
 def command(*, names: tuple[str, ...], copies: bool, yes: bool, **arguments: object) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paperfleet.cli.exitcodes import help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.state import open_journal
 from paperfleet.cli.words import files_text
@@ -26,7 +27,7 @@ Examples:
 """
 
 
-@click.command("approve", epilog=EXAMPLES)
+@click.command("approve", epilog=EXAMPLES + help_text("approve"))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @setting_options("journal")
 def command(*, yes: bool, **arguments: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from paperfleet.cli import mirror
+from paperfleet.cli.exitcodes import help_text
 from paperfleet.errors import ConfigurationError
 
 EXAMPLES = """\b
@@ -14,7 +15,7 @@ Examples:
 """
 
 
-@click.command("demo", epilog=EXAMPLES)
+@click.command("demo", epilog=EXAMPLES + help_text("demo"))
 @click.argument("source", required=False)
 @click.argument("target", required=False)
 @click.pass_context

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from paperfleet.cli.exitcodes import FINE, WRONG
 from paperfleet.errors import PaperfleetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-FINE = 0
-WRONG = 1
-REFUSED = 2
-FAILED = 3
 
 # Imported when asked for, so that `paperfleet health` costs no more than it needs.
 COMMANDS = (
@@ -64,12 +60,7 @@ def paperfleet() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code.
-
-    0: fine. 1: the command line, a setting or the credentials are wrong, or the storage or the
-    journal cannot be used; standard error says what, where and what to do. 2: the guard refused.
-    3: some files could not be brought over.
-    """
+    """Run one command and return its exit code (``cli.exitcodes``)."""
     if arguments is None:
         _insist_on_utf8()
         _print_anything()

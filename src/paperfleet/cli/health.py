@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.entry import FINE, WRONG
+from paperfleet.cli.exitcodes import FINE, WRONG, help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.state import pause_text, read_state
 from paperfleet.cli.words import duration_text, files_text
@@ -25,7 +25,7 @@ Examples:
 """
 
 
-@click.command("health", epilog=EXAMPLES)
+@click.command("health", epilog=EXAMPLES + help_text("health"))
 @setting_options("journal", "health_seconds", "missing_seconds")
 def command(**arguments: object) -> int:
     """Exit 0 only when source and target were compared not long ago and nothing is missing.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.cli.entry import FINE
 from paperfleet.errors import LeaseLostError
 from paperfleet.locks.registry import open_lease_store
 from paperfleet.mirror.events import Notice
@@ -81,4 +80,4 @@ def run_leased(
             if not held.lost:
                 return code
             report(Notice(f"{held.lost}; this one stands by", "warning"))
-    return FINE
+    return stopper.code

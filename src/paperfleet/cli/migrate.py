@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.entry import FAILED, FINE
+from paperfleet.cli.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.cli.migratebar import MigrationBar
 from paperfleet.cli.options import threads_option
 from paperfleet.cli.receipts import write_receipt
@@ -40,15 +40,10 @@ Options of a storage that are secret stand in PAPERFLEET_SOURCE_OPTIONS and
 PAPERFLEET_TARGET_OPTIONS, as JSON, or in files named by …_OPTIONS_FILE:
   export PAPERFLEET_TARGET_OPTIONS='{"access_key": "…", "secret_key": "…"}'
 
-\b
-Exit codes:
-  0  every file is at the target, proven by its bytes
-  1  a setting is wrong, or a storage cannot be used
-  3  some files failed or had to be left out, or it was interrupted; run it again to go on
 """
 
 
-@click.command("migrate", epilog=EXAMPLES)
+@click.command("migrate", epilog=EXAMPLES + help_text("migrate"))
 @click.argument("source")
 @click.argument("target")
 @click.option("--dry-run", is_flag=True, help="Print what there is to do and do nothing.")
@@ -80,6 +75,7 @@ def command(
     from paperfleet.migration.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
     from paperfleet.migration.migrate import Migration  # noqa: PLC0415
     from paperfleet.migration.progress import Progress  # noqa: PLC0415
+    from paperfleet.service.ownfiles import without_own  # noqa: PLC0415
     from paperfleet.service.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
     from paperfleet.storage.abilities import label_of  # noqa: PLC0415
 
@@ -87,6 +83,7 @@ def command(
     old = storage_of(source, SOURCE_OPTIONS, os.environ, is_there=True)
     new = storage_of(target, TARGET_OPTIONS, os.environ)
     check_apart(old, new)
+    old = without_own(old, os.environ)
     new = for_looking(new) if dry_run else new
     bar = MigrationBar(sys.stderr.isatty())
     stopper = Stopper()
@@ -185,6 +182,8 @@ def finish(account: Account, report: Path | None, *, delete: bool) -> int:
             "stopped": account.stopped,
         }
         report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if account.stopped:
+        return UNFINISHED
     return FINE if account.complete else FAILED
 
 

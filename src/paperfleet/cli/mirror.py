@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.entry import FAILED, FINE, REFUSED
+from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, UNFINISHED, help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.reporters import reporter_for
 from paperfleet.cli.stopping import Stopper, signals_to
@@ -36,16 +36,10 @@ Examples:
   paperfleet mirror --once /srv/documents /mnt/usb/documents
   paperfleet mirror --poll 30 /mnt/nfs/documents https://dav.example/documents
 
-\b
-Exit codes:
-  0  fine
-  1  a setting or the credentials are wrong, or the storage or journal cannot be used
-  2  with --once: the guard refused something (paperfleet status, paperfleet approve)
-  3  with --once: some files could not be brought over (paperfleet status)
 """
 
 
-@click.command("mirror", epilog=EXAMPLES)
+@click.command("mirror", epilog=EXAMPLES + help_text("mirror"))
 @setting_options()
 def command(**arguments: object) -> int:
     """Bring every file of SOURCE to TARGET, and go on doing so the moment one changes.
@@ -70,13 +64,14 @@ def keep_mirroring(
     with signals_to(stopper):
         while True:
             settings, report = prepared()
+            stopper.code = UNFINISHED if settings.once else FINE
             try:
                 return run(settings, report, stopper, source_of)
             except CredentialsError as error:
                 if settings.once or settings.dry_run:
                     raise
                 if not wait_for_password(settings, report, stopper, error):
-                    return FINE
+                    return stopper.code
 
 
 def prepare(
@@ -123,4 +118,6 @@ def run_alone(
         outcome = mirror.run_once() if settings.once else mirror.run()
     if not settings.once:
         return FINE
+    if not outcome.converged:
+        return UNFINISHED
     return REFUSED if outcome.refused else FAILED if outcome.failed else FINE

@@ -17,7 +17,7 @@ from paperfleet.cli.choosing import (
     recount,
     show,
 )
-from paperfleet.cli.entry import FAILED, FINE, REFUSED
+from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.words import files_text
 from paperfleet.storage.names import readable
@@ -32,16 +32,10 @@ Examples:
   paperfleet prune --name 2019/old.pdf --name 2018/ /srv/documents /mnt/usb/documents
   paperfleet prune --name 2018/ --approve 412 /srv/documents /mnt/usb/documents
 
-\b
-Exit codes:
-  0  done, or nothing was chosen
-  1  a setting or a name is wrong, or the storage or journal cannot be used
-  2  the guard refused: so many need --approve NUMBER
-  3  some files were left, since they changed or are needed by now
 """
 
 
-@click.command("prune", epilog=EXAMPLES)
+@click.command("prune", epilog=EXAMPLES + help_text("prune"))
 @choosing_options
 @click.option(
     "--approve",

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from paperfleet.cli.entry import FINE
+from paperfleet.cli.exitcodes import FINE, help_text
 from paperfleet.cli.words import seconds_of
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import STORAGE_OPTIONS
@@ -20,14 +20,10 @@ Examples:
 Secret options stand in PAPERFLEET_STORAGE_OPTIONS, as JSON, or in a file named by
 PAPERFLEET_STORAGE_OPTIONS_FILE.
 
-\b
-Exit codes:
-  0  nothing that is older than that is left over
-  1  a setting is wrong, or the storage cannot be used
 """
 
 
-@click.command("repair", epilog=EXAMPLES)
+@click.command("repair", epilog=EXAMPLES + help_text("repair"))
 @click.argument("storage")
 @click.option(
     "--older-than",

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from paperfleet.cli.exitcodes import exit_codes_page, help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.service.config import origins, read
 from paperfleet.service.reference import settings_page
@@ -19,13 +20,17 @@ Examples:
 """
 
 
-@click.command("settings", epilog=EXAMPLES)
+@click.command("settings", epilog=EXAMPLES + help_text("settings"))
 @click.option("--markdown", is_flag=True, help="Print docs/reference/settings.md instead.")
+@click.option("--exit-codes", is_flag=True, help="Print docs/reference/exit-codes.md instead.")
 @setting_options()
-def command(*, markdown: bool, **arguments: object) -> None:
+def command(*, markdown: bool, exit_codes: bool, **arguments: object) -> None:
     """Show every setting with its value and where it comes from; secrets stay hidden."""
     if markdown:
         click.echo(settings_page(), nl=False)
+        return
+    if exit_codes:
+        click.echo(exit_codes_page(), nl=False)
         return
     reading = read(arguments, os.environ)
     for setting, value, origin in origins(reading):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paperfleet.cli.exitcodes import help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.state import read_state
 
@@ -21,7 +22,7 @@ Examples:
 """
 
 
-@click.command("status", epilog=EXAMPLES)
+@click.command("status", epilog=EXAMPLES + help_text("status"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @setting_options("journal")
 def command(*, as_json: bool, **arguments: object) -> None:

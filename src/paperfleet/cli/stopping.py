@@ -8,6 +8,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from paperfleet.cli.exitcodes import UNFINISHED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
@@ -22,11 +24,13 @@ class Stopper:
 
     Before there is anything to stop, a signal ends the program. A second SIGINT ends it at once,
     and so does the end of patience after the first signal: that is safe, because everything is in
-    the journal before it is tried.
+    the journal before it is tried. ``code`` is the exit code when a signal ends it so: whoever has
+    no end but being stopped sets it to 0.
     """
 
     def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
         self._patience = patience
+        self.code = UNFINISHED
         self._stop: Callable[[], object] | None = None
         self._stopping = False
 
@@ -44,7 +48,7 @@ class Stopper:
     def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # its signature
         """Take a signal (``signal.signal``)."""
         if self._stop is None:
-            raise SystemExit(0)
+            raise SystemExit(self.code)
         if not self._stopping:
             self._stopping = True
             self._watch()
@@ -54,7 +58,7 @@ class Stopper:
             os._exit(INTERRUPTED)
 
     def _watch(self) -> None:
-        watchdog = threading.Timer(self._patience, os._exit, (0,))
+        watchdog = threading.Timer(self._patience, os._exit, (self.code,))
         watchdog.daemon = True
         watchdog.start()
 

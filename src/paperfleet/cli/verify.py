@@ -9,14 +9,12 @@ from pathlib import Path
 
 import click
 
-from paperfleet.cli.entry import FAILED, FINE
+from paperfleet.cli.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.cli.options import threads_option
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import STORAGE_OPTIONS
 from paperfleet.storage.names import readable
-
-NOTHING = 4
 
 EXAMPLES = """\b
 Examples:
@@ -27,16 +25,10 @@ Examples:
 Secret options stand in PAPERFLEET_STORAGE_OPTIONS, as JSON, or in a file named by
 PAPERFLEET_STORAGE_OPTIONS_FILE.
 
-\b
-Exit codes:
-  0  every file of the receipt is there, byte for byte
-  1  the receipt or the storage cannot be used
-  3  some files are missing, changed or unreadable
-  4  the receipt names no file, so nothing was checked
 """
 
 
-@click.command("verify", epilog=EXAMPLES)
+@click.command("verify", epilog=EXAMPLES + help_text("verify"))
 @click.argument("receipt", type=click.Path(path_type=Path))
 @click.argument("storage")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -76,5 +68,5 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
             click.echo(f"was never brought over: {readable(name)}: {reason}")
     if not results:
         click.echo("The receipt names no file: nothing was proven.", err=True)
-        return NOTHING
+        return UNFINISHED
     return FAILED if wrong else FINE

@@ -25,6 +25,7 @@ from paperfleet.mirror.work import Work
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from paperfleet.journal.journal import Journal
@@ -69,6 +70,7 @@ class Mirror:
         report: Reporter,
         *,
         disk: Disk | None = None,
+        prove_apart: Callable[[], object] = lambda: None,
     ) -> None:
         self._source, self._target = source, target
         self._journal, self._watcher = journal, watcher
@@ -98,6 +100,7 @@ class Mirror:
             self._pool,
             disk or NoDisk(),
         )
+        self._prove_apart = prove_apart
         self._stopping = threading.Event()
         self._stack = ExitStack()
         now = time.monotonic()
@@ -244,6 +247,7 @@ class Mirror:
 
     def _contact(self, now: float) -> None:
         """Look at the target for the first time; then everything is scanned."""
+        self._prove_apart()
         self._look_at_target()
         self._contacted = True
         self._record.contacted()

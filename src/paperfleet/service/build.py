@@ -19,6 +19,8 @@ from paperfleet.mirror.events import Notice
 from paperfleet.mirror.guard import Limits
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.watch import choose_watcher
+from paperfleet.service.apart import prove_apart
+from paperfleet.service.ownfiles import DeafToOwn, WithoutOwn, own_files
 from paperfleet.service.storages import check_apart, for_looking
 from paperfleet.storage.abilities import label_of
 from paperfleet.storage.backends.local import LocalBackend
@@ -79,6 +81,7 @@ def build_mirror(
             _options(settings),
             report,
             disk=disk,
+            prove_apart=lambda: prove_apart(source, target, journal, report),
         )
         with mirror:
             yield mirror
@@ -94,7 +97,8 @@ def local_source(settings: Settings, report: Reporter) -> Source:
         follow_links=settings.follow_links,
     )
     storage = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
-    return Source(storage, watcher, FolderDisk(root))
+    ours = own_files(root, os.environ, journal=settings.journal, lease=settings.lease)
+    return Source(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
 
 
 def open_target(settings: Settings) -> DocumentStorage:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 from documents.models import Document
 
+from paperfleet.cli.exitcodes import FINE
 from paperfleet.cli.mirror import keep_mirroring, prepare
 from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.errors import ConfigurationError, PaperfleetError
@@ -87,6 +88,7 @@ class Command(BaseCommand):
         if not follow:
             return
         stopper = Stopper()
+        stopper.code = FINE  # it has no other end
         with signals_to(stopper), Wakeup() as wakeup:
             stopper.on_signal(wakeup.wake)
             while not wakeup.sleep(mirroring.POLL_SECONDS) and not stopper.stopping:
