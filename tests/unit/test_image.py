@@ -100,7 +100,7 @@ def test_its_healthcheck_is_about_convergence(tmp_path: Path, age: float, code: 
     healthcheck = command("HEALTHCHECK")
     assert run(healthcheck, environ).returncode == 1, "it has not run yet"
     with Journal.open(journal, source="s", target="t") as open_journal:
-        open_journal.set_fact("converged_at", time.time() - age)
+        open_journal.set_fact("compared_at", time.time() - age)
         found = run(healthcheck, environ)
     assert found.returncode == code, found.stderr
 
