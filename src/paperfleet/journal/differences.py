@@ -62,6 +62,10 @@ class Comparison:
         """Return how many known files lie in a folder at any depth."""
         return int(self._database.rows(_SQL["below"], names_at(folder))[0][0])
 
+    def count_proven_below(self, folder: str) -> int:
+        """Return how many files that are not in doubt lie in a folder at any depth."""
+        return int(self._database.rows(_SQL["proven_below"], names_at(folder))[0][0])
+
     def known_in(self, folder: str) -> list[KnownFile]:
         """Return the known files directly in a folder ('' is the root), none of deeper ones."""
         return [from_row(row) for row in self._database.rows(_SQL["in"], names_at(folder))]

@@ -57,6 +57,10 @@ class KnownFiles:
         """Return the number of known files that are not in doubt."""
         return int(self._database.value(_SQL["count_proven"]))
 
+    def in_doubt(self) -> list[KnownFile]:
+        """Return the files of which nobody saw whether they are at the target."""
+        return [from_row(row) for row in self._database.rows(_SQL["in_doubt"])]
+
     def take_over(self, rows: Iterable[KnownFile]) -> None:
         """Add rows for names that have none."""
         with self._database.transaction() as connection:

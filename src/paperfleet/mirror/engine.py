@@ -281,7 +281,9 @@ class Mirror:
         finding = self._check.check()
         self._passes.accept(finding)
         now = time.monotonic()
-        self._changes.put_back((row.name for row in finding.doubtful), now, 0.0)
+        # One in doubt that rests is looked at when its time has come.
+        rows = (row for row in finding.doubtful if row.sure or not self._record.resting(row.name))
+        self._changes.put_back((row.name for row in rows), now, 0.0)
         self._check_due = False
         self._next_check = now + self._options.target_check
 

@@ -49,7 +49,7 @@ class TargetFolders:
     def accept(self, finding: Finding) -> None:
         """Take over what a check of the target found; who made folders before may have erred."""
         self._made.clear()
-        found = finding.mixed if finding.listing is None else frozenset[str]()
+        found = finding.mixed & finding.etags.keys()
         mixed = (self._mixed - finding.etags.keys() - finding.gone) | found
         if mixed != self._mixed:
             self._mixed = mixed
@@ -73,7 +73,7 @@ class TargetFolders:
         if not self._exist_there:
             return
         wanted = {folder for put in puts for folder in parents(put.target_name)} - self._made
-        missing = {folder for folder in wanted if not self._journal.count_below(folder)}
+        missing = {folder for folder in wanted if not self._journal.count_proven_below(folder)}
         self._remember(missing)
         failed: set[str] = set()
         for depth in sorted({folder.count("/") for folder in missing}):

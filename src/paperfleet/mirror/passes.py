@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 EVERYTHING = ""
 _LOOK_FILES, _LOOK_BYTES = 200, 64_000_000
 _LOOKS_AHEAD = 2
+_READ_FILES = 8
+"""Files in doubt that one thread reads at the target, one after the other."""
 
 
 class Passes:
@@ -72,6 +74,7 @@ class Passes:
         self._record, self._changes, self._options = record, changes, options
         self._can = abilities.capabilities_of(target)
         self._listing: dict[str, FileStat] | None = None
+        self._absent: set[str] = set()
         self._folders = TargetFolders(target, journal, pool, record.report)
         self._strangers = Tally(journal)
         self._twins = remembered_twins(journal)
@@ -85,9 +88,12 @@ class Passes:
     def accept(self, finding: Finding) -> None:
         """Take over what a check of the target found."""
         for row in finding.doubtful:
-            self._record.report(Notice(f"{row.name} was changed at the target by others", "info"))
+            if row.sure:  # else it is our own send, cut off
+                text = f"{row.name} was changed at the target by others"
+                self._record.report(Notice(text, "info"))
         if finding.listing is not None:
             self._listing = finding.listing
+        self._absent = set(finding.absent)
         self._folders.accept(finding)
         self._strangers.accept(finding)
         self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
@@ -166,8 +172,8 @@ class Passes:
             self._changes.put_back(
                 (stat.name for stat, _ in pairs if self._left_out(stat.name)), time.monotonic(), 0.0
             )
-            if free:
-                self._look(Batch(free))
+            for some in self._looked_at_together(free):
+                self._look(Batch(some))
         if not self.backlog and self._work.idle:
             self._listing = None
             if self._accident.unsettled:
@@ -175,10 +181,27 @@ class Passes:
                 self._record.doubt_mounts(self._accident.mount_fault)
             self._folders.prune(self._work.busy)
 
+    def _looked_at_together(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+        """Part the files whose bytes at the target have to be read, so that many are at a time."""
+        read = [
+            (stat, known)
+            for stat, known in pairs
+            if known and not known.sure and known.name not in self._absent
+        ]
+        names = {stat.name for stat, _ in read}
+        others = [pair for pair in pairs if pair[0].name not in names]
+        if others:
+            yield others
+        yield from (read[at : at + _READ_FILES] for at in range(0, len(read), _READ_FILES))
+
     def _look(self, batch: Batch) -> None:
         listing = self._listing
+        rows = [*(known for _, known in batch.changed if known), *batch.vanished]
+        free = {
+            known.target_name for known in rows if not known.sure and known.name in self._absent
+        }
         twins = Twins(self._journal, frozenset(self._twins))
-        self._work.look(batch, lambda: self._looker.look(batch, listing, twins))
+        self._work.look(batch, lambda: self._looker.look(batch, listing, twins, free))
 
     def carry_out(self, batch: Batch, sights: Sights) -> StorageError | None:
         """Plan what was looked at and begin it; return an error of the target as a whole."""
@@ -310,9 +333,17 @@ class Passes:
         self._changes.put_back(names, time.monotonic(), 0.0)
 
     def _errands(self, tasks: Sequence[Task]) -> Iterator[Errand]:
-        if self._listing is None or not (self._can.save_batch and self._options.bulk):
-            return in_rows(tasks, self._options.connections)
-        return in_batches(tasks)
+        bulk = self._can.save_batch and self._options.bulk
+        # A batch has no condition: nothing may be under its names.
+        free: list[Task] = []
+        others: list[Task] = []
+        for task in tasks:
+            (free if bulk and self._is_free(task[1]) else others).append(task)
+        yield from in_rows(others, self._options.connections)
+        yield from in_batches(free)
+
+    def _is_free(self, operation: Operation) -> bool:
+        return self._listing is not None or self._absent.issuperset(operation.names)
 
     def settle(self, finished: Sequence[Finished]) -> StorageError | None:
         """Write down how operations ended; return an error of the target as a whole."""
@@ -339,6 +370,7 @@ class Passes:
         effect, then = verdict(error)
         if effect is Effect.UNKNOWN:
             self._journal.doubt(one.number)
+            self._absent.difference_update(one.operation.names)
             self._record.sweep_due = True
         else:
             self._journal.fail(one.number)

@@ -14,7 +14,7 @@ from paperfleet.storage import abilities
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from paperfleet.mirror.twins import Twins
     from paperfleet.model import FileStat, KnownFile
@@ -45,7 +45,8 @@ class Sights:
     ``moving``: names that changed or vanished while they were read; ``failed``: files that could
     not be read, at the source or the target, with the reason; ``versioned``: the target names of
     which the target keeps what is replaced, among those that something is under; ``folded``: names
-    that the target takes for another one of ours, which has the file there.
+    that the target takes for another one of ours, which has the file there; ``free``: target names
+    that a listing showed to be free.
     """
 
     source: dict[str, FileStat] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Sights:
     failed: dict[str, Exception] = field(default_factory=dict)
     versioned: set[str] = field(default_factory=set)
     folded: dict[str, str] = field(default_factory=dict)
+    free: set[str] = field(default_factory=set)
 
 
 class Looker:
@@ -66,21 +68,30 @@ class Looker:
         self._target = target
         self._adopt = adopt
 
-    def look(self, batch: Batch, listing: Mapping[str, FileStat] | None, twins: Twins) -> Sights:
+    def look(
+        self,
+        batch: Batch,
+        listing: Mapping[str, FileStat] | None,
+        twins: Twins,
+        free: Collection[str] = (),
+    ) -> Sights:
         """Hash what differs, and look at the target where the journal cannot be believed.
 
         ``listing`` is all that is at the target by target name, when that was listed; ``twins``
-        knows the names that the target may take for one. An error of the target as a whole is
-        raised; of one file it is noted.
+        knows the names that the target may take for one; ``free``: target names in doubt of which
+        the listing shows that nothing is there. An error of the target as a whole is raised; of one
+        file it is noted.
         """
         sights = Sights()
+        sights.free.update(free)
+        sights.target.update(dict.fromkeys(free))
         twins.begin(batch)
         gone = {known.file_id: known for known in batch.vanished if known.file_id}
         for stat, known in batch.changed:
             look = partial(self._both, (stat, known), gone, listing, sights, twins)
             self._guarded(stat.name, sights, look)
         for known in batch.vanished:
-            if not known.sure:
+            if not known.sure and known.target_name not in free:
                 self._guarded(known.name, sights, partial(self._gone, known, sights, twins))
         there = {name for name, seen in sights.target.items() if seen is not None}
         there |= {
@@ -113,7 +124,8 @@ class Looker:
             sights.moving.add(stat.name)
             return
         target_name = self._target_name(stat.name, known)
-        if (known is not None and not known.sure) or stat.name in twins.suspected:
+        in_doubt = known is not None and not known.sure and target_name not in sights.free
+        if in_doubt or stat.name in twins.suspected:
             seen = self._seen(target_name, read, prove=True)
             if seen is not None and twins.has(stat.name):
                 seen = self._unless_folded(stat.name, seen, read.sha256, sights, twins)
@@ -199,7 +211,7 @@ def batches(
     """
     names = {known.name for known in vanished}
     above = {folder for name in names for folder in parents(name)}
-    sizes = {known.size for known in vanished if known.sha256}
+    sizes = {known.size for known in vanished if known.sha256 or known.intended_sha256}
     sizes |= {known.size for stat, known in changed if known and known.sha256}
     if not vanished:
         fresh = {stat.size for stat, known in changed if known is None or stat.size != known.size}

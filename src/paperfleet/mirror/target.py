@@ -14,7 +14,7 @@ from paperfleet.storage import abilities
 from paperfleet.storage.names import loose_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from paperfleet.journal.journal import Journal
     from paperfleet.model import KnownFile
@@ -30,7 +30,8 @@ class Finding(NamedTuple):
     ``doubtful``: rows that the target contradicts. ``listing``: all files by name when everything
     was listed, else None. ``etags``: folders that were listed, to be trusted once ``doubtful`` is
     in the journal; ``gone``: folders to be trusted no longer. ``strange``: by folder the files in
-    listed folders that no row knows. ``whole``: every folder was listed.
+    listed folders that no row knows. ``whole``: every folder was listed. ``absent``: names in doubt
+    of which the listing showed that nothing is at the target.
     """
 
     doubtful: list[KnownFile]
@@ -39,6 +40,7 @@ class Finding(NamedTuple):
     gone: frozenset[str] = frozenset()
     strange: dict[str, frozenset[str]] = {}  # noqa: RUF012  # as above
     whole: bool = False
+    absent: frozenset[str] = frozenset()
 
     @property
     def mixed(self) -> frozenset[str]:
@@ -68,30 +70,41 @@ class TargetCheck:
                 unknown.discard(row.target_name)
                 if not _agrees(listing.get(row.target_name), row):
                     doubtful.append(row)
+            absent = {r.name for r in doubtful if not r.sure and r.target_name not in listing}
             doubtful = _not_spelled_otherwise(doubtful, listing, unknown)
-            return Finding(doubtful, listing, strange=by_folder(unknown), whole=True)
-        root = self._root_etag()
-        return Finding([]) if root == trusted.get("") else self._walk(trusted)
+            strange = by_folder(unknown)
+            return Finding(doubtful, listing, strange=strange, whole=True, absent=frozenset(absent))
+        in_doubt = self._journal.in_doubt()
+        if not in_doubt and self._root_etag() == trusted.get(""):
+            return Finding([])
+        return self._walk(trusted, in_doubt)
 
     def accept(self, finding: Finding) -> None:
         """Put what was found into the journal: the doubt first, then the trust."""
         self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
         self._journal.set_folder_etags(finding.etags, finding.gone)
 
-    def _walk(self, trusted: Mapping[str, str]) -> Finding:
-        """List every folder whose etag is not the trusted one, from the root down."""
+    def _walk(self, trusted: Mapping[str, str], in_doubt: Sequence[KnownFile]) -> Finding:
+        """List every folder whose etag is not the trusted one, from the root down.
+
+        And those with names in doubt: one listing tells of all of them.
+        """
         aliased = self._journal.known_under_other_names()
         doubtful: dict[str, KnownFile] = {}
         etags: dict[str, str] = {}
         gone: set[str] = set()
         strange: dict[str, frozenset[str]] = {}
-        folders = [""]
+        doubted = {row.target_name.rpartition("/")[0] for row in in_doubt}
+        folders = ["", *(doubted - {""})]
+        there: set[str] = set()
         tree = None if trusted else self._tree()
         trusted_in = by_folder(name for name in trusted if name)
         while folders:
             if tree is None and len(folders) > _MANY_FOLDERS:
                 tree = self._tree()
             folder = folders.pop()
+            if folder in etags or folder in gone:
+                continue
             listing = self._list(folder) if tree is None else tree.get(folder)
             if listing is None:
                 gone.add(folder)
@@ -103,13 +116,30 @@ class TargetCheck:
             rows = self._rows_in(folder, aliased)
             unknown = {stat.name for stat in listing.files} - {row.target_name for row in rows}
             files = {stat.name: stat for stat in listing.files}
+            there.update(files)
             found = list(self._contradicted(folder, listing, rows, aliased))
             found = _not_spelled_otherwise(found, files, unknown)
             doubtful |= {row.name: row for row in found}
             if unknown:
                 strange[folder] = frozenset(unknown)
-        doubts = list(doubtful.values())
-        return Finding(doubts, None, etags, frozenset(gone), strange, whole=not trusted)
+        listed = etags.keys() | gone
+        absent = frozenset(
+            row.name
+            for row in in_doubt
+            if row.target_name.rpartition("/")[0] in listed and row.target_name not in there
+        )
+        everything = None
+        if not trusted and tree is not None:
+            everything = {stat.name: stat for one in tree.values() for stat in one.files}
+        return Finding(
+            list(doubtful.values()),
+            everything,
+            etags,
+            frozenset(gone),
+            strange,
+            whole=not trusted,
+            absent=absent,
+        )
 
     def _rows_in(self, folder: str, aliased: list[KnownFile]) -> list[KnownFile]:
         inside = [row for row in aliased if row.target_name.rpartition("/")[0] == folder]

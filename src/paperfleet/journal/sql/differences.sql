@@ -38,6 +38,9 @@ WHERE k.name >= ?2 AND k.name < ?3
 -- name: below
 SELECT count(*) FROM known WHERE name >= ?2 AND name < ?3
 
+-- name: proven_below
+SELECT count(*) FROM known WHERE name >= ?2 AND name < ?3 AND sure = 1
+
 -- name: in
 SELECT name, coalesce(target_name, name), size, sha256, modified_ns, file_id, version, target_etag,
        sure, intended_sha256

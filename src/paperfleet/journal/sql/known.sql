@@ -23,6 +23,11 @@ SELECT count(*) FROM known
 -- name: count_proven
 SELECT count(*) FROM known WHERE sure = 1 AND length(sha256) > 0
 
+-- name: in_doubt
+SELECT name, coalesce(target_name, name), size, sha256, modified_ns, file_id, version, target_etag,
+       sure, intended_sha256
+FROM known WHERE sure = 0
+
 -- name: take_over
 INSERT OR IGNORE INTO known (name, target_name, size, sha256, modified_ns, file_id, version,
                              target_etag, sure, intended_sha256)

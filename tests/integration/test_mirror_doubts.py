@@ -1,0 +1,89 @@
+"""Sends of which nobody saw the end: looked at together, and a rename of them stays a rename."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.integration.mirror_places import Files, ServerPlace
+from tests.servers.nextcloud_double import NextcloudDouble
+
+from paperfleet.journal.journal import Journal
+from paperfleet.mirror.events import Notice
+from paperfleet.model import Put
+from paperfleet.storage.abilities import label_of
+from paperfleet.storage.backends.local import LocalBackend
+
+if TYPE_CHECKING:
+    from tests.integration.mirror_kit import Rig
+
+COUNT = 120
+
+
+@pytest.fixture
+def server(cloud: Rig) -> NextcloudDouble:
+    """Return the double behind ``cloud``."""
+    assert isinstance(cloud.place, ServerPlace)
+    assert isinstance(cloud.place.server, NextcloudDouble)
+    return cloud.place.server
+
+
+def killed(rig: Rig, arrived: Files, begun: Files) -> None:
+    """Leave what a kill -9 in the middle of sends leaves: these had begun, those arrived."""
+    source = LocalBackend(rig.source, read_only=True)
+    labels = label_of(source), label_of(rig.tap)
+    with source, Journal.open(rig.journal, source=labels[0], target=labels[1]) as journal:
+        puts = [
+            Put(
+                source.stat(name)._replace(sha256=hashlib.sha256(content).hexdigest()),
+                name,
+                "created",
+            )
+            for name, content in begun.items()
+        ]
+        journal.start(journal.record(puts))
+    for name, content in arrived.items():
+        rig.place.write(name, content)
+
+
+@pytest.mark.parametrize("kind", ["cloud", "disk"])
+def test_renames_of_what_is_in_doubt_are_moves(kind: str, request: pytest.FixtureRequest) -> None:
+    rig: Rig = request.getfixturevalue(kind)
+    files = {f"old/{n}.pdf": f"content {n:03}".encode() for n in range(COUNT)}
+    arrived = dict(list(files.items())[::3])
+    rig.write(files)
+    killed(rig, arrived, files)
+    rig.path("old").rename(rig.path("new"))
+    rig.sync()
+    assert rig.counts() == {"moved": len(arrived), "created": COUNT - len(arrived)}
+
+
+def test_what_is_in_doubt_goes_in_batches(cloud: Rig, server: NextcloudDouble) -> None:
+    files = {f"f{n % 5}/{n}.pdf": f"content {n}".encode() for n in range(2 * COUNT)}
+    begun = dict(list(files.items())[:COUNT])
+    arrived = dict(list(begun.items())[::3])
+    cloud.write(files)
+    killed(cloud, arrived, begun)
+    cloud.sync()
+    assert not [n.text for n in cloud.seen(Notice) if "by others" in n.text]
+    assert cloud.counts() == {"adopted": len(arrived), "created": len(files) - len(arrived)}
+    # Bytes that arrived are read; what did not arrive needs no look and no PUT of its own.
+    assert server.requests.count("PUT") == 0
+    looks = sum(server.requests.count(method) for method in ("HEAD", "GET", "PROPFIND", "PATCH"))
+    assert looks < 2 * len(arrived) + 30
+
+
+def test_doubts_beside_a_known_tree_are_looked_at_by_folder(
+    cloud: Rig, server: NextcloudDouble
+) -> None:
+    cloud.write({"seed.pdf": b"x"})
+    cloud.sync()
+    cloud.sync()
+    files = {f"f{n % 3}/{n}.pdf": f"content {n}".encode() for n in range(COUNT)}
+    cloud.write(files)
+    killed(cloud, {}, files)
+    server.requests.clear()
+    cloud.sync()
+    assert server.requests.count("PUT") == 0
+    assert sum(server.requests.count(method) for method in ("HEAD", "PROPFIND", "PATCH")) < 30
