@@ -24,7 +24,7 @@ class DavClient(httpx.Client):
     """httpx with the WebDAV methods; paths are plain text below the server's root."""
 
     def __init__(self, server: WebDavServer, *, auth: tuple[str, str] | None = None) -> None:
-        super().__init__(base_url=server.url, auth=auth or server.auth, timeout=10, verify=_NO_TLS)
+        super().__init__(base_url=server.url, auth=auth or server.auth, timeout=60, verify=_NO_TLS)
         self.root = server.url
 
     def dav(

@@ -154,7 +154,7 @@ def test_a_large_bulk(double: NextcloudDouble) -> None:
     body = multipart({f"{number}.txt": b"x" for number in range(1000)})
     url = f"{double.base_url}/remote.php/dav/bulk"
     headers = {"Content-Type": BULK_TYPE}
-    answer = httpx.post(url, content=body, headers=headers, auth=double.auth, timeout=60)
+    answer = httpx.post(url, content=body, headers=headers, auth=double.auth, timeout=100)
     assert len(answer.json()) == len(double.tree()) == 1000
 
 
