@@ -120,6 +120,7 @@ class Capabilities:
     folder_etags: bool = False
     content_hash: bool = False
     sweep: bool = False
+    free_space: bool = False
     copy: bool = False
     presign: bool = False
     copy_from: bool = False

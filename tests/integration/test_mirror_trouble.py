@@ -13,6 +13,7 @@ from tests.integration.mirror_places import FolderPlace, MemoryPlace, ServerPlac
 from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 
 from paperfleet import errors
+from paperfleet.mirror import policy, room
 from paperfleet.mirror.events import Paused, Resumed, Synced
 from paperfleet.mirror.parallelism import Parallelism
 from paperfleet.storage.backends.memory import MemoryBackend
@@ -172,10 +173,52 @@ def test_a_full_server(cloud: Rig, server: NextcloudDouble) -> None:
         live.until_same()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what did not fit rest for longer than any test."""
+    monkeypatch.setattr(policy, "_QUOTA_REST", 3600.0)
+    monkeypatch.setattr(room, "LOOK_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("how", ["the quota is raised", "there is none", "we delete"])
+def test_what_did_not_fit_is_tried_again_as_soon_as_there_is_room(
+    cloud: Rig, server: NextcloudDouble, how: str
+) -> None:
+    cloud.write({"old.pdf": b"x" * 2000})
+    cloud.sync()
+    server.quota = 2100
+    with cloud.live() as live:
+        cloud.write({"new.pdf": b"y" * 1500})
+        live.until(lambda: "new.pdf" in cloud.quarantined(), "it does not fit")
+        asked = server.requests.count("PROPFIND")
+        live.until(lambda: server.requests.count("PROPFIND") > asked, "the room is looked at")
+        if how == "we delete":
+            cloud.path("old.pdf").unlink()
+        else:
+            server.quota = 9000 if how == "the quota is raised" else None
+        live.until_same()
+
+
+def test_a_rename_that_needs_room_says_so(cloud: Rig, server: NextcloudDouble) -> None:
+    cloud.write({"old.pdf": b"x" * 2000})
+    cloud.sync()
+    server.quota = 2100
+    cloud.path("old.pdf").rename(cloud.path("new.pdf"))
+    cloud.once()
+    told = next(iter(cloud.quarantined().values()))
+    assert "less space free than the file is large" in told
+    assert "full" not in told
+    assert server.tree() == {"old.pdf": b"x" * 2000}
+    server.quota = None
+    cloud.sync()
+
+
 def test_room_is_made_by_deleting_at_the_source(cloud: Rig, server: NextcloudDouble) -> None:
+    cloud.write({f"kept/{n}.pdf": b"k" for n in range(40)})  # so that the guard lets them go
     cloud.write({f"old/{n}.pdf": b"%04d" % n * 250 for n in range(10)})
     cloud.sync()
-    server.quota = 10_500
+    server.quota = 10_540
     shutil.rmtree(cloud.path("old"))
     cloud.write({f"new/{n}.pdf": b"%04d" % n * 240 for n in range(10)})
     cloud.sync()

@@ -163,7 +163,12 @@ def test_reading_only(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
     with LocalBackend(tmp_path, read_only=True) as storage:
         assert storage.capabilities == Capabilities(
-            stat=True, list_stats=True, survey=True, content_hash=True, keeps_modified=True
+            stat=True,
+            list_stats=True,
+            survey=True,
+            content_hash=True,
+            free_space=True,
+            keeps_modified=True,
         )
         assert storage.size("a") == 1
         for call in (

@@ -20,6 +20,7 @@ from paperfleet.mirror.pool import Pool
 from paperfleet.mirror.prepare import Looker
 from paperfleet.mirror.proof import Proof
 from paperfleet.mirror.record import UPLOADS, Record
+from paperfleet.mirror.room import Room
 from paperfleet.mirror.target import TargetCheck
 from paperfleet.mirror.work import Work
 from paperfleet.storage import abilities
@@ -77,7 +78,7 @@ class Mirror:
         self._options, self._report = options, report
         self._changes = Changes(options.settle, options.open_settle)
         self._check = TargetCheck(target, journal)
-        self._record = Record(journal, report)
+        self._record = Record(journal, report, Room(target))
         self._proof = Proof(options.verify, journal.get_fact(UPLOADS))
         self._pool = Pool(options.connections + 2)
         self._work = Work(

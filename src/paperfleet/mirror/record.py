@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paperfleet.journal.facts import JsonValue
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.events import Done, Paused, Reporter, Resumed
+    from paperfleet.mirror.room import Room
     from paperfleet.mirror.scan import Scan
     from paperfleet.model import Obstacle
 
@@ -34,8 +35,8 @@ _WHEN_IT_CHANGES = 0.0
 class Record:
     """Keeps quarantine, refusals and status in the journal, and reports what changes."""
 
-    def __init__(self, journal: Journal, report: Reporter) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, report: Reporter, room: Room) -> None:
+        self._journal, self._room = journal, room
         self.report = report
         entries = journal.quarantined()
         # A person who starts the mirror has perhaps mended it: nothing rests at the start.
@@ -56,6 +57,8 @@ class Record:
             self._counts[event.action] += event.count
             self.report(event)
             self.release(name.rstrip("/") for name in (event.name, event.new_name) if name)
+        if any(event.action == "deleted" for event in events):
+            self._room.deleted()
         gone = [event.name for event in events if event.action in {"deleted", "updated"}]
         if not self.refused.keys().isdisjoint(gone):
             self.refuse({}, gone)
@@ -77,6 +80,7 @@ class Record:
         self._journal.quarantine(_storable(name), reason, hint, next_try)
         self._again.pop(name, None)
         self._resting[name] = next_try
+        self._room.failed(name, error)
         self.report(Failed(name, reason, hint, next_try))
 
     def again(self, name: str) -> bool:
@@ -118,11 +122,14 @@ class Record:
         return list(self._resting)
 
     def due_again(self) -> list[str]:
-        """Return the names whose rest is over; each once."""
+        """Return the names whose rest is over, or that may fit by now; each once.
+
+        Asks the target for its room at times. Raises a ``StorageError`` when it is out of reach.
+        """
         now = time.time()
         due = [name for name, when in self._resting.items() if when <= now and when > 0]
-        for name in due:
-            self._resting[name] = 0.0
+        due += self._room.again(self._resting, time.monotonic())
+        self._resting.update(dict.fromkeys(due, 0.0))
         return due
 
     def failing(self) -> int:

@@ -84,6 +84,13 @@ def save(storage: DocumentStorage, name: str, upload: Upload, expect: Preconditi
     return stat(storage, used)
 
 
+def free_bytes(storage: DocumentStorage) -> int | None:
+    """Return how many bytes may still be stored, None where nobody knows."""
+    if not capabilities_of(storage).free_space:
+        return None
+    return cast("protocol.SupportsFreeSpace", storage).free_bytes()
+
+
 def content_sha256(storage: DocumentStorage, name: str) -> str:
     """Return the SHA-256 (hex) of what is stored, by the storage's own reading or by ours."""
     if capabilities_of(storage).content_hash:

@@ -261,6 +261,14 @@ class SupportsPresign(Protocol):
         ...
 
 
+class SupportsFreeSpace(Protocol):
+    """``capabilities.free_space``."""
+
+    def free_bytes(self) -> int | None:
+        """Return how many bytes may still be stored; None where the storage tells nothing of it."""
+        ...
+
+
 class SupportsSweep(Protocol):
     """``capabilities.sweep``."""
 

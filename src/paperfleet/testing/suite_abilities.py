@@ -51,6 +51,7 @@ METHODS = {
     "folders": ("make_folder", "remove_folder"),
     "folder_etags": ("folder_etag", "list_folder", "list_tree"),
     "content_hash": ("content_sha256",),
+    "free_space": ("free_bytes",),
     "sweep": ("sweep",),
     "copy": ("copy",),
     "copy_from": ("can_copy_from", "copy_from"),
@@ -260,6 +261,11 @@ class AbilitiesSuite(SuiteBase):
         assert bypass.names() == set()
         with pytest.raises((NotFoundError, PreconditionFailedError)):
             able.delete_if("a", current)
+
+    def test_free_bytes(self, able: EveryAbility) -> None:
+        claims(able, "free_space")
+        free = able.free_bytes()
+        assert free is None or free > 0
 
     def test_content_sha256(self, able: EveryAbility, bypass: Bypass) -> None:
         claims(able, "content_hash")

@@ -105,6 +105,7 @@ class LocalBackend:
             folders=writes,
             content_hash=True,
             sweep=writes,
+            free_space=True,
             keeps_modified=True,
             case_sensitive=self._tells_case_apart(),
         )
@@ -295,6 +296,14 @@ class LocalBackend:
         self._check_change("remove folder", name)
         with translated("remove folder", name, self.label):
             return remove_if_empty(self._root, name)
+
+    def free_bytes(self) -> int | None:
+        """Return how many bytes this user may still store; None while the folder is not there."""
+        try:
+            found = os.statvfs(self.root)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
 
     def sweep(self, older_than: float) -> int:
         """Remove what cut-off saves left behind, older than so many seconds; return how many."""

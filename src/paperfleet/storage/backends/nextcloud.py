@@ -138,6 +138,7 @@ class NextcloudBackend(DavTree):
             folder_etags=True,
             content_hash=True,
             sweep=True,
+            free_space=True,
             hashes_uploads=self._puts.hashes,
             keeps_modified=True,
             keeps_versions=None,

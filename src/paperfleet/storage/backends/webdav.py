@@ -100,6 +100,7 @@ class WebDavBackend(DavTree):
             move_folder=True,
             folders=True,
             sweep=True,
+            free_space=True,
             reads_back=True,
             keeps_modified=self._times.kept,
         )

@@ -49,6 +49,13 @@ _SCHEMES = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9-]*)(?=\s+[^=\s]|\s*$|\s*,)
 _READING = {"PROPFIND", "OPTIONS", "GET", "HEAD"}
 _PERHAPS_AT_WORK = {409, 429, 500, 503}
 _AT_WORK = re.compile(r"\b(is|still|being|in|under)( still)? process(ing|ed)\b", re.IGNORECASE)
+_BY_METHOD: dict[tuple[int, str], tuple[type[StorageError], str, str]] = {
+    (507, "MOVE"): (
+        QuotaExceededError,
+        "the server has less space free than the file is large",
+        "Free space: some servers, as Nextcloud, want room for a file even to rename it",
+    ),
+}
 _BY_STATUS: dict[int, tuple[type[StorageError], str, str]] = {
     402: (QuotaExceededError, "the server wants payment", ""),
     403: (FileAccessError, "the server forbids it", ""),
@@ -151,8 +158,8 @@ def _meaning(
         return _out_of_service(answer, exception, message)
     if status >= 500 and "LockedException" in exception:
         return _BY_STATUS[423]
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
+    if (status, method) in _BY_METHOD or status in _BY_STATUS:
+        return _BY_METHOD.get((status, method)) or _BY_STATUS[status]
     if status >= 500:
         return UnavailableError, "the server failed", ""
     if status < 400:

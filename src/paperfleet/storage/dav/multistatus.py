@@ -26,6 +26,7 @@ _RESOURCETYPE, _COLLECTION = f"{DAV}resourcetype", f"{DAV}collection"
 _LENGTH, _MODIFIED, _ETAG = (
     f"{DAV}{name}" for name in ("getcontentlength", "getlastmodified", "getetag")
 )
+_AVAILABLE = f"{DAV}quota-available-bytes"
 _FILEID = f"{OWNCLOUD}fileid"
 MOST_BYTES = 4 << 30
 """Of one multistatus, unpacked: some 10 million files."""
@@ -56,6 +57,11 @@ NEXTCLOUD_PROPERTIES = b"""<?xml version="1.0" encoding="utf-8"?>
 <d:resourcetype/><d:getcontentlength/><d:getlastmodified/><d:getetag/><oc:fileid/>
 </d:prop></d:propfind>"""
 
+QUOTA_ONLY = b"""<?xml version="1.0" encoding="utf-8"?>
+<d:propfind xmlns:d="DAV:"><d:prop>
+<d:resourcetype/><d:quota-available-bytes/>
+</d:prop></d:propfind>"""
+
 ETAG_ONLY = b"""<?xml version="1.0" encoding="utf-8"?>
 <d:propfind xmlns:d="DAV:"><d:prop><d:resourcetype/><d:getetag/></d:prop></d:propfind>"""
 
@@ -65,7 +71,7 @@ class Entry(NamedTuple):
 
     ``status`` is 200, or the status that the server gives for this resource instead of properties.
     ``size`` is None where the server tells none that can be one. ``modified_ns`` is exact to the
-    second, as HTTP dates are.
+    second, as HTTP dates are. ``free`` are the bytes that may still be stored there (RFC 4331, 3).
     """
 
     href: str
@@ -75,6 +81,7 @@ class Entry(NamedTuple):
     etag: str | None = None
     file_id: str | None = None
     status: int = 200
+    free: int | None = None
 
 
 def read_entries(pieces: Iterable[bytes], *, storage: str = "") -> Iterator[Entry]:
@@ -185,6 +192,7 @@ def _described(href: str, properties: list[Element], status: int) -> Entry:
         etag=clean_etag(texts.get(_ETAG)),
         file_id=texts.get(_FILEID) or None,
         status=status,
+        free=number_of(texts.get(_AVAILABLE)),
     )
 
 

@@ -15,6 +15,7 @@ from paperfleet.errors import (
 from paperfleet.storage.dav.files import open_file
 from paperfleet.storage.dav.folders import Folders
 from paperfleet.storage.dav.moving import Mover
+from paperfleet.storage.dav.multistatus import QUOTA_ONLY
 from paperfleet.storage.dav.removing import Remover
 from paperfleet.storage.names import check_name, check_prefix, is_below
 
@@ -200,6 +201,14 @@ class DavTree:
             raise self._client.failure(
                 AlreadyExistsError, "the name is taken", "move", new
             ) from error
+
+    def free_bytes(self) -> int | None:
+        """Return how many bytes may still be stored (RFC 4331); None where nothing is told of it.
+
+        Nextcloud tells nothing of a user without a quota.
+        """
+        found = self._listing.look("", operation="ask for room", properties=QUOTA_ONLY)
+        return None if found is None else found.entry.free
 
     def make_folder(self, name: str) -> None:
         """Make a folder and its missing parents; an existing one is fine.

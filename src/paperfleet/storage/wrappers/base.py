@@ -40,6 +40,7 @@ class EveryAbility(
     protocol.SupportsFolderEtags,
     protocol.SupportsVersions,
     protocol.SupportsContentHash,
+    protocol.SupportsFreeSpace,
     protocol.SupportsSweep,
     protocol.SupportsCopy,
     protocol.SupportsCopyFrom,
@@ -177,6 +178,10 @@ class Wrapper:
     def content_sha256(self, name: str) -> str:
         """See ``SupportsContentHash``."""
         return self._around("content_sha256", (name,), lambda: self._inner.content_sha256(name))
+
+    def free_bytes(self) -> int | None:
+        """See ``SupportsFreeSpace``."""
+        return self._around("free_bytes", (), self._inner.free_bytes)
 
     def copy(self, old_name: str, new_name: str) -> None:
         """See ``SupportsCopy``."""

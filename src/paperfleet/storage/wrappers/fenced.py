@@ -30,6 +30,7 @@ _READS = frozenset(
         "list_tree",
         "keeps_versions",
         "content_sha256",
+        "free_bytes",
         "presigned_url",
         "can_copy_from",
     }
