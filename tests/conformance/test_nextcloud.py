@@ -25,8 +25,6 @@ from paperfleet.testing.storage_suite import Bypass, FolderBypass, StorageSuite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from paperfleet.storage.protocol import DocumentStorage
-
 VARIABLES = ("URL", "USER", "PASSWORD")
 _folders = itertools.count()
 
@@ -149,6 +147,7 @@ def account() -> Iterator[Account]:
         yield Account(url, user, password, client)
 
 
+@pytest.mark.timeout(900)  # 1,200 single requests to a whole server take their time
 class TestRealNextcloud(NextcloudSuite):
     @pytest.fixture
     def storage(self, account: Account, folder: str) -> Iterator[NextcloudBackend]:
@@ -159,7 +158,3 @@ class TestRealNextcloud(NextcloudSuite):
     @pytest.fixture
     def bypass(self, account: Account, folder: str) -> Bypass:
         return RealBypass(account, folder)
-
-    @pytest.mark.timeout(900)  # 1,200 single requests to a whole server take their time
-    def test_many_files(self, store: DocumentStorage, bypass: Bypass) -> None:
-        super().test_many_files(store, bypass)

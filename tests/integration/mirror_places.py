@@ -188,12 +188,12 @@ class RealPlace:
     kind = "real"
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._server = WebDavServer(url, user, password, Path("/nowhere"), "nextcloud")
-        self.client = DavClient(self._server)
+        self.server = WebDavServer(url, user, password, Path("/nowhere"), "nextcloud")
+        self.client = DavClient(self.server)
         self.client.dav("MKCOL").raise_for_status()
 
     def storage(self) -> DocumentStorage:
-        return storage_on(self._server)
+        return storage_on(self.server)
 
     def tree(self) -> Files:
         found = {name: self.client.dav("GET", name) for name in self._names(folders=False)}
@@ -219,10 +219,10 @@ class RealPlace:
     def kept(self, path: str) -> list[bytes]:
         """Return the versions (Nextcloud developer manual, WebDAV: versions)."""
         number = self.client.value(path, "oc:fileid")
-        origin = urlsplit(self._server.url)
-        user = quote(self._server.user)
+        origin = urlsplit(self.server.url)
+        user = quote(self.server.user)
         url = f"{origin.scheme}://{origin.netloc}/remote.php/dav/versions/{user}/versions/{number}/"
-        server = WebDavServer(url, *self._server.auth, Path("/nowhere"), "nextcloud")
+        server = WebDavServer(url, *self.server.auth, Path("/nowhere"), "nextcloud")
         with DavClient(server) as versions:
             names = sorted(filter(None, versions.values("", "d:getetag", depth="1")))
             return [versions.dav("GET", name).content for name in names]
