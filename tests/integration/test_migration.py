@@ -14,16 +14,16 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from paperfleet.errors import FileAccessError, NotFoundError, UnavailableError
+from paperfleet.errors import FileAccessError, UnavailableError
 from paperfleet.migration.bandwidth import Bandwidth
 from paperfleet.migration.migrate import Account, FileEvent, Migration, Planned, Step
 from paperfleet.migration.progress import Progress
 from paperfleet.migration.receipt import Receipt
 from paperfleet.migration.verify import State, check
-from paperfleet.model import Capabilities, FileStat
+from paperfleet.model import Capabilities, FileStat, Obstacle
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
-from paperfleet.testing.faults import FaultyStorage
+from paperfleet.testing.faults import Call, FaultyStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,18 +187,33 @@ def test_names_that_the_target_folds_are_not_overwritten(tmp_path: Path) -> None
 
 
 def test_a_file_that_vanishes_meanwhile_is_told(tmp_path: Path) -> None:
-    source = FaultyStorage(memory({"a": b"1", "b": b"2"}))
-    source.fail("open", "a", error=NotFoundError, times=1)
-    source.fail("exists", "a", error=None)
-    inner_exists = source.exists
+    inner = memory({"a": b"1", "b": b"2"})
 
-    def exists(name: str) -> bool:
-        return name != "a" and inner_exists(name)
+    def vanish(call: Call) -> None:
+        if call == Call("open", ("a",)):
+            inner.files.pop("a", None)
 
-    source.exists = exists  # type: ignore[method-assign]
+    source = FaultyStorage(inner, before=vanish)
     account = migrate(source, memory({}), tmp_path)
     assert account.counts[Step.VANISHED] == 1
     assert account.complete
+
+
+class Slashed(MemoryBackend):
+    """Lists a name under which there is nothing, as a key that ends in a slash may be listed."""
+
+    def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+        yield from super().survey(prefix)
+        yield FileStat("folder", 5, 1)
+
+
+def test_what_is_listed_and_cannot_be_opened_has_not_vanished(tmp_path: Path) -> None:
+    source = Slashed()
+    source.files.update({"a": b"1"})
+    account = migrate(source, memory({}), tmp_path, let_go=True)
+    assert "no file of this name to open" in account.obstacles["folder"]
+    assert not account.complete
+    assert dict(source.files) == {"a": b"1"}
 
 
 def test_bandwidth_is_limited(tmp_path: Path) -> None:

@@ -10,10 +10,19 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.servers.wsgidav_server import wsgidav_server
+
+from paperfleet.migration.migrate import listed
+from paperfleet.secret import Secret
+from paperfleet.storage.backends.fsspec import FsspecBackend
+from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from paperfleet.storage.protocol import DocumentStorage
 
 
 def paperfleet(
@@ -174,3 +183,24 @@ def test_verifying_nothing_is_no_success(tmp_path: Path) -> None:
     checked = paperfleet("verify", receipt, target, base=tmp_path)
     assert checked.returncode == 4
     assert "nothing was proven" in checked.stderr
+
+
+@pytest.mark.parametrize("kind", ["webdav", "fsspec"])
+def test_every_kind_of_source_tells_what_it_hides(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "good.pdf").write_bytes(b"good")
+    (source / ".paperfleet-mine.pdf").write_bytes(b"a document")
+    (source / os.fsdecode(b"m\xfcller.pdf")).write_bytes(b"latin")
+    with wsgidav_server(source) as server:
+        storage: DocumentStorage = FsspecBackend(f"file://{source}")
+        if kind == "webdav":
+            (source / os.fsdecode(b"m\xfcller.pdf")).unlink()  # WsgiDAV cannot list it
+            secret = Secret(server.password)
+            storage = WebDavBackend(server.url, username=server.user, password=secret)
+        with storage:
+            files, obstacles = listed(storage)
+    assert [stat.name for stat in files] == ["good.pdf"]
+    names = {readable(obstacle.name) for obstacle in obstacles}
+    assert names - {r"m\udcfcller.pdf"} == {".paperfleet-mine.pdf"}
+    assert len(names) == (1 if kind == "webdav" else 2)

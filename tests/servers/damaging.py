@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import re
 import threading
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -30,11 +31,13 @@ class Damage:
 
     ``other_etags``: every etag that is an MD5 becomes one that is none and looks like it, as a
     bucket answers that encrypts with KMS (Amazon S3 API reference, Object, ETag).
+    ``empty_ranges``: a range of an empty object gets 206 with ``bytes 0-0/0``, and not 416.
     """
 
     def __init__(self) -> None:
         self.left = 0
         self.other_etags = False
+        self.empty_ranges = False
         self.done: list[str] = []
         self.read: list[str] = []
         self._lock = threading.Lock()
@@ -103,6 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = _LISTED.sub(
                 lambda found: found[1] + self.damage.other(found[2].decode()).encode(), body
             )
+        if self.damage.empty_ranges and answer.status == 416:
+            self._empty_range(answer.headers.get("ETag") or '"empty"')
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in _NOT_PASSED | {"content-length"}:
@@ -113,6 +119,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", length or str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _empty_range(self, etag: str) -> None:
+        self.send_response(206)
+        for name, value in {
+            "Content-Range": "bytes 0-0/0",
+            "Content-Length": "0",
+            "ETag": etag,
+            "Last-Modified": formatdate(usegmt=True),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

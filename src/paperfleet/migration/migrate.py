@@ -84,6 +84,7 @@ class Account:
     copied_inside: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     obstacles: dict[str, str] = field(default_factory=dict)
+    vanished: set[str] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
     earlier: list[Entry] = field(default_factory=list)
     stopped: str = ""
@@ -154,9 +155,18 @@ class Migration:
             self._run(pool, iter(files), there, account)
         if self._stop.is_set() and not account.stopped:
             account.stopped = "it was interrupted"
+        self._look_for_vanished(account)
         account.entries.sort()
         account.earlier = self._progress.gone_from_source(account.entries, there)
         return account
+
+    def _look_for_vanished(self, account: Account) -> None:
+        """Make obstacles of files that could not be opened and are listed all the same."""
+        if not account.vanished:
+            return
+        still = {stat.name for stat in listed(self._source)[0]} & account.vanished
+        for name in still:
+            account.obstacles[name] = "it is listed, and there is no file of this name to open"
 
     def _run(
         self,
@@ -217,6 +227,7 @@ class Migration:
             account.copied_inside += brought.inside
             self._count(account, step, source)
         elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
+            account.vanished.add(source.name)
             self._count(account, Step.VANISHED, source, "it vanished from the source meanwhile")
         elif isinstance(error, PaperfleetError | OSError):
             self._fail(error, source, account)

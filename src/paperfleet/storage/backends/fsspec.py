@@ -21,13 +21,14 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
-from paperfleet.model import Capabilities, FileStat
+from paperfleet.model import Capabilities, FileStat, Obstacle
 from paperfleet.secret import Secret
 from paperfleet.storage import oserrors
 from paperfleet.storage.addresses import redacted
 from paperfleet.storage.conditions import check_saved_name, check_text
 from paperfleet.storage.hashing import CHUNK
 from paperfleet.storage.names import (
+    RESERVED,
     TEMPORARY_PREFIX,
     check_name,
     check_prefix,
@@ -74,7 +75,7 @@ class FsspecBackend:
     @property
     def capabilities(self) -> Capabilities:
         """What this storage can do, whatever the filesystem."""
-        return Capabilities(stat=True, list_stats=True)
+        return Capabilities(stat=True, list_stats=True, survey=True)
 
     def __enter__(self) -> Self:
         """Open a block; sends nothing."""
@@ -240,7 +241,20 @@ class FsspecBackend:
 
     def list_stats(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield every file below a folder."""
-        return self._walk(check_prefix(prefix, storage=self.label))
+        found = self._walk(check_prefix(prefix, storage=self.label))
+        return (item for item in found if isinstance(item, FileStat))
+
+    def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+        """Yield every file at or below ``prefix`` and every obstacle (``SupportsSurvey``).
+
+        Obstacles are names that are not UTF-8, those that are kept for unfinished files, and what
+        is neither a file nor a folder.
+        """
+        name = check_prefix(prefix, storage=self.label)
+        if name and self.exists(name):
+            yield self.stat(name)
+        else:
+            yield from self._walk(name)
 
     def size(self, name: str) -> int:
         """Return the size in bytes; raise ``NotFoundError``."""
@@ -289,11 +303,18 @@ class FsspecBackend:
                     return  # somebody else was quicker
                 raise oserrors.translate(error, "delete", folder, self.label) from error
 
-    def _walk(self, folder: str) -> Iterator[FileStat]:
+    def _walk(self, folder: str) -> Iterator[FileStat | Obstacle]:
         for name, entry in self._children(folder):
-            if entry["type"] == "directory":
+            is_folder = entry["type"] == "directory"
+            if not is_utf8(name):
+                yield Obstacle(name, "the name is not UTF-8", below=is_folder)
+            elif is_folder:
                 yield from self._walk(name)
-            elif not is_temporary(name):
+            elif is_temporary(name):
+                yield Obstacle(name, RESERVED)
+            elif entry["type"] != "file":
+                yield Obstacle(name, f"no file, but {entry['type']}")
+            else:
                 yield _stat(name, entry)
 
     def _children(self, folder: str) -> list[tuple[str, Entry]]:

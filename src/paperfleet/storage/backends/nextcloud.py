@@ -130,6 +130,7 @@ class NextcloudBackend(DavTree):
         return Capabilities(
             stat=True,
             list_stats=True,
+            survey=True,
             save_with=True,
             save_batch=self._bulk.works,
             conditional_delete=True,

@@ -95,6 +95,7 @@ class WebDavBackend(DavTree):
         return Capabilities(
             stat=True,
             list_stats=True,
+            survey=True,
             save_with=True,
             conditional_delete=True,
             move_folder=True,

@@ -16,13 +16,13 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
-from paperfleet.model import FileStat
+from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.dav.answers import Answer
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.etags import Etags
 from paperfleet.storage.dav.multistatus import PROPERTIES, read_entries
 from paperfleet.storage.dav.sizes import Sizes
-from paperfleet.storage.names import TEMPORARY_PREFIX, is_temporary, is_utf8
+from paperfleet.storage.names import RESERVED, TEMPORARY_PREFIX, is_temporary, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +121,14 @@ class Listing:
         missing folder gives nothing; a missing root too, when the folder above it is there.
         Otherwise ``NotAStorageError``.
         """
+        return (item for item in self.survey(prefix) if isinstance(item, FileStat))
+
+    def survey(self, prefix: str) -> Iterator[FileStat | Obstacle]:
+        """Yield what ``walk`` does, and what it leaves out, with the reason."""
         for found in self._files(prefix):
-            if not _is_hidden(found.name):
+            if reason := _hidden(found.name):
+                yield Obstacle(found.name, reason)
+            else:
                 if not self._etags.known:
                     self.try_etag(found)
                     found = Found(found.name, self._etags.cleaned(found.entry))  # noqa: PLW2901  # only the first
@@ -341,8 +347,8 @@ class Listing:
             return False
 
 
-def _is_hidden(name: str) -> bool:
-    """Say whether a name is not for others: of our own, below one of our own, or not text."""
+def _hidden(name: str) -> str:
+    """Return why a name is not for others: of our own, below one of our own, or not text."""
     if TEMPORARY_PREFIX in name and any(is_temporary(segment) for segment in name.split("/")):
-        return True
-    return not (name.isascii() or is_utf8(name))
+        return RESERVED
+    return "" if name.isascii() or is_utf8(name) else "the name is not UTF-8"

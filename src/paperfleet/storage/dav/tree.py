@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from paperfleet.model import FileStat
+    from paperfleet.model import FileStat, Obstacle
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.listing import Found, Listing
     from paperfleet.storage.dav.urls import Root
@@ -109,6 +109,18 @@ class DavTree:
         where nothing is known of its etags, and one for each file without a size.
         """
         return self._listing.walk(self._checked_prefix(prefix))
+
+    def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+        """Yield every file at or below ``prefix`` and every obstacle (``SupportsSurvey``).
+
+        Obstacles are names that are not UTF-8, and those that are kept for unfinished files.
+        """
+        name = self._checked_prefix(prefix)
+        found = self._listing.look(name, operation="list") if name else None
+        if found is not None and not found.entry.is_folder:
+            yield found.stat
+        elif found is not None or not name:
+            yield from self._listing.survey(name)
 
     def list_files(self, prefix: str = "") -> Iterator[str]:
         """Yield the names below a folder, sorted by code point.

@@ -10,14 +10,15 @@ import obstore
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError
-from paperfleet.model import Capabilities, FileStat
+from paperfleet.model import Capabilities
 from paperfleet.storage.names import check_prefix
 from paperfleet.storage.objects.across import Crossing
-from paperfleet.storage.objects.client import ObjectClient, etag_of, modified_ns
+from paperfleet.storage.objects.client import ObjectClient
 from paperfleet.storage.objects.copying import Copier
 from paperfleet.storage.objects.errors import translated
 from paperfleet.storage.objects.features import Features, Probe
-from paperfleet.storage.objects.keys import Keys, is_work, normal_location
+from paperfleet.storage.objects.keys import Keys, normal_location
+from paperfleet.storage.objects.listing import Listing
 from paperfleet.storage.objects.moving import Mover
 from paperfleet.storage.objects.namelocks import NameLocks
 from paperfleet.storage.objects.reading import open_object
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from obstore.store import ObjectStore
 
-    from paperfleet.model import Precondition, Upload
+    from paperfleet.model import FileStat, Obstacle, Precondition, Upload
     from paperfleet.storage.objects.across import Service
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -76,6 +77,7 @@ class ObjectStoreBackend:
         self._locks = NameLocks()
         self._copier = Copier(self._client, self._probe)
         self.crossing = Crossing(self._client, self._copier, self._locks, service)
+        self._listing = Listing(self._client, service, self.exists)
         self._saver = Saver(self._client, self._probe, self._copier)
         self._mover = Mover(
             self._client, self._probe, self._copier, self._locks, self._saver.content_sha256
@@ -185,32 +187,23 @@ class ObjectStoreBackend:
     def list_files(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of all files below a folder, sorted, page by page."""
         check_prefix(prefix, storage=self.label)
-        return (item.name for item in self._listed(prefix))
+        return (item.name for item in self._listing.files(prefix))
 
     def list_stats(self, prefix: str = "") -> Iterator[FileStat]:
         """Yield every file below a folder; without SHA-256, which listings do not tell."""
         check_prefix(prefix, storage=self.label)
-        return self._listed(prefix)
+        return self._listing.files(prefix)
 
-    def survey(self, prefix: str = "") -> Iterator[FileStat]:
-        """Yield every file at or below ``prefix`` (``SupportsSurvey``); there are no obstacles."""
+    def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
+        """Yield every file at or below ``prefix`` (``SupportsSurvey``).
+
+        Obstacles are keys that are no names: with an empty, ``.`` or ``..`` segment, a control
+        character, or a slash at the end of an object with content.
+        """
         name = check_prefix(prefix, storage=self.label)
         if name and self.exists(name):
             yield self.stat(name)
-        yield from self._listed(prefix)
-
-    def _listed(self, prefix: str) -> Iterator[FileStat]:
-        folder = self._keys.folder(prefix)
-        if not self._keys.can_hold(prefix):
-            return
-        for meta in self._client.list(folder):
-            name = self._keys.name(meta["path"])
-            if not name or meta["path"] == folder or is_work(name):
-                continue
-            # Consoles make an empty object "folder/" for a folder; it arrives here as "folder".
-            if meta["size"] == 0 and not self.exists(name):
-                continue
-            yield FileStat(name, meta["size"], modified_ns(meta), etag_of(meta))
+        yield from self._listing.items(prefix, exact=True)
 
     def content_sha256(self, name: str) -> str:
         """Return the SHA-256 of the stored bytes; raise ``NotFoundError``.

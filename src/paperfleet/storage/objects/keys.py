@@ -41,7 +41,7 @@ class Keys:
                 name=name,
                 storage=self.label,
             )
-        reason = self._refusal(name)
+        reason = self.refusal(name)
         if reason:
             raise NameRefusedError(
                 reason,
@@ -55,13 +55,14 @@ class Keys:
     def found(self, name: str, operation: str) -> str:
         """Return the key of a name that is asked for; ``NotFoundError`` when it can have none."""
         check_name(name, storage=self.label, operation=operation)
-        if self._refusal(name):
+        if self.refusal(name):
             raise NotFoundError(
                 "there is no such file", operation=operation, name=name, storage=self.label
             )
         return self._before + name
 
-    def _refusal(self, name: str) -> str:
+    def refusal(self, name: str) -> str:
+        """Return why stores do not keep a name, '' when they do."""
         if not is_utf8(name):
             return "the name is not UTF-8"
         if _CONTROL.search(name):
@@ -78,7 +79,7 @@ class Keys:
 
     def can_hold(self, prefix: str) -> bool:
         """Say whether a folder of this name can hold any file."""
-        return not prefix or not self._refusal(prefix)
+        return not prefix or not self.refusal(prefix)
 
     def name(self, key: str) -> str:
         """Return the name of a listed key; '' for the location itself."""
@@ -111,7 +112,7 @@ def normal_location(location: str) -> str:
             f"the location {readable(location)!r} is not the path of a folder: {error.reason}"
         ) from None
     keys = Keys("", "")
-    reason = keys._refusal(folder)  # noqa: SLF001 (of the same module)
+    reason = keys.refusal(folder)
     if reason or len(folder.encode()) + 1 + _LONGEST_WORK > LONGEST:
         raise ConfigurationError(f"the location cannot be used: {reason or 'it is too long'}")
     return folder

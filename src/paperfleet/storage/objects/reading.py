@@ -6,6 +6,7 @@ import io
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from paperfleet.errors import (
+    CredentialsError,
     IntegrityError,
     NotFoundError,
     PreconditionFailedError,
@@ -44,8 +45,10 @@ def open_object(client: ObjectClient, key: str, name: str, tries: int = _TRIES) 
     try:
         answer = client.get(key, name, 0, FIRST)
     except StorageError as error:
-        # A range of an empty object gets 416 (RFC 9110, 15.5.17), which has no class of its own.
-        if type(error) is not StorageError or client.look(key, "open", name).size:
+        # A range of an empty object gets 416 (RFC 9110, 15.5.17), from some stores a range that is
+        # none (``bytes 0-0/0``): it needs no range, and there is nothing to read.
+        told = isinstance(error, NotFoundError | PreconditionFailedError | CredentialsError)
+        if told or client.look(key, "open", name).size:
             raise
         return io.BytesIO()
     start, end = answer.range
