@@ -88,7 +88,22 @@ def test_a_file_is_seen_whole_or_not_at_all(
     assert lease_file(tmp_path).read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"x": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"x": 1}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"generation": "1"}',
+        b'{"generation": 1, "until": "soon"}',
+        b'{"generation": 1, "owner": 7}',
+        b'{"generation": %s}' % (b"9" * 5000),
+    ],
+)
 def test_a_damaged_file_is_named_and_not_guessed_at(tmp_path: Path, content: bytes) -> None:
     leases = FileLeases(tmp_path)
     taken(leases)

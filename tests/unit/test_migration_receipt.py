@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
+from paperfleet.migration.progress import Progress, Verified
 from paperfleet.migration.receipt import (
     BY_READING,
     Entry,
@@ -18,6 +20,9 @@ from paperfleet.migration.receipt import (
     parse,
     stamp,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENTRIES = [
@@ -86,9 +91,32 @@ def test_it_is_text_a_person_can_read() -> None:
         lambda text: [*text[:-1], "not JSON\n"],
         lambda text: [text[0], '{"name": "x"}\n', *text[1:]],
         lambda text: [*text[:-1], "[]\n"],
+        lambda text: [*text[:-1], "[" * 100_000 + "\n"],
+        lambda text: [text[0], '{"name": "x", "size": true, "sha256": "a"}\n', *text[1:]],
+        lambda text: [text[0], f'{{"name": "x", "size": {"9" * 5000}}}\n', *text[1:]],
     ],
 )
 def test_a_damaged_receipt_is_refused(damage: object) -> None:
     assert callable(damage)
     with pytest.raises(ReceiptError):
         parse(damage(written()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["a", "a", "3", "s", "x", "y"]',
+        '[["a"], "a", 3, "s", "x", "y"]',
+        '["a", "a", 3, null, "x", "y"]',
+        '["a", "a", true, "s", "x", "y"]',
+        '{"name": "a"}',
+        "[" * 100_000,
+        "9" * 5000,
+    ],
+)
+def test_a_line_of_progress_that_is_none_is_verified_again(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "progress"
+    good = Verified("b", "b", 3, "s", "x", "y")
+    path.write_text(f"{line}\n{json.dumps(good)}\n", encoding="utf-8")
+    with Progress(path) as progress:
+        assert progress.verified == {"b": good}

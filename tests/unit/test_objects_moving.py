@@ -15,9 +15,11 @@ from paperfleet.errors import (
     IntegrityError,
     LockedError,
     NotFoundError,
+    StorageError,
     UnavailableError,
 )
 from paperfleet.storage.objects import copying, moving
+from paperfleet.storage.objects.client import Put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,3 +298,32 @@ def test_too_large_for_one_copy(
     assert content(backend) == {"folder/new": data}
     with pytest.raises(NotFoundError):
         backend.move("old", "third")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b" ",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"old_name": "a"}',
+        b'{"old_name": "a", "new_name": "b", "size": "3", "modified_ns": 0, "etag": null,'
+        b' "mover": "m"}',
+        b'{"old_name": "theirs", "new_name": "b", "size": 3, "modified_ns": 0, "etag": null,'
+        b' "mover": "m"}',
+    ],
+)
+def test_a_mark_that_is_none_deletes_nothing_and_is_named(stored: bytes) -> None:
+    backend = memory_backend()
+    with backend:
+        for name in ("a", "b", "theirs"):
+            backend.save(name, io.BytesIO(b"old"))
+        key = backend._mover._mark_key("a")
+        backend._client.put(key, stored, Put("overwrite"), "move", "a")
+        assert backend.sweep(0.0) == 0
+        with pytest.raises(StorageError, match="no mark of a move") as caught:
+            backend.move("a", "c")
+        assert key in str(caught.value)
+        assert list(backend.list_files()) == ["a", "b", "theirs"]

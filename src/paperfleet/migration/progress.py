@@ -122,9 +122,13 @@ class Progress:
 
 
 def _parsed(line: str) -> Verified | None:
-    """Return the entry of a line, None for one that was cut off."""
+    """Return the entry of a line, None for one that was cut off or is none."""
     try:
         values = json.loads(line)
-        return Verified(*values) if isinstance(values, list) else None
-    except (ValueError, TypeError):
+        entry = Verified(*values) if isinstance(values, list) else None
+    except (ValueError, TypeError, RecursionError):
         return None
+    if entry is None or type(entry.size) is not int:
+        return None
+    texts = entry._replace(size="")  # type: ignore[arg-type]  # only looked through
+    return entry if all(isinstance(value, str) for value in texts) else None

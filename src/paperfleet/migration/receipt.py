@@ -148,7 +148,7 @@ def _line(value: dict[str, object]) -> str:
 def _object(line: str) -> dict[str, object]:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged("a line is not JSON") from None
     if not isinstance(value, dict):
         raise _damaged("a line is not an object")
@@ -157,7 +157,7 @@ def _object(line: str) -> dict[str, object]:
 
 def _entry(value: dict[str, object]) -> Entry:
     name, size, sha256 = value.get("name"), value.get("size"), value.get("sha256")
-    if not (isinstance(name, str) and isinstance(size, int) and isinstance(sha256, str)):
+    if not (isinstance(name, str) and type(size) is int and isinstance(sha256, str)):
         raise _damaged("a line is not a file's")
     return Entry(name, size, sha256, str(value.get("proven", "")))
 

@@ -150,13 +150,20 @@ def _boot_id() -> str:
 
 def _read(path: Path) -> _Entry:
     try:
-        return _Entry(**json.loads(path.read_bytes()))
+        return _checked(_Entry(**json.loads(path.read_bytes())))
     except FileNotFoundError:
         return _Entry(0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise LeaseError(
             f"{path} holds no lease", hint="Remove it when no process uses the folder"
         ) from None
+
+
+def _checked(entry: _Entry) -> _Entry:
+    """Return an entry; raise ``TypeError`` unless its values are of their kinds."""
+    if [type(value) for value in entry] not in ([int, str, float, str], [int, str, int, str]):
+        raise TypeError(entry)
+    return entry
 
 
 def _replace(path: Path, entry: _Entry) -> None:

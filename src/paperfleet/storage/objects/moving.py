@@ -20,6 +20,7 @@ from paperfleet.errors import (
     IntegrityError,
     LockedError,
     NotFoundError,
+    Scope,
     StorageError,
 )
 from paperfleet.storage.objects.client import Put
@@ -39,6 +40,9 @@ _log = logging.getLogger(__name__)
 
 LEAST_SECONDS = 60.0
 _JSON: Attributes = {"Content-Type": "application/json"}
+_MOST_BYTES = 1 << 20
+"""Of a mark that are read; each name in it has at most 1,024 bytes."""
+
 BYTES_PER_SECOND = 1_000_000
 """A mark counts as that of somebody at work for so long, and longer for larger files."""
 _CLAIMS = 4
@@ -61,6 +65,19 @@ class Mark:
     def as_bytes(self) -> bytes:
         """Return what is stored."""
         return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def of(cls, stored: bytes) -> Mark | None:
+        """Return the mark that ``as_bytes`` made, None for anything else."""
+        try:
+            known = json.loads(stored)
+            mark = cls(**known | {"left": tuple(known.get("left", ()))})
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        texts = [mark.old_name, mark.new_name, mark.mover, mark.etag or "", *mark.left]
+        numbers = [mark.size, mark.modified_ns]
+        good = all(isinstance(text, str) for text in texts)
+        return mark if good and all(type(number) is int for number in numbers) else None
 
     def is_of(self, found: Found) -> bool:
         """Say whether the old file is still the one that was to be moved."""
@@ -215,9 +232,19 @@ class Mover:
         for meta in self._client.list(self._client.keys.work_folder, "sweep"):
             kind = meta["path"].rpartition("/")[2].partition("-")[0]
             old_enough = time.time() - meta["last_modified"].timestamp() >= older_than
-            if kind == "move" and old_enough and (mark := self._read_mark(meta["path"])):
+            if kind == "move" and old_enough and (mark := self._readable_mark(meta["path"])):
                 count += self._settled(mark)
         return count
+
+    def _readable_mark(self, key: str) -> Mark | None:
+        """Return a mark; one that cannot be read is told, and stays."""
+        try:
+            return self._read_mark(key)
+        except StorageError as error:
+            if error.scope is Scope.STORAGE:
+                raise
+            _log.warning("%s", error)
+            return None
 
     def _settled(self, mark: Mark) -> bool:
         """Settle a mark unless somebody may still be at work on it."""
@@ -279,10 +306,17 @@ class Mover:
     def _read_mark(self, key: str) -> Mark | None:
         try:
             with open_object(self._client, key, "") as stream:
-                known = json.loads(stream.read())
-                return Mark(**known | {"left": tuple(known.get("left", ()))})
+                mark = Mark.of(stream.read(_MOST_BYTES))
         except NotFoundError:
             return None
+        if mark is None or self._mark_key(mark.old_name) != key:
+            raise StorageError(
+                f"the object {key} is no mark of a move",
+                operation="move",
+                storage=self._client.label,
+                hint="Nothing is done on the strength of it. Remove it when no move is under way",
+            )
+        return mark
 
     def _remove_mark(self, mark: Mark) -> None:
         self._client.delete(self._mark_key(mark.old_name), "move", mark.old_name)
