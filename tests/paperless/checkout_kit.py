@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.paperless import checkout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 REPOSITORY = Path(__file__).parents[2]
-SRC, PYTHON = os.environ.get("PAPERLESS_SRC", ""), os.environ.get("PAPERLESS_PYTHON", "")
+PYTHON = os.environ.get("PAPERLESS_PYTHON", "")
+SRC = str(checkout.checkout().src) if not checkout.missing() else ""
 
 needs_checkout = pytest.mark.skipif(
     not (SRC and PYTHON), reason="PAPERLESS_SRC and PAPERLESS_PYTHON name no checkout"

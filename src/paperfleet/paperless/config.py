@@ -99,7 +99,7 @@ class AppConfiguration:
 
 def read(environ: Mapping[str, str]) -> AppConfiguration:
     """Return what the environment says; raise ``ConfigurationError`` that names the variable."""
-    backend = _backend(environ.get(BACKEND, "").strip())
+    backend = backend_named(environ.get(BACKEND, "").strip())
     options = options_of(OPTIONS, environ)
     if options and not backend:
         raise ConfigurationError(
@@ -122,7 +122,7 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
     )
 
 
-def _backend(named: str) -> str:
+def backend_named(named: str) -> str:
     """Return the backend that is meant; those of the design are ours."""
     prefix, _, name = named.rpartition(".")
     return f"paperfleet.{name}" if prefix == _DESIGN and name in _OURS else named

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import ownership, recorded
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.config import backend_named
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.paperless.rows import ALWAYS
@@ -51,7 +52,9 @@ def source(backend: str, options: Mapping[str, object]) -> Home:
                 hint="Name the storage, such as --source-backend=paperfleet.S3CompatibleBackend",
             )
         return own_folders(create=False)
-    return storage_home(open_storage(backend, options or options_of(SOURCE_OPTIONS, os.environ)))
+    return storage_home(
+        open_storage(backend_named(backend), options or options_of(SOURCE_OPTIONS, os.environ))
+    )
 
 
 def require_apart(old: Home, new: Home) -> None:

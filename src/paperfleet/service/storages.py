@@ -49,11 +49,17 @@ def for_looking(storage: DocumentStorage) -> DocumentStorage:
 
 
 def options_of(variable: str, environ: Mapping[str, str]) -> dict[str, object]:
-    """Return the options in a variable or its file; {} for neither. Never shows their values."""
+    """Return the options in a variable or its file; {} for neither. Never shows their values.
+
+    Both may be set and say the same: the image of paperless-ngx puts the content of each ``…_FILE``
+    into the variable too (``docker/rootfs/etc/s6-overlay/s6-rc.d/init-env-file/run``).
+    """
     text, where = environ.get(variable, ""), variable
     path = environ.get(variable + FILE, "")
-    if text and path:
-        raise ConfigurationError(f"{variable} and {variable}_FILE are both set", hint="Keep one")
+    if text and path and text.strip() != _content(path, variable + FILE).strip():
+        raise ConfigurationError(
+            f"{variable} and {variable}_FILE are both set, and differ", hint="Keep one"
+        )
     if path:
         text, where = _content(path, variable + FILE), f"{variable}_FILE"
     if not text:
