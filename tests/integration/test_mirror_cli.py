@@ -312,6 +312,26 @@ def test_an_unreadable_file_is_told_and_the_rest_goes_on(mortal: User) -> None:
     assert mortal.quarantined() == {}
 
 
+def test_an_unreadable_folder_at_the_target_is_told_and_left_alone(mortal: User) -> None:
+    assert mortal.once().returncode == 0
+    for folder in (mortal.target / "lost+found", mortal.target / "folder"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0)
+    write_file(mortal.source / "new.pdf", b"new")
+    result = mortal.once()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "folder at the target cannot be read and is left alone" in result.stdout
+    assert "restored" not in result.stdout
+    assert (mortal.target / "new.pdf").read_bytes() == b"new"
+    assert mortal.state()["unreadable"].keys() == {"folder", "lost+found"}
+    for folder in (mortal.target / "lost+found", mortal.target / "folder"):
+        folder.chmod(0o700)
+    assert mortal.once().returncode == 0
+    assert mortal.state()["unreadable"] == {}
+    (mortal.target / "lost+found").rmdir()
+    assert read_tree(mortal.target) == read_tree(mortal.source)
+
+
 def test_what_becomes_unreadable_is_not_deleted_at_the_target(mortal: User) -> None:
     assert mortal.once().returncode == 0
     (mortal.source / "a.pdf").chmod(0)

@@ -103,6 +103,7 @@ def state(journal: Path, changes: dict[str, Any]) -> MirrorState:
         proven=5,
         in_doubt=0,
         strangers=0,
+        unreadable=None,
         pending=[],
         quarantined=[],
         left_out=[],

@@ -50,6 +50,7 @@ class MirrorState(NamedTuple):
     proven: int
     in_doubt: int
     strangers: int
+    unreadable: Mapping[str, Any] | None
     pending: list[PendingOperation]
     quarantined: list[Quarantined]
     left_out: list[Quarantined]
@@ -85,6 +86,7 @@ def read_state(arguments: Mapping[str, object]) -> MirrorState:
             uploads=_mapping(view, "uploads"),
             proven=proven,
             in_doubt=view.count_known() - proven,
+            unreadable=_mapping(view, "target_unreadable"),
             strangers=counted(view.get_fact(STRANGERS)),
             pending=view.pending(),
             quarantined=quarantined,

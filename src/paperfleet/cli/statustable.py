@@ -80,6 +80,8 @@ def _facts(state: MirrorState) -> Iterator[tuple[str, str]]:
     if state.strangers:
         hint = "neither at the source nor known. See them: paperfleet prune SOURCE TARGET"
         yield "others' files", f"{files_text(state.strangers)} at the target, {hint}"
+    for name, reason in (state.unreadable or {}).items():
+        yield "unreadable", f"{name} at the target is left alone: {reason}"
     yield "waiting", f"{files_text(int(state.heartbeat.get('waiting', 0)))} to be looked at"
     yield "pending", f"{len(state.pending):,} operations"
     yield "in quarantine", f"{files_text(len(state.quarantined))}{_QUARANTINE}"

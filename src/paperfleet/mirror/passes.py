@@ -96,6 +96,7 @@ class Passes:
         self._absent = set(finding.absent)
         self._folders.accept(finding)
         self._strangers.accept(finding)
+        self._record.unreadable(finding.unreadable)
         self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
         self._journal.set_folder_etags(finding.etags, finding.gone)
 

@@ -28,6 +28,7 @@ _HOUR = 3600.0
 LEFT_OUT = "left_out"
 UPLOADS = "uploads"
 COUNTED = "source_files"
+UNREADABLE = "target_unreadable"
 _WHEN_IT_CHANGES = 0.0
 """The next try of what no waiting mends."""
 
@@ -155,6 +156,17 @@ class Record:
                 self._obstacles[name] = reason
                 self._journal.quarantine(_storable(name), reason, "", _WHEN_IT_CHANGES)
                 self.report(Failed(name, reason, "", _WHEN_IT_CHANGES))
+
+    def unreadable(self, folders: Mapping[str, str] | None) -> None:
+        """Tell which folders of the target could not be listed, when they become so."""
+        before = self._journal.get_fact(UNREADABLE) or {}
+        if folders is None or folders == before:
+            return
+        self._journal.set_fact(UNREADABLE, dict(folders))
+        known = before if isinstance(before, dict) else {}
+        for name in sorted(folders.keys() - known.keys()):
+            text = f"The folder {name} at the target cannot be read and is left alone"
+            self.report(Notice(f"{text}: {folders[name]}", "warning"))
 
     def _leave_out(self, names: set[str], scope: Sequence[str]) -> None:
         """Write down what is no document and never meant to arrive."""

@@ -117,7 +117,9 @@ def find_strangers(
     What lies where the source cannot be read is none.
     """
     ours = {loose_key(row.target_name) for row in known}
-    for seen in abilities.list_stats(target):
+    for seen in abilities.survey(target):
+        if isinstance(seen, Obstacle):
+            continue
         key = loose_key(seen.name)
         hidden = any(seen.name == name or is_below(seen.name, name) for name in here.hidden)
         if key not in ours and key not in here.names and not hidden:

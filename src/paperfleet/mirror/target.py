@@ -11,7 +11,7 @@ from paperfleet.mirror.classify import matches
 from paperfleet.mirror.strangers import by_folder
 from paperfleet.model import FileStat, FolderListing, FolderStat
 from paperfleet.storage import abilities
-from paperfleet.storage.names import loose_key
+from paperfleet.storage.names import is_below, loose_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,8 @@ class Finding(NamedTuple):
     was listed, else None. ``etags``: folders that were listed, to be trusted once ``doubtful`` is
     in the journal; ``gone``: folders to be trusted no longer. ``strange``: by folder the files in
     listed folders that no row knows. ``whole``: every folder was listed. ``absent``: names in doubt
-    of which the listing showed that nothing is at the target.
+    of which the listing showed that nothing is at the target. ``unreadable``: folders that could
+    not be listed, with the reason; nothing is known of what is below; None: nobody looked.
     """
 
     doubtful: list[KnownFile]
@@ -41,6 +42,7 @@ class Finding(NamedTuple):
     strange: dict[str, frozenset[str]] = {}  # noqa: RUF012  # as above
     whole: bool = False
     absent: frozenset[str] = frozenset()
+    unreadable: dict[str, str] | None = None
 
     @property
     def mixed(self) -> frozenset[str]:
@@ -64,20 +66,38 @@ class TargetCheck:
         """Compare; nothing may be under way at the target meanwhile."""
         trusted = self._journal.folder_etags() if self.by_etags else {}
         if not self.by_etags or (not trusted and self._journal.count_known() == 0):
-            listing = {stat.name: stat for stat in abilities.list_stats(self._target)}
-            unknown, doubtful = set(listing), []
-            for row in self._journal.known():
-                unknown.discard(row.target_name)
-                if not _agrees(listing.get(row.target_name), row):
-                    doubtful.append(row)
-            absent = {r.name for r in doubtful if not r.sure and r.target_name not in listing}
-            doubtful = _not_spelled_otherwise(doubtful, listing, unknown)
-            strange = by_folder(unknown)
-            return Finding(doubtful, listing, strange=strange, whole=True, absent=frozenset(absent))
+            return self._listed()
         in_doubt = self._journal.in_doubt()
         if not in_doubt and self._root_etag() == trusted.get(""):
             return Finding([])
         return self._walk(trusted, in_doubt)
+
+    def _listed(self) -> Finding:
+        """List everything; what lies in a folder that cannot be read is neither there nor gone."""
+        listing: dict[str, FileStat] = {}
+        hidden: dict[str, str] = {}
+        for item in abilities.survey(self._target):
+            if isinstance(item, FileStat):
+                listing[item.name] = item
+            elif item.below:
+                hidden[item.name] = item.reason
+        unknown, doubtful = set(listing), []
+        for row in self._journal.known():
+            unknown.discard(row.target_name)
+            seen = listing.get(row.target_name)
+            lies_hidden = hidden and any(is_below(row.target_name, name) for name in hidden)
+            if not _agrees(seen, row) and not (seen is None and lies_hidden):
+                doubtful.append(row)
+        absent = {r.name for r in doubtful if not r.sure and r.target_name not in listing}
+        doubtful = _not_spelled_otherwise(doubtful, listing, unknown)
+        return Finding(
+            doubtful,
+            listing,
+            strange=by_folder(unknown),
+            whole=True,
+            absent=frozenset(absent),
+            unreadable=hidden,
+        )
 
     def accept(self, finding: Finding) -> None:
         """Put what was found into the journal: the doubt first, then the trust."""
