@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,3 +88,23 @@ def test_doubts_beside_a_known_tree_are_looked_at_by_folder(
     cloud.sync()
     assert server.requests.count("PUT") == 0
     assert sum(server.requests.count(method) for method in ("HEAD", "PROPFIND", "PATCH")) < 30
+
+
+@pytest.mark.parametrize("kind", ["cloud", "disk"])
+def test_a_folder_made_ahead_makes_way_for_a_file(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    rig: Rig = request.getfixturevalue(kind)
+    files = {f"name/deep/{n}.pdf": f"content {n}".encode() for n in range(3)}
+    rig.write(files)
+    rig.once()
+    for name in files:
+        rig.place.delete(name)
+    for path in rig.journal.parent.iterdir():
+        path.unlink()
+    killed(rig, {}, files)
+    assert "name/deep" in (rig.place.folders() or set())
+    shutil.rmtree(rig.path("name"))
+    rig.write({"name": b"a file now"})
+    assert rig.once().failed == 0
+    rig.check()

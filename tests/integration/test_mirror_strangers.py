@@ -13,6 +13,7 @@ from tests.servers.nextcloud_double import NextcloudDouble
 
 from paperfleet.cli import main
 from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, WRONG
+from paperfleet.mirror.events import Synced
 from paperfleet.mirror.guard import Limits
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def test_what_changed_since_it_was_listed_stays(
 
 def test_what_is_adopted_is_the_mirrors_own(rig: Rig, person: Person) -> None:
     with rig.live() as live:
+        live.until_event(Synced)
         code, text = person.run("adopt", "--yes", "--name", "2019/")
         assert code == FINE, text
         live.until(lambda: rig.place.tree() == DOCUMENTS | THEIRS, "the deletes")

@@ -113,6 +113,10 @@ class TargetFolders:
                 folders.update(parents(operation.known.target_name))
         self._remember(folders)
 
+    def forgotten(self, target_names: Iterable[str]) -> None:
+        """Write down the folders made ahead for files that are not to come any more."""
+        self._remember({folder for name in target_names for folder in parents(name)})
+
     def _remember(self, folders: set[str]) -> None:
         """Keep these in the journal until ``prune`` has looked at them, also over a crash."""
         if not folders <= self._left:
@@ -128,7 +132,9 @@ class TargetFolders:
         for folder in sorted(self._left, key=lambda f: (-f.count("/"), f)):
             if busy(folder):
                 continue
-            if self._exist_there and not self._journal.count_below(folder):
+            if self._exist_there and not self._journal.count_proven_below(folder):
+                if self._journal.count_below(folder):
+                    continue  # what is in doubt may turn out not to be there
                 self._remove(folder)
             self._left.discard(folder)
         if len(self._left) != before:

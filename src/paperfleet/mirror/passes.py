@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from paperfleet.errors import StorageError
 from paperfleet.journal.view import LOOK_AGAIN
 from paperfleet.mirror.accident import Accident
+from paperfleet.mirror.classify import target_name_of
 from paperfleet.mirror.departed import departed
 from paperfleet.mirror.events import Done, Notice, Planned
 from paperfleet.mirror.execute import FolderHasOthersError, Result, UntriedError
@@ -218,6 +219,7 @@ class Passes:
         self._record.release([*(row.name for row in work.rows), *(f.name for f in work.forgets)])
         self._note_twins(batch, sights)
         self._freed(f.name for f in work.forgets)
+        self._folders.forgotten(target_name_of(f.name, self._can) for f in work.forgets)
         self._record.done([Done("adopted", name) for name in work.adopted])
         self._record.done([Done("let go", f.name) for f in work.forgets if f.foreign])
         for problem in work.problems:
