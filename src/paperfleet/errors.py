@@ -36,6 +36,8 @@ from __future__ import annotations
 import enum
 import errno
 
+from paperfleet.printable import readable
+
 
 class Scope(enum.Enum):
     """How far an error reaches."""
@@ -45,12 +47,15 @@ class Scope(enum.Enum):
 
 
 class PaperfleetError(Exception):
-    """The root of all errors of this package; ``hint`` says what to do next."""
+    """The root of all errors of this package; ``hint`` says what to do next.
+
+    Both are fit to be shown, whatever a name or a server put into them; a hint may have lines.
+    """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = readable(message)
+        self.hint = "\n".join(map(readable, hint.split("\n")))
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message
@@ -72,7 +77,7 @@ class LeaseError(PaperfleetError, OSError):
     def __init__(self, message: str, *, hint: str = "") -> None:
         PaperfleetError.__init__(self, message, hint=hint)
         self.errno = self.code
-        self.strerror = message
+        self.strerror = self.message
 
     __str__ = PaperfleetError.__str__
 
@@ -117,8 +122,7 @@ class StorageError(PaperfleetError, OSError):
         what = f"{doing}{where}: {reason}" if (operation or name) else f"{reason}{where}"
         PaperfleetError.__init__(self, what, hint=hint)
         self.errno = self.code
-        self.strerror = reason
-        self.reason = reason
+        self.strerror = self.reason = readable(reason)
         self.operation = operation
         self.name = name
         self.storage = storage

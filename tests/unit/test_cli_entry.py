@@ -161,10 +161,10 @@ def signalled(kind: str, patience: float, *numbers: signal.Signals) -> tuple[int
     [
         ("stops", 60, [signal.SIGTERM], 0, "stopped in order\n"),
         ("stops", 60, [signal.SIGINT], 0, "stopped in order\n"),
-        ("nothing to stop", 60, [signal.SIGTERM], 0, ""),
+        ("nothing to stop", 60, [signal.SIGTERM], 4, ""),
         ("hangs", 60, [signal.SIGINT, signal.SIGINT], 130, ""),
         ("hangs", 60, [signal.SIGTERM, signal.SIGTERM, signal.SIGINT], 130, ""),
-        ("hangs", 0.1, [signal.SIGTERM], 0, "stopping, within 0.1 s"),
+        ("hangs", 0.1, [signal.SIGTERM], 4, "stopping, within 0.1 s"),
     ],
 )
 def test_signals(

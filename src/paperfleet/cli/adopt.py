@@ -17,6 +17,7 @@ from paperfleet.cli.choosing import (
 )
 from paperfleet.cli.exitcodes import FINE, help_text
 from paperfleet.cli.options import setting_options
+from paperfleet.cli.printing import say
 from paperfleet.cli.words import files_text
 
 EXAMPLES = """\b
@@ -55,5 +56,5 @@ def command(*, names: tuple[str, ...], copies: bool, yes: bool, **arguments: obj
         rows = [row_for(places.target, one) for one in choice.chosen]
         places.journal.take_over(rows, names_of(choice.chosen))
         recount(places, choice.others)
-        click.echo(f"{files_text(len(rows))} taken over; the mirror takes notice by itself")
+        say(f"{files_text(len(rows))} taken over; the mirror takes notice by itself")
     return FINE

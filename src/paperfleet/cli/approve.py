@@ -10,6 +10,7 @@ import click
 
 from paperfleet.cli.exitcodes import help_text
 from paperfleet.cli.options import setting_options
+from paperfleet.cli.printing import say
 from paperfleet.cli.state import open_journal
 from paperfleet.cli.words import files_text
 from paperfleet.errors import ConfigurationError
@@ -38,13 +39,13 @@ def command(*, yes: bool, **arguments: object) -> None:
     with open_journal(arguments) as view:
         waiting = _waiting(view)
         if not waiting:
-            click.echo("nothing is held back")
+            say("nothing is held back")
             return
         _show(waiting)
         if not yes:
             _ask()
         _refuse_changed(waiting, _waiting(view))
-        click.echo(f"approved: {view.approve():,}; the mirror goes on with it by itself")
+        say(f"approved: {view.approve():,}; the mirror goes on with it by itself")
 
 
 def _waiting(view: JournalView) -> list[Refusal]:
@@ -53,11 +54,11 @@ def _waiting(view: JournalView) -> list[Refusal]:
 
 def _show(waiting: list[Refusal]) -> None:
     for reason, count in Counter(refusal.reason for refusal in waiting).items():
-        click.echo(f"{files_text(count)} held back: {readable(reason)}")
+        say(f"{files_text(count)} held back: {readable(reason)}")
     for refusal in waiting[:SHOWN_NAMES]:
-        click.echo(f"  {readable(refusal.name)}")
+        say(f"  {readable(refusal.name)}")
     if len(waiting) > SHOWN_NAMES:
-        click.echo(f"  and {len(waiting) - SHOWN_NAMES:,} more: paperfleet status --json")
+        say(f"  and {len(waiting) - SHOWN_NAMES:,} more: paperfleet status --json")
 
 
 def _ask() -> None:

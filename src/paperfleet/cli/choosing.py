@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from paperfleet.cli.printing import say
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
 from paperfleet.journal.journal import Journal
@@ -153,12 +154,12 @@ def _names(asked: str, name: str) -> bool:
 
 def show(title: str, strangers: Sequence[Stranger], most: int | None = SHOWN) -> None:
     """Print files with what they are."""
-    click.echo(f"{files_text(len(strangers))} {title}")
+    say(f"{files_text(len(strangers))} {title}")
     for one in strangers[:most]:
         what = f"a copy of {readable(one.copy_of)}" if one.copy_of else "its bytes are nowhere else"
-        click.echo(f"  {readable(one.seen.name)} ({size_text(one.seen.size)}): {what}")
+        say(f"  {readable(one.seen.name)} ({size_text(one.seen.size)}): {what}")
     if most is not None and len(strangers) > most:
-        click.echo(f"  and {len(strangers) - most:,} more")
+        say(f"  and {len(strangers) - most:,} more")
 
 
 def ask(question: str, command: str) -> None:
@@ -173,7 +174,7 @@ def ask(question: str, command: str) -> None:
 def hint_for(choice: Choice, command: str) -> None:
     """Say how to go on when nothing was chosen."""
     if not choice.chosen and choice.others:
-        click.echo(f"nothing is chosen; name files: {command} --name FILE --name FOLDER/")
+        say(f"nothing is chosen; name files: {command} --name FILE --name FOLDER/")
 
 
 def names_of(strangers: Iterable[Stranger]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from paperfleet.cli.exitcodes import FINE, WRONG
+from paperfleet.cli.printing import say
 from paperfleet.errors import PaperfleetError
 
 if TYPE_CHECKING:
@@ -67,17 +68,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = paperfleet.main(arguments, prog_name="paperfleet", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return WRONG
     except click.Abort:
-        click.echo("Aborted", err=True)
+        say("Aborted", err=True)
         return WRONG
     except PaperfleetError as error:
-        click.echo(f"paperfleet: {error.message}", err=True)
+        say(f"paperfleet: {error.message}", err=True)
         if error.hint:
-            click.echo(f"  {error.hint}", err=True)
+            say(*(f"  {line}" for line in error.hint.split("\n")), err=True)
         return WRONG
     return result if isinstance(result, int) else FINE
+
+
+def _show(error: click.ClickException) -> None:
+    """Show what is wrong with the command line, which may hold names too."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        say(context.get_usage(), f"Try '{context.command_path} --help' for help.", "", err=True)
+    say(f"Error: {error.format_message()}", err=True)
 
 
 def _insist_on_utf8() -> None:

@@ -9,6 +9,7 @@ import click
 
 from paperfleet.cli.exitcodes import FINE, WRONG, help_text
 from paperfleet.cli.options import setting_options
+from paperfleet.cli.printing import say
 from paperfleet.cli.state import pause_text, read_state
 from paperfleet.cli.words import duration_text, files_text
 from paperfleet.service.config import read
@@ -37,7 +38,7 @@ def command(**arguments: object) -> int:
     reading = read(arguments, os.environ)
     limits = [float(str(reading.get(key))) for key in ("health_seconds", "missing_seconds")]
     healthy, reason = judge(read_state(arguments), *limits)
-    click.echo(f"{'healthy' if healthy else 'unhealthy'}: {reason}")
+    say(f"{'healthy' if healthy else 'unhealthy'}: {reason}")
     return FINE if healthy else WRONG
 
 

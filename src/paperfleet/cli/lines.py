@@ -53,7 +53,7 @@ def line(event: Event) -> str:
     """Return the event as one line without its time: a word in a column, then what happened."""
     word, text = WORDS[type(event)](event)
     framed = f"=== {text} ===" if stands_out(event) else text
-    return f"{word:<{WIDTH}} {framed}".rstrip()
+    return readable(f"{word:<{WIDTH}} {framed}".rstrip())
 
 
 def _started(event: Started) -> tuple[str, str]:

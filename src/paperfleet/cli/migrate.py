@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -16,10 +15,12 @@ import click
 from paperfleet.cli.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.cli.migratebar import MigrationBar
 from paperfleet.cli.options import threads_option
+from paperfleet.cli.printing import say
 from paperfleet.cli.receipts import write_receipt
 from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError, StorageError
+from paperfleet.printable import readable_json
 from paperfleet.service.places import state_folder
 from paperfleet.service.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
 from paperfleet.storage.names import readable
@@ -107,7 +108,7 @@ def command(
 def tell_left_out(migration: Migration) -> int:
     """Print what a dry run found that cannot be brought over; return the exit code."""
     for obstacle in migration.obstacles:
-        click.echo(f"left out: {readable(obstacle.name)}: {obstacle.reason}", err=True)
+        say(f"left out: {readable(obstacle.name)}: {obstacle.reason}", err=True)
     return FAILED if migration.obstacles else FINE
 
 
@@ -151,23 +152,21 @@ def finish(account: Account, report: Path | None, *, delete: bool) -> int:
     size = sum(entry.size for entry in account.entries)
     total = f"{files_text(len(account.entries))}, {size_text(size)} proven at the target"
     words = ", ".join(f"{count:,} {step}" for step, count in counts.items())
-    click.echo(f"{total}: {words}" if words else total)
+    say(f"{total}: {words}" if words else total)
     how = Counter(entry.proven for entry in account.entries)
-    click.echo(
-        f"proven: {how[BY_HASH]:,} by the store's own checksum, {how[BY_READING]:,} read back"
-    )
+    say(f"proven: {how[BY_HASH]:,} by the store's own checksum, {how[BY_READING]:,} read back")
     if account.earlier:
-        click.echo(f"{files_text(len(account.earlier))} at the target from earlier runs")
+        say(f"{files_text(len(account.earlier))} at the target from earlier runs")
     if account.copied_inside:
-        click.echo(f"{files_text(account.copied_inside)} copied by the store itself")
+        say(f"{files_text(account.copied_inside)} copied by the store itself")
     for name, reason in sorted(account.failures.items()):
-        click.echo(f"failed: {readable(name)}: {reason}", err=True)
+        say(f"failed: {readable(name)}: {reason}", err=True)
     for name, reason in sorted(account.obstacles.items()):
-        click.echo(f"left out: {readable(name)}: {reason}", err=True)
+        say(f"left out: {readable(name)}: {reason}", err=True)
     if account.stopped:
-        click.echo(f"stopped: {account.stopped}", err=True)
+        say(f"stopped: {account.stopped}", err=True)
     if not account.complete:
-        click.echo(_not_complete(account, delete=delete), err=True)
+        say(_not_complete(account, delete=delete), err=True)
     if report:
         document = {
             "complete": account.complete,
@@ -181,7 +180,7 @@ def finish(account: Account, report: Path | None, *, delete: bool) -> int:
             "left_out": {readable(name): reason for name, reason in account.obstacles.items()},
             "stopped": account.stopped,
         }
-        report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        report.write_text(readable_json(document, indent=2) + "\n", "utf-8")
     if account.stopped:
         return UNFINISHED
     return FINE if account.complete else FAILED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,6 +15,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from paperfleet.cli.printing import say
 from paperfleet.cli.words import duration_text, files_text, size_text
 from paperfleet.migration.migrate import FileEvent, Planned, Step
 from paperfleet.storage.names import readable
@@ -74,12 +74,12 @@ class MigrationBar:
     def _plan(self, plan: Planned) -> None:
         self._files, self._total = plan.files, plan.size
         self._bar.update(self._task, total=plan.size, files=plan.files)
-        click.echo(
+        say(
             f"{files_text(plan.files)}, {size_text(plan.size)} at the source; "
             f"{plan.there:,} of these names ({size_text(plan.there_size)}) at the target"
         )
         if not plan.files:
-            click.echo("The source has no files: is its address the right one?", err=True)
+            say("The source has no files: is its address the right one?", err=True)
 
     def _advance(self, event: FileEvent) -> None:
         self._done += 1
@@ -96,11 +96,9 @@ class MigrationBar:
     def _line(self, now: float) -> None:
         rate = self._size / max(now - self._began, 0.001)
         left = duration_text((self._total - self._size) / rate) if rate else "?"
-        click.echo(
-            f"{self._done:,}/{self._files:,} files, {size_text(rate)}/s, {left} left", err=True
-        )
+        say(f"{self._done:,}/{self._files:,} files, {size_text(rate)}/s, {left} left", err=True)
 
     def _say_reason(self, event: FileEvent) -> None:
         if event.reason:
             text = f"{event.step.value}: {readable(event.name)}: {event.reason}"
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)

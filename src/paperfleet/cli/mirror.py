@@ -10,6 +10,7 @@ import click
 
 from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, UNFINISHED, help_text
 from paperfleet.cli.options import setting_options
+from paperfleet.cli.printing import say
 from paperfleet.cli.reporters import reporter_for
 from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.cli.waiting import wait_for_password
@@ -113,7 +114,7 @@ def run_alone(
         if lease:
             lease.call_when_lost(mirror.stop)
         if settings.dry_run:
-            click.echo("\n".join(mirror.plan()) or "nothing to do")
+            say(*(mirror.plan() or ["nothing to do"]))
             return FINE
         outcome = mirror.run_once() if settings.once else mirror.run()
     if not settings.once:

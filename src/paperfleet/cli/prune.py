@@ -19,6 +19,7 @@ from paperfleet.cli.choosing import (
 )
 from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, help_text
 from paperfleet.cli.options import setting_options
+from paperfleet.cli.printing import say
 from paperfleet.cli.words import files_text
 from paperfleet.storage.names import readable
 
@@ -64,7 +65,7 @@ def command(
         show(title, choice.chosen, None if dry else 20)
         objection = _objection(places, choice)
         if objection and approve != len(choice.chosen):
-            click.echo(f"refused: {objection}. Let it happen: --approve {len(choice.chosen)}")
+            say(f"refused: {objection}. Let it happen: --approve {len(choice.chosen)}")
             return REFUSED
         if dry:
             return FINE
@@ -102,9 +103,9 @@ def _delete(places: Places, choice: Choice) -> int:
             folders.update(parents(one.seen.name))
         else:
             left += [one.seen.name] * (end == "changed")
-            click.echo(f"  left: {readable(one.seen.name)} ({end} meanwhile)")
+            say(f"  left: {readable(one.seen.name)} ({end} meanwhile)")
     for folder in sorted(folders, key=lambda name: (-name.count("/"), name)):
         abilities.remove_folder(places.target, folder)
     recount(places, left)
-    click.echo(f"{files_text(ends['deleted'])} deleted")
+    say(f"{files_text(ends['deleted'])} deleted")
     return FAILED if ends["changed"] + ends["taken"] else FINE

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
-import click
+from paperfleet.cli.printing import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,17 +29,17 @@ def write_receipt(path: Path, account: Account, source: str, target: str) -> Pat
     new = receipts.merged(account.earlier, account.entries)
     entries = receipts.merged(old.entries if old else (), new)
     if not entries and not account.obstacles:
-        click.echo("no receipt: there is no file to put on it", err=True)
+        say("no receipt: there is no file to put on it", err=True)
         return None
     if reason:
         beside = next(p for n in count(2) if not (p := path.with_name(f"{path.name}.{n}")).exists())
-        click.echo(f"{path} stays as it is: {reason}", err=True)
+        say(f"{path} stays as it is: {reason}", err=True)
         path = beside
     created = receipts.stamp(datetime.now(UTC))
     whole = receipts.Receipt(created, source, target, tuple(entries), account.obstacles)
     _write(path, receipts.lines(whole))
     kept = len(entries) - len(new)
-    click.echo(f"receipt: {path}" + (f" ({kept:,} of its files from before)" if kept else ""))
+    say(f"receipt: {path}" + (f" ({kept:,} of its files from before)" if kept else ""))
     return path
 
 

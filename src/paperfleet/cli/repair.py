@@ -7,6 +7,7 @@ import os
 import click
 
 from paperfleet.cli.exitcodes import FINE, help_text
+from paperfleet.cli.printing import say
 from paperfleet.cli.words import seconds_of
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import STORAGE_OPTIONS
@@ -51,9 +52,9 @@ def command(storage: str, *, older_than: str) -> int:
     with storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True) as opened:
         label = label_of(opened)
         if not capabilities_of(opened).sweep:
-            click.echo(f"{label}: this kind of storage has nothing to repair")
+            say(f"{label}: this kind of storage has nothing to repair")
             return FINE
         count = sweep(opened, seconds)
     what = f"{count:,} leftover{'' if count == 1 else 's'}" if count else "nothing"
-    click.echo(f"{label}: {what} older than {older_than} settled")
+    say(f"{label}: {what} older than {older_than} settled")
     return FINE

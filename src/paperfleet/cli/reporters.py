@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from paperfleet.cli.lines import LEVELS, level_of, line, stands_out
+from paperfleet.cli.printing import say
 from paperfleet.mirror.events import Notice
+from paperfleet.printable import readable_json
 
 if TYPE_CHECKING:
     from paperfleet.mirror.events import Event, Reporter
@@ -38,11 +39,11 @@ def as_text(event: Event, time: str) -> str:
 def as_json(event: Event, time: str) -> str:
     """Return one JSON object; ``time``, ``level`` and ``event`` come first, then its fields.
 
-    It is UTF-8; a byte of a name that is not comes as JSON's escape of Python's lone surrogate.
+    It is UTF-8, fit to be seen (``paperfleet.printable``); a byte of a name that is not UTF-8 comes
+    as JSON's escape of Python's lone surrogate.
     """
     head = {"time": time, "level": level_of(event), "event": type(event).__name__.lower()}
-    text = json.dumps(head | dataclasses.asdict(event), ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return readable_json(head | dataclasses.asdict(event))
 
 
 class LogReporter:
@@ -67,7 +68,7 @@ class LogReporter:
         if not self._lost:
             self._lost = True
             try:
-                click.echo(f"paperfleet: the log cannot be written: {error.strerror}", err=True)
+                say(f"paperfleet: the log cannot be written: {error.strerror}", err=True)
             except OSError:  # there is nobody left to tell
                 return
 

@@ -8,6 +8,7 @@ import click
 
 from paperfleet.cli.exitcodes import exit_codes_page, help_text
 from paperfleet.cli.options import setting_options
+from paperfleet.cli.printing import say
 from paperfleet.service.config import origins, read
 from paperfleet.service.reference import settings_page
 from paperfleet.storage.addresses import redacted
@@ -35,6 +36,6 @@ def command(*, markdown: bool, exit_codes: bool, **arguments: object) -> None:
     reading = read(arguments, os.environ)
     for setting, value, origin in origins(reading):
         shown = "-" if value in (None, "") else readable(redacted(str(value)))
-        click.echo(f"{setting.key:<22} {shown:<24} {origin}")
+        say(f"{setting.key:<22} {shown:<24} {origin}")
     for notice in reading.notices:
-        click.echo(notice)
+        say(notice)

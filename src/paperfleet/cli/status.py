@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from paperfleet.cli.exitcodes import help_text
 from paperfleet.cli.options import setting_options
 from paperfleet.cli.state import read_state
+from paperfleet.printable import readable_json
 
 if TYPE_CHECKING:
     from paperfleet.cli.state import MirrorState
@@ -48,4 +48,4 @@ def json_text(state: MirrorState) -> str:
     """Return the state as one JSON object; the keys are those of ``MirrorState``."""
     lists = ("pending", "quarantined", "left_out", "refused")
     rows = {key: [row._asdict() for row in getattr(state, key)] for key in lists}
-    return json.dumps(state._asdict() | rows | {"journal": str(state.journal)}, indent=2)
+    return readable_json(state._asdict() | rows | {"journal": str(state.journal)}, indent=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from paperfleet.cli.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.cli.options import threads_option
+from paperfleet.cli.printing import say, say_json
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
 from paperfleet.service.storagevars import STORAGE_OPTIONS
@@ -57,16 +57,16 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
                 {"name": r.entry.name, "state": r.state.value, "reason": r.reason} for r in wrong
             ],
         }
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        say_json(document)
     else:
         for result in wrong:
-            click.echo(f"{result.state.value}: {readable(result.entry.name)}: {result.reason}")
+            say(f"{result.state.value}: {readable(result.entry.name)}: {result.reason}")
         total = f"{files_text(len(results))}, {size_text(expected.size)} in the receipt"
         words = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
-        click.echo(f"{total} of {expected.created}: {words or 'nothing to check'}")
+        say(f"{total} of {expected.created}: {words or 'nothing to check'}")
         for name, reason in expected.left_out.items():
-            click.echo(f"was never brought over: {readable(name)}: {reason}")
+            say(f"was never brought over: {readable(name)}: {reason}")
     if not results:
-        click.echo("The receipt names no file: nothing was proven.", err=True)
+        say("The receipt names no file: nothing was proven.", err=True)
         return UNFINISHED
     return FAILED if wrong else FINE

@@ -20,6 +20,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import PaperfleetError
+from paperfleet.printable import readable_json
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _total(entries: Sequence[Entry], left_out: int, rows: Iterable[str]) -> dict
 
 
 def _line(value: dict[str, object]) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"
+    return readable_json(value) + "\n"
 
 
 def _object(line: str) -> dict[str, object]:

@@ -11,10 +11,32 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from paperfleet.cli.words import size_text
 from paperfleet.migration.migrate import FileEvent, Planned, Step
-from paperfleet.storage.names import readable
+from paperfleet.printable import readable, readable_json
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Output(Protocol):
+        """Django's wrapper of a stream: each write is a line."""
+
+        def write(self, msg: str) -> object:
+            """Write a line."""
+            ...
+
+
+def tell(output: Output, *lines: str) -> None:
+    """Write lines, each as one line, whatever stands in it (``paperfleet.printable``)."""
+    for line in lines:
+        output.write(readable(line))
+
+
+def tell_json(output: Output, value: object) -> None:
+    """Write JSON for a program, with line breaks for a person."""
+    output.write(readable_json(value, indent=2))
+
 
 LINE_SECONDS = 10.0
 _AFTERWARDS = (Step.DELETED, Step.KEPT)
@@ -77,4 +99,4 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)

@@ -7,9 +7,25 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import InvalidNameError
+from paperfleet.printable import readable
 
 if TYPE_CHECKING:
     from paperfleet.model import Capabilities
+
+__all__ = [
+    "RESERVED",
+    "TEMPORARY_PREFIX",
+    "check_name",
+    "check_prefix",
+    "collision_key",
+    "is_below",
+    "is_temporary",
+    "is_unfinished",
+    "is_utf8",
+    "loose_key",
+    "parents",
+    "readable",
+]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 TEMPORARY_PREFIX = ".paperfleet-"
@@ -85,14 +101,6 @@ def is_below(name: str, folder: str) -> bool:
 def is_utf8(name: str) -> bool:
     """Say whether the name is text; the bytes of others reach Python as lone surrogates."""
     return _SURROGATES.search(name) is None
-
-
-def readable(name: str) -> str:
-    r"""Return the name fit for a log line or a table: no control characters, no surrogates."""
-    safe = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    if safe.isprintable():
-        return safe
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)
 
 
 def collision_key(name: str, capabilities: Capabilities) -> str:

@@ -16,9 +16,9 @@ from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.paperless import active
 from paperfleet.paperless import migrationsetup as setup
 from paperfleet.paperless.migrating import DocumentMigration, Result, prove_apart
-from paperfleet.paperless.showing import Bar
+from paperfleet.paperless.showing import Bar, tell
 from paperfleet.paperless.surveying import Part, survey
-from paperfleet.storage.names import readable
+from paperfleet.printable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             with active.unmounted():
                 good = self._run(options)
         except PaperfleetError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(readable(str(error))) from error
         if not good:
             raise SystemExit(1)
 
@@ -108,12 +108,13 @@ class Command(BaseCommand):
                 return migration.run(parts, delete=delete, proven=proven)
 
     def _show_plan(self, parts: list[Part], old: Home, new: Home) -> None:
-        self.stdout.write(f"from {old.label}\nto   {new.label}")
+        tell(self.stdout, f"from {old.label}", f"to   {new.label}")
         for part in parts:
-            self.stdout.write(
+            tell(
+                self.stdout,
                 f"{part.area}: {files_text(len(part.files))} ({size_text(part.size)}) at the"
                 f" source, {len(part.there):,} of these names at the destination,"
-                f" {len(part.only_there):,} at the destination alone"
+                f" {len(part.only_there):,} at the destination alone",
             )
         missing = [f"{part.area}/{name}" for part in parts for name in part.missing]
         unlisted = [f"{part.area}/{name}" for part in parts for name in part.unlisted]
@@ -130,30 +131,32 @@ class Command(BaseCommand):
         deleted = f"{result.deleted:,} deleted at the source"
         if not delete:
             deleted = "nothing was deleted at the source (--no-delete)"
-        self.stdout.write(
+        tell(
+            self.stdout,
             f"{result.copied:,} copied, {result.skipped:,} skipped (at the destination already),"
-            f" {len(result.missing):,} missing, {len(result.failed):,} failed; {deleted}"
+            f" {len(result.missing):,} missing, {len(result.failed):,} failed; {deleted}",
         )
         self._list("failed", [f"{name}: {why}" for name, why in result.failed.items()])
         if result.differing:
             differing = [f"{name}: {why}" for name, why in result.differing.items()]
             self._list("differs from the database, copied as it is, kept at the source", differing)
         if result.stopped:
-            self.stderr.write(f"stopped: {result.stopped}")
+            tell(self.stderr, f"stopped: {result.stopped}")
         if not result.complete:
-            self.stderr.write(
+            tell(
+                self.stderr,
                 "Not complete: nothing is deleted before everything is proven. Run the same command"
-                " again to go on; until then paperless-ngx does not start on this storage."
+                " again to go on; until then paperless-ngx does not start on this storage.",
             )
 
     def _list(self, title: str, lines: list[str]) -> None:
         if not lines:
             return
-        self.stderr.write(f"{title}: {len(lines):,}")
+        tell(self.stderr, f"{title}: {len(lines):,}")
         for line in lines[:_SHOWN]:
-            self.stderr.write(f"  {readable(line)}")
+            tell(self.stderr, f"  {readable(line)}")
         if len(lines) > _SHOWN:
-            self.stderr.write(f"  … and {len(lines) - _SHOWN:,} more")
+            tell(self.stderr, f"  … and {len(lines) - _SHOWN:,} more")
 
 
 def parsed(text: str) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,8 @@ from paperfleet.paperless.activation import documents
 from paperfleet.paperless.atrest import documents_at_rest
 from paperfleet.paperless.checking import check, left_behind
 from paperfleet.paperless.report import BROKEN
-from paperfleet.paperless.showing import Bar
-from paperfleet.storage.names import readable
+from paperfleet.paperless.showing import Bar, tell, tell_json
+from paperfleet.printable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +76,7 @@ class Command(BaseCommand):
             with checksetup.current() as home:
                 report = self._run(home, options)
         except PaperfleetError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(readable(str(error))) from error
         self._show(report, as_json=options["json"])
         if not report.agrees:
             raise SystemExit(1)
@@ -87,7 +86,7 @@ class Command(BaseCommand):
             checksetup.take_ownership(home)
         faults = list(checksetup.faults(home))
         if faults and options["repair"]:
-            raise CommandError(f"nothing is repaired: {faults[0]}")
+            raise CommandError(readable(f"nothing is repaired: {faults[0]}"))
         with ExitStack() as blocks:
             report = check(
                 home,
@@ -108,40 +107,42 @@ class Command(BaseCommand):
         if delete_orphans:
             doomed = repairing.deletable(report)
             size = size_text(sum(finding.size for finding in doomed))
-            self.stderr.write(
+            tell(
+                self.stderr,
                 f"--delete-orphans: {files_text(len(doomed))}, {size}, that no document has,"
-                " are to go, unless a repair needs them or a document stays broken"
+                " are to go, unless a repair needs them or a document stays broken",
             )
         repairing.repair(home, report, documents_at_rest, delete_orphans=delete_orphans)
         if delete_orphans and report.of(*BROKEN):
-            self.stderr.write(
+            tell(
+                self.stderr,
                 "No orphan was deleted: documents are missing or damaged, and orphans may be what"
-                " is left of them"
+                " is left of them",
             )
         if swept := repairing.sweep(home):
-            self.stderr.write(f"{files_text(swept)} of saves that were cut off removed")
+            tell(self.stderr, f"{files_text(swept)} of saves that were cut off removed")
 
     def _show(self, report: Report, *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps(report.as_data(), indent=2))
+            tell_json(self.stdout, report.as_data())
             return
         if table := report.table():
-            self.stdout.write(table)
+            tell(self.stdout, *table.split("\n"))
         for repair in report.repairs:
             name = readable(repair.finding.place)
             outcome = f"failed: {repair.what}: {repair.failed}" if repair.failed else repair.what
-            self.stdout.write(f"{name}: {readable(outcome)}")
+            tell(self.stdout, f"{name}: {readable(outcome)}")
         for fault in report.faults:
-            self.stdout.write(f"fault: {fault}")
+            tell(self.stdout, f"fault: {fault}")
         for text in report.refused:
-            self.stdout.write(f"refused: {readable(text)}")
+            tell(self.stdout, f"refused: {readable(text)}")
         for text in report.notes:
-            self.stdout.write(f"note: {readable(text)}")
+            tell(self.stdout, f"note: {readable(text)}")
         verdict = "all agree" if report.agrees else "they do not agree"
         total = f"{files_text(report.files)}, {size_text(report.size)}, {report.looked}: {verdict}"
-        self.stdout.write(total)
+        tell(self.stdout, total)
         if documents.roots:
-            self.stdout.write(f"the documents are in {report.storage}. {_LEAVING}")
+            tell(self.stdout, f"the documents are in {report.storage}. {_LEAVING}")
 
 
 def _bar(blocks: ExitStack) -> Callable[[int, int], Callable[[int], None]]:

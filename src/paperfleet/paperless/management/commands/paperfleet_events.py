@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,8 @@ from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.mirror.wakeup import Wakeup
 from paperfleet.paperless import mirroring, outbox
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.showing import tell
+from paperfleet.printable import readable, readable_json
 from paperfleet.service import storagevars
 from paperfleet.service.places import default_journal
 from paperfleet.storage.abilities import label_of
@@ -79,7 +80,7 @@ class Command(BaseCommand):
             documents.require_usable()
             code = _mirror(found, options)
         except PaperfleetError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(readable(str(error))) from error
         if code:
             raise SystemExit(code)
 
@@ -120,7 +121,7 @@ def _lines(changes: Sequence[DocumentChange]) -> Iterator[str]:
             "previous": change.previous or None,
             "document": numbers.get((change.area, change.name)),
         }
-        yield json.dumps(about, ensure_ascii=False)
+        yield readable_json(about)
 
 
 @contextlib.contextmanager
@@ -130,7 +131,7 @@ def _tolerated(stderr: Any) -> Iterator[None]:  # noqa: ANN401  # Django's Outpu
         close_old_connections()
         yield
     except DatabaseError as error:
-        stderr.write(f"the outbox cannot be read, and is tried again: {error}")
+        tell(stderr, f"the outbox cannot be read, and is tried again: {error}")
 
 
 def _require_events() -> AppConfiguration:
