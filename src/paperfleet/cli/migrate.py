@@ -21,6 +21,7 @@ from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError, StorageError
 from paperfleet.printable import readable_json
+from paperfleet.private import open_text
 from paperfleet.service.places import state_folder
 from paperfleet.service.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
 from paperfleet.storage.names import readable
@@ -180,7 +181,8 @@ def finish(account: Account, report: Path | None, *, delete: bool) -> int:
             "left_out": {readable(name): reason for name, reason in account.obstacles.items()},
             "stopped": account.stopped,
         }
-        report.write_text(readable_json(document, indent=2) + "\n", "utf-8")
+        with open_text(report, "w") as file:
+            file.write(readable_json(document, indent=2) + "\n")
     if account.stopped:
         return UNFINISHED
     return FINE if account.complete else FAILED

@@ -84,6 +84,8 @@ def prepare(
     report = reporter_for(settings)
     for notice in reading.notices:
         report(Notice(notice, "info"))
+    for warning in reading.warnings:
+        report(Notice(warning, "warning"))
     return settings, report
 
 

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from paperfleet.cli.printing import say
+from paperfleet.private import open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,8 +64,7 @@ def _present(path: Path, target: str) -> tuple[Receipt | None, str]:
 
 def _write(path: Path, lines: Iterable[str]) -> None:
     new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with open_text(new, "w") as file:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())

@@ -37,5 +37,5 @@ def command(*, markdown: bool, exit_codes: bool, **arguments: object) -> None:
     for setting, value, origin in origins(reading):
         shown = "-" if value in (None, "") else readable(redacted(str(value)))
         say(f"{setting.key:<22} {shown:<24} {origin}")
-    for notice in reading.notices:
+    for notice in (*reading.notices, *reading.warnings):
         say(notice)

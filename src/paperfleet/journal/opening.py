@@ -11,6 +11,7 @@ from paperfleet.journal.database import Database
 from paperfleet.journal.faults import MOVE_ASIDE, explained_os
 from paperfleet.journal.processlock import ProcessLock
 from paperfleet.journal.queries import MIGRATIONS, queries, read_sql
+from paperfleet.private import make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def lock_and_create(path: Path) -> ProcessLock:
             " filesystem does not give",
         )
     with explained_os(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock = ProcessLock(path.with_name(path.name + ".lock"))
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

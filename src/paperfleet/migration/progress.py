@@ -12,6 +12,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from paperfleet.migration.receipt import Entry
+from paperfleet.private import make_folder, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -65,10 +66,10 @@ class Progress:
 
     def __enter__(self) -> Self:
         """Read what earlier runs wrote and open the file for more."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         if self._path.exists():
             self._read()
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = open_text(self._path, "a")
         if self._path.stat().st_size:
             self._file.write("\n")  # closes a line that was cut off; an empty line means nothing
         return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.filesystems import filesystem_type, is_network
-from paperfleet.service.storages import options_of
+from paperfleet.service.storages import options_of, refuse_secret
 from paperfleet.service.storagevars import (
     ANY_VERSION,
     CACHE_DIR,
@@ -100,6 +100,7 @@ class AppConfiguration:
 def read(environ: Mapping[str, str]) -> AppConfiguration:
     """Return what the environment says; raise ``ConfigurationError`` that names the variable."""
     backend = backend_named(environ.get(BACKEND, "").strip())
+    refuse_secret(backend, hint=f"Take it out, and set {OPTIONS}", origin=BACKEND)
     options = options_of(OPTIONS, environ)
     if options and not backend:
         raise ConfigurationError(

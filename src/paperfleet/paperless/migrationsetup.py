@@ -12,7 +12,7 @@ from paperfleet.paperless.config import backend_named
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.paperless.rows import ALWAYS
-from paperfleet.service.storages import check_apart, options_of
+from paperfleet.service.storages import check_apart, options_of, refuse_secret
 from paperfleet.service.storagevars import SOURCE_OPTIONS
 from paperfleet.storage.registry import open_storage
 
@@ -52,6 +52,7 @@ def source(backend: str, options: Mapping[str, object]) -> Home:
                 hint="Name the storage, such as --source-backend=paperfleet.S3CompatibleBackend",
             )
         return own_folders(create=False)
+    refuse_secret(backend, hint=f"Take it out, and set {SOURCE_OPTIONS}", origin="--source-backend")
     return storage_home(
         open_storage(backend_named(backend), options or options_of(SOURCE_OPTIONS, os.environ))
     )

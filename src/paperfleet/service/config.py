@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from paperfleet.errors import ConfigurationError
+from paperfleet.private import shared_text
 from paperfleet.secret import Secret
 from paperfleet.service.places import default_journal
 from paperfleet.service.settings import PREFIX, Setting, Settings, table
@@ -50,6 +51,7 @@ class Reading:
 
     found: dict[str, Found]
     notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def get(self, key: str) -> object:
         """Return the value of a setting, its default when it is not set, None without one."""
@@ -79,15 +81,20 @@ def read(arguments: Mapping[str, object], environ: Mapping[str, str]) -> Reading
         _add(found, {key: _parsed(key, raw) for key, raw in layer.items()})
     if environ.get("WEBDRIVE_URL") and "source" not in found:
         found["source"] = Found(LEGACY_SOURCE, "WEBDRIVE_URL")
-    return Reading(found | dict(_secrets_from_files(found)), tuple(_notices(environ)))
+    shared = tuple(_shared(found, file))
+    return Reading(found | dict(_secrets_from_files(found)), tuple(_notices(environ)), shared)
 
 
 def settings_of(reading: Reading, environ: Mapping[str, str]) -> Settings:
     """Return the settings of a mirror; raise ``ConfigurationError`` when one is missing."""
+    from paperfleet.service.storages import refuse_secret  # noqa: PLC0415  # health needs it not
+
     values = {key: found.value for key, found in reading.found.items()}
     for key in ("source", "target"):
         _require(key, values)
-        _refuse_password_in_url(reading.found[key])
+        found = reading.found[key]
+        hint = f"Take it out, and set {PREFIX}PASSWORD or {PREFIX}PASSWORD_FILE"
+        refuse_secret(str(found.value), hint=hint, origin=found.origin)
     values["username"] = _username(reading)
     if "journal" not in values:
         values["journal"] = default_journal(str(values["source"]), str(values["target"]), environ)
@@ -195,6 +202,17 @@ def _secrets() -> list[str]:
     return [key for key, setting in table().items() if setting.secret]
 
 
+def _shared(found: Mapping[str, Found], file: Found | None) -> Iterator[str]:
+    """Yield what is wrong with the rights of files that hold a secret which is in use."""
+    for secret in _secrets():
+        beside = found.get(f"{secret}_file")
+        path = Path(str(beside.value)) if beside else None
+        if file is not None and secret in found and found[secret].origin.endswith(f"{file.value}"):
+            path = Path(str(file.value))
+        if path is not None and (text := shared_text(path)):
+            yield text
+
+
 def _secrets_from_files(found: Mapping[str, Found]) -> Iterator[tuple[str, Found]]:
     for secret in _secrets():
         if file := found.get(f"{secret}_file"):
@@ -225,18 +243,6 @@ def _require(key: str, values: Mapping[str, object]) -> None:
         raise ConfigurationError(
             f"no {key} is given",
             hint=f"Run: paperfleet mirror SOURCE TARGET, or set {PREFIX}{key.upper()}{legacy}",
-        )
-
-
-def _refuse_password_in_url(found: Found) -> None:
-    try:
-        password = urlsplit(str(found.value)).password
-    except ValueError:  # its text may quote the URL
-        raise ConfigurationError(f"{found.origin}: this is not a URL") from None
-    if password is not None:
-        raise ConfigurationError(
-            f"{found.origin}: the URL has a password in it, where others can read it",
-            hint=f"Take it out, and set {PREFIX}PASSWORD or {PREFIX}PASSWORD_FILE",
         )
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
+from paperfleet.private import shared_text
 from paperfleet.service.storagevars import FILE
 from paperfleet.storage.apartness import require_local_apart
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
-from paperfleet.storage.registry import accepted_options, open_storage
+from paperfleet.storage.registry import accepted_options, open_storage, secret_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from paperfleet.storage.protocol import DocumentStorage
+
+_log = logging.getLogger("paperfleet.service")
 
 
 def storage_of(
@@ -28,6 +32,7 @@ def storage_of(
     the command line. ``is_there``: a folder that is missing is an error when it is entered, and not
     made. Raises ``ConfigurationError``.
     """
+    refuse_secret(spec, hint=f"Take it out, and set {variable} or {variable}{FILE}")
     options = options_of(variable, environ)
     if is_there and "create" in accepted_options(spec):
         options = {"create": False} | options
@@ -37,6 +42,22 @@ def storage_of(
         if any(repr(name) in error.message for name in options):
             raise ConfigurationError(f"{variable}: {error.message}", hint=error.hint) from None
         raise
+
+
+def refuse_secret(spec: str, *, hint: str, origin: str = "") -> None:
+    """Raise ``ConfigurationError`` for an address with a secret in it, without quoting it.
+
+    Everybody can read the list of processes, and addresses stand in logs and shell histories.
+    """
+    before = f"{origin}: " if origin else ""
+    try:
+        found = secret_in(spec)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{before}{error.message}") from None
+    if found:
+        raise ConfigurationError(
+            f"{before}the URL has a {found} in it, where others can read it", hint=hint
+        )
 
 
 def for_looking(storage: DocumentStorage) -> DocumentStorage:
@@ -77,6 +98,8 @@ def options_of(variable: str, environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def _content(path: str, variable: str) -> str:
+    if shared := shared_text(Path(path)):
+        _log.warning("%s: %s", variable, shared)
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.secret import Secret
@@ -28,6 +30,12 @@ _METHODS = (
 )
 _EXTRAS = {"obstore": "s3", "fsspec": "fsspec"}
 """Modules that optional parts of this package need, and the names of those parts."""
+_CALLED_SECRET = re.compile(
+    r"secret|passw|passphrase|token|signature|credential|api[-_]?key|account[-_]?key|private[-_]?key"
+    r"|shared[-_]?key|sas\b|sas_key|connection[-_]?string|^(pw|pwd|key)$",
+    re.IGNORECASE,
+)
+"""Names of options that hold secrets, also of backends that take any option (fsspec)."""
 _WORDS = {
     "true": True,
     "yes": True,
@@ -62,6 +70,36 @@ def open_storage(spec: str, options: Mapping[str, object] | None = None) -> Docu
 def accepted_options(spec: str) -> frozenset[str]:
     """Return the names of all options that the backend of ``spec`` takes."""
     return frozenset(_parameters(_load(meaning_of(spec).backend)))
+
+
+def secret_in(spec: str) -> str:
+    """Return which secret an address has in it, by its name, '' for none.
+
+    That is a password before the host, a query option that is a ``Secret`` of the backend or is
+    called so, and a password in a URL that is the value of one. Raises ``ConfigurationError`` for
+    what is no URL.
+    """
+    if "://" not in spec:
+        return ""
+    try:
+        parts = urlsplit(spec)
+        options = parse_qsl(parts.query, keep_blank_values=True)
+        nested = [urlsplit(value).password for _, value in options if "://" in value]
+    except ValueError:  # its text may quote the URL
+        raise ConfigurationError("this is not a URL") from None
+    if parts.password is not None or any(password is not None for password in nested):
+        return "password"
+    secrets = _secret_parameters(spec) if options else frozenset()
+    found = (name for name, _ in options if name in secrets or _CALLED_SECRET.search(name))
+    return next(found, "")
+
+
+def _secret_parameters(spec: str) -> frozenset[str]:
+    try:
+        parameters = _parameters(_load(meaning_of(spec).backend))
+    except ConfigurationError:  # opening it says what is wrong
+        return frozenset()
+    return frozenset(n for n, one in parameters.items() if "Secret" in str(one.annotation))
 
 
 def _load(dotted: str) -> Callable[..., object]:

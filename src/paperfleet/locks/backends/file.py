@@ -31,6 +31,7 @@ from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.locks import clock as default_clock
 from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.private import MODE, make_folder, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class FileLeases:
                 hint="Use a folder of this host, such as /run/paperfleet, or Redis or PostgreSQL",
             )
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise ConfigurationError(
                 f"the folder for leases {folder} cannot be made: {error.strerror}"
@@ -114,7 +115,7 @@ class FileLeases:
     def _locked(self, name: str) -> Iterator[Path]:
         """Yield the file of a lease while nobody else looks at it."""
         stem = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:32]
-        lock = FileLock(self._folder / f"{stem}.lock")
+        lock = FileLock(self._folder / f"{stem}.lock", mode=MODE)
         try:
             lock.acquire(_LOCK_SECONDS, poll_interval=_LOCK_POLL_SECONDS)
         except Timeout:
@@ -169,8 +170,8 @@ def _checked(entry: _Entry) -> _Entry:
 def _replace(path: Path, entry: _Entry) -> None:
     """Write a file that is seen whole or not at all, also after a loss of power."""
     temporary = path.with_suffix(".new")
-    with temporary.open("wb") as stream:
-        stream.write(json.dumps(entry._asdict()).encode())
+    with open_text(temporary, "w") as stream:
+        stream.write(json.dumps(entry._asdict()))
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

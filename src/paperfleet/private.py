@@ -1,0 +1,51 @@
+"""Files that say which documents there are: only their owner can read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import IO, TYPE_CHECKING
+
+from paperfleet.filesystems import filesystem_type
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODE = 0o600
+FOLDER_MODE = 0o700
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+"""Where container engines put secrets, with rights that only the container sees."""
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for such files where it is missing; one that is there stays as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def open_text(path: Path, mode: str) -> IO[str]:
+    """Open such a file as UTF-8 text; also one that was made with more rights loses them.
+
+    ``mode`` is that of ``open``. Raises ``OSError``.
+    """
+    file = open(  # noqa: SIM115  # the opener gives it its rights; the caller closes it
+        path, mode, encoding="utf-8", opener=lambda name, flags: os.open(name, flags, MODE)
+    )
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+        os.fchmod(file.fileno(), MODE)
+    return file
+
+
+def shared_text(path: Path) -> str:
+    """Return what is wrong when every user of this machine can read a file with a secret; else ''.
+
+    A file in memory (tmpfs) is a container engine's, and passes.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""  # whoever reads it says so
+    if not mode & (stat.S_IROTH | stat.S_IWOTH) or filesystem_type(path) in _IN_MEMORY:
+        return ""
+    return f"{path} holds a secret, and every user of this machine can read it: chmod 600 {path}"
