@@ -238,6 +238,7 @@ def storage_on(
     """Return a storage on a server, with its own kind of backend."""
     kind = NextcloudBackend if server.kind == "nextcloud" else WebDavBackend
     secret = Secret(password or server.password)
+    options = {"verify": server.verify} | options
     return kind(url or server.url, username=server.user, password=secret, **options)
 
 

@@ -42,6 +42,7 @@ def answer(status: str, body: bytes = b"", *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+MADE = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 FOUND = answer("207 Multi-Status", LISTING)
 
 
@@ -143,7 +144,7 @@ def test_an_unsafe_request_on_a_stale_connection_is_not_sent_again() -> None:
             seen.append(request.partition(b" ")[0])
             if seen[-1] == b"MOVE":
                 return
-            connection.sendall(FOUND)
+            connection.sendall(FOUND if seen[-1] == b"PROPFIND" else MADE)
 
     with (
         raw_server(serve) as port,

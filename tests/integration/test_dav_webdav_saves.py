@@ -64,7 +64,11 @@ def storage(server: NextcloudDouble) -> Iterator[WebDavBackend]:
 
 def backend(server: WebDavServer) -> WebDavBackend:
     return WebDavBackend(
-        server.url, username=server.user, password=Secret(server.password), timeout=10
+        server.url,
+        username=server.user,
+        password=Secret(server.password),
+        timeout=10,
+        verify=server.verify,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -108,7 +110,8 @@ class WebDavServer:
 
     `url` ends with a slash and is the folder used as storage root. `root` is the local directory
     in which the files really are, so a fixture can look and write past HTTP. `requests` is filled
-    where the server can tell (`counts_requests`).
+    where the server can tell (`counts_requests`). `verify` is the file of the authority to trust
+    where it speaks TLS, as a storage takes it.
     """
 
     url: str
@@ -118,6 +121,7 @@ class WebDavServer:
     kind: str
     counts_requests: bool = False
     requests: RequestLog = field(default_factory=RequestLog)
+    verify: bool | str = True
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -192,15 +196,34 @@ def _accepts(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def server_process(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
-    """Run `command` until the block ends; its output goes to the file `log`."""
+def server_process(
+    command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Run `command` until the block ends, with what it started; its output goes to `log`."""
     with log.open("wb") as sink:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env=environment,
+            start_new_session=True,
+        )
     try:
         _wait_for_process(process, port, log)
         yield
     finally:
         stop_process(process)
+        _stop_workers(process.pid, port)
+
+
+def _stop_workers(group: int, port: int) -> None:
+    """Kill what outlives its master, as PHP's workers do, and wait until nothing listens."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while _accepts(port) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _wait_for_process(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -20,11 +20,19 @@ NAMESPACES = {"d": "DAV:", "oc": "http://owncloud.org/ns", "nc": "http://nextclo
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # spares the loading of certificates
 
 
+def trust_of(server: WebDavServer) -> ssl.SSLContext:
+    """Return what httpx takes as `verify` to reach a server of the tests."""
+    if isinstance(server.verify, str):
+        return ssl.create_default_context(cafile=server.verify)
+    return _NO_TLS
+
+
 class DavClient(httpx.Client):
     """httpx with the WebDAV methods; paths are plain text below the server's root."""
 
     def __init__(self, server: WebDavServer, *, auth: tuple[str, str] | None = None) -> None:
-        super().__init__(base_url=server.url, auth=auth or server.auth, timeout=60, verify=_NO_TLS)
+        login, trust = auth or server.auth, trust_of(server)
+        super().__init__(base_url=server.url, auth=login, timeout=60, verify=trust)
         self.root = server.url
 
     def dav(

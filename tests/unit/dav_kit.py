@@ -9,6 +9,9 @@ from urllib.parse import quote
 import httpx
 
 from paperfleet.storage.dav.client import DavClient
+from paperfleet.storage.dav.folders import Folders
+from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.trials import NEXTCLOUD, Traits, Trials
 from paperfleet.storage.dav.urls import parse_root
 
 if TYPE_CHECKING:
@@ -55,6 +58,12 @@ def client(
     return DavClient(
         parse_root(url), username=username, password=password, transport=server.transport
     )
+
+
+def known(dav: DavClient, traits: Traits = NEXTCLOUD) -> Trials:
+    """Return a server that need not be tried."""
+    looking = Listing(dav)
+    return Trials(dav, looking, Folders(dav, looking), traits)
 
 
 def entry(

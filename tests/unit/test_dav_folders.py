@@ -7,7 +7,7 @@ import logging
 
 import httpx
 import pytest
-from tests.unit.dav_kit import URL, Server, client, entry, listing, sabre
+from tests.unit.dav_kit import URL, Server, client, entry, known, listing, sabre
 
 from paperfleet.errors import (
     AlreadyExistsError,
@@ -148,7 +148,7 @@ def test_other_errors_have_nothing_to_do_with_parents() -> None:
 def remove(*answers: httpx.Response) -> tuple[bool, Server]:
     server = Server(list(answers))
     with client(server) as dav:
-        return Remover(dav, Listing(dav)).remove_folder("x"), server
+        return Remover(dav, Listing(dav), known(dav)).remove_folder("x"), server
 
 
 def test_an_empty_folder_goes_on_the_condition_that_it_is_the_one_that_was_seen() -> None:
@@ -173,7 +173,7 @@ def test_a_condition_that_is_void_once_is_tried_again_with_the_next() -> None:
     answers = [A_FOLDER, sabre(412), A_FOLDER, sabre(204), A_FOLDER, sabre(204)]
     server = Server(list(answers))
     with client(server) as dav:
-        remover = Remover(dav, Listing(dav))
+        remover = Remover(dav, Listing(dav), known(dav))
         assert remover.remove_folder("x")
         assert remover.remove_folder("x")
     conditions = [r.headers.get("if-match") for r in server.requests if r.method == "DELETE"]
@@ -183,7 +183,7 @@ def test_a_condition_that_is_void_once_is_tried_again_with_the_next() -> None:
 def test_a_folder_whose_etag_is_not_compared_goes_after_a_look_alone() -> None:
     server = Server([A_FOLDER, sabre(204)])
     with client(server) as dav:
-        assert Remover(dav, Listing(dav), folder_conditions=False).remove_folder("x")
+        assert Remover(dav, Listing(dav), known(dav), folder_conditions=False).remove_folder("x")
     assert "if-match" not in server.requests[1].headers
 
 
@@ -223,7 +223,8 @@ def test_a_file_that_stays_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_an_upload_that_vanishes_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrivals, "APPEARING", ())
-    answers = [sabre(201), GONE, sabre(204)]
+    no_trial = [sabre(403), GONE]
+    answers = [*no_trial, sabre(201), GONE, sabre(204)]
     content = b"x"
     storage = WebDavBackend(URL, transport=Server(list(answers)).transport)
     with storage, pytest.raises(IntegrityError, match="vanished"):

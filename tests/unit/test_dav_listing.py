@@ -140,7 +140,7 @@ def test_own_temporary_files_and_unreadable_names_are_hidden() -> None:
 def test_only_temporary_files() -> None:
     server = Server([listing(entry("", folder=True), entry("a"), entry("b/.paperfleet-x"))])
     with client(server) as dav:
-        assert [stat.name for stat in Listing(dav).temporaries()] == ["b/.paperfleet-x"]
+        assert list(Listing(dav).temporaries()) == ["b/.paperfleet-x"]
 
 
 def test_a_missing_folder_gives_nothing() -> None:

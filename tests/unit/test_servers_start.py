@@ -19,6 +19,7 @@ from tests.servers.base import (
     stop_process,
     wait_for_port,
 )
+from tests.servers.client import trust_of
 from tests.servers.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -48,16 +49,17 @@ def server(start: Start) -> Iterator[WebDavServer]:
 
 @pytest.fixture
 def client(server: WebDavServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, auth=server.auth, timeout=10) as http:
+    trust = trust_of(server)
+    with httpx.Client(base_url=server.url, auth=server.auth, timeout=10, verify=trust) as http:
         yield http
 
 
 def test_refuses_a_stranger(server: WebDavServer) -> None:
-    assert httpx.get(server.url).status_code == 401
+    assert httpx.get(server.url, verify=trust_of(server)).status_code == 401
 
 
 def test_stores_and_lists(server: WebDavServer, client: httpx.Client) -> None:
-    assert client.request("MKCOL", "a%20b").status_code == 201
+    assert client.request("MKCOL", "a%20b/").status_code == 201
     assert client.put("a%20b/%C3%BC.txt", content=b"hello").status_code == 201
     assert client.get("a%20b/%C3%BC.txt").content == b"hello"
     listing = client.request("PROPFIND", "a%20b/", headers={"Depth": "1"})
@@ -75,8 +77,10 @@ def test_shows_what_was_written_past_it(server: WebDavServer, client: httpx.Clie
 
 def test_moves_without_loss(server: WebDavServer, client: httpx.Client) -> None:
     server.write("old.txt", b"1")
-    answer = client.request("MOVE", "old.txt", headers={"Destination": f"{server.url}new.txt"})
-    assert answer.status_code == 201
+    # Apache knows nothing of the TLS that a proxy ends before it.
+    there = server.url.replace("https:", "http:") + "new.txt"
+    answer = client.request("MOVE", "old.txt", headers={"Destination": there})
+    assert answer.status_code in {201, 204}  # nginx says 204 of a new name, too
     assert server.tree() == {"new.txt": b"1"}
 
 

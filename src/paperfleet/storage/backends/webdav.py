@@ -12,11 +12,13 @@ from paperfleet.errors import (
     BusyError,
     FileAccessError,
     IntegrityError,
+    NotFoundError,
     PreconditionFailedError,
     StorageError,
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, Capabilities, FileStat
+from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.arrivals import WORKING, Arrivals
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import PIECE, Outgoing, content_type, upload_of
@@ -30,12 +32,16 @@ from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
     from paperfleet.model import Precondition, Upload
     from paperfleet.secret import Secret
+    from paperfleet.storage.dav.answers import Answer
 
-STORED = {200, 201, 204}
+STORED = {200, 201, 202, 204}
+SERVER_ERROR = 500
 
 
 class WebDavBackend(DavTree):
@@ -52,7 +58,12 @@ class WebDavBackend(DavTree):
 
     Conditions are looked up right before the MOVE, not with it: another writer of the same name
     within those milliseconds is not noticed, except for ``exists=False``, which the MOVE itself
-    ensures.
+    ensures where the server honours ``Overwrite: F``.
+
+    What a server does is found out by trying once, in a folder of its own in the root, when the
+    first file is saved or moved, or the first folder removed (``paperfleet.storage.dav.trials``).
+    Where listings leave out names that begin with a dot, temporary names have none, no folder is
+    ever removed, and a document of such a name is refused.
 
     Raises ``ConfigurationError`` for an address that cannot be used (see ``parse_root``).
     """
@@ -115,12 +126,17 @@ class WebDavBackend(DavTree):
     def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """Save under a condition; return what the server then has (see ``SupportsSaveWith``)."""
         name = self._new_name(name, "save")
-        with self._drafts.draft(name, upload) as draft:
+        lists_dots = self._trials.traits().lists_dots
+        self._check_shown(name, lists_dots=lists_dots)
+        with self._drafts.draft(name, upload, listed=not lists_dots) as draft:
             temporary, sent = draft.temporary, upload.sha256 or ""
             if draft.uploaded:
                 draft.uploaded = self._listing.look(temporary, operation="save") is not None
             if not draft.uploaded:
-                sent = self._folders.with_parents(name, lambda: self._put(temporary, name, upload))
+                doubts = iter([True])
+                sent = self._folders.with_parents(
+                    name, lambda: self._put(temporary, name, upload, doubts)
+                )
                 draft.uploaded = True
             arrived = self._arrived(temporary, name, upload)
             if upload.read_back:
@@ -128,7 +144,7 @@ class WebDavBackend(DavTree):
             self._place(temporary, name, arrived, expect)
         return self._placed(name, arrived)
 
-    def _put(self, temporary: str, name: str, upload: Upload) -> str:
+    def _put(self, temporary: str, name: str, upload: Upload, doubts: Iterator[bool]) -> str:
         """Send the content; return the SHA-256 of what was sent."""
         outgoing = Outgoing(upload, name=name, storage=self.label)
         body = outgoing.body()
@@ -142,8 +158,33 @@ class WebDavBackend(DavTree):
             body=body,
             repeatable=True,
         )
-        self._client.ask(request, accept=STORED)
+        unclear = set() if self._trials.traits().tells_parents else {SERVER_ERROR}
+        answer = self._client.ask(request, accept=STORED | unclear)
+        if answer.status in unclear:
+            raise self._without_parent(answer, request, doubts)
+        wait_if_accepted(
+            self._client, answer, lambda: self._has_come(temporary, upload), "save", name
+        )
         return upload.sha256 or outgoing.sha256
+
+    def _without_parent(
+        self, answer: Answer, request: Request, doubts: Iterator[bool]
+    ) -> StorageError:
+        """Return what 500 means where the server answers so when a folder above is missing.
+
+        When it is there now, somebody else may have made it since: ``doubts`` says how often.
+        """
+        error = self._client.error(answer, request)
+        if not isinstance(error, UnavailableError):
+            return error
+        if self._folders.lack_parent(request.name) or next(doubts, False):
+            reason = "a folder above it may be missing"
+            return self._client.failure(NotFoundError, reason, "save", request.name)
+        return error
+
+    def _has_come(self, temporary: str, upload: Upload) -> bool:
+        found = self._listing.look(temporary, operation="save")
+        return found is not None and found.stat.size == upload.size
 
     def _read_back(self, temporary: str, name: str, arrived: FileStat, sent: str) -> FileStat:
         """Return the stat with the proven hash; raise ``IntegrityError`` for other bytes."""
@@ -193,9 +234,9 @@ class WebDavBackend(DavTree):
 
     def _move_once(self, temporary: str, name: str, arrived: FileStat, *, overwrite: bool) -> None:
         try:
-            refusal = self._mover.move(temporary, name, overwrite=overwrite)
+            refusal = self._tried_move(temporary, name, overwrite=overwrite)
             if refusal is not None:
-                raise refusal
+                raise refusal if overwrite else self._taken_or(refusal, name)
         except UnavailableError as error:
             if self._has_moved(temporary, name, arrived, error):
                 return

@@ -5,18 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import httpx
-
 from paperfleet.errors import NameRefusedError, UnavailableError
 from paperfleet.storage.dav.client import Request
-from paperfleet.storage.dav.temporary import temporary_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from paperfleet.errors import StorageError
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.trials import Trials
 
 _SUSPICIOUS = {
     "?": "?x",
@@ -41,11 +38,11 @@ class Destinations:
     def __init__(
         self,
         client: DavClient,
-        listing: Listing,
+        trials: Trials,
         move: Callable[[str, str], StorageError | None],
     ) -> None:
         self._client = client
-        self._listing = listing
+        self._trials = trials
         self._move = move
         self._understood: dict[str, bool] = {}
         self._lock = threading.Lock()
@@ -69,27 +66,19 @@ class Destinations:
             return self._understood[character]
 
     def _tried(self, suffix: str) -> bool:
-        source, other = temporary_beside("x"), temporary_beside("x")
-        self._ask("PUT", source, {200, 201, 204})
-        understood = False
-        try:
-            refusal = self._move(source, other + suffix)
+        with self._trials.folder() as folder:
+            source, other = f"{folder}/x", f"{folder}/y{suffix}"
+            self._ask("PUT", source, {200, 201, 202, 204})
+            try:
+                refusal = self._move(source, other)
+            except NameRefusedError:
+                return False
             if isinstance(refusal, UnavailableError):
                 raise refusal
-            understood = refusal is None and self._is_there(other + suffix)
-        finally:
-            left = [other + suffix] if understood else self._left_by(source, other)
-            for name in left:
-                self._ask("DELETE", name, {200, 202, 204, 404})
-        return understood
-
-    def _left_by(self, *beginnings: str) -> list[str]:
-        """Return the names that a misread attempt may have ended up under."""
-        _, children = self._listing.children("", operation="try a name")
-        return [child.name for child in children if child.name.startswith(beginnings)]
+            return refusal is None and self._is_there(other)
 
     def _is_there(self, name: str) -> bool:
-        return self._ask("HEAD", name, {200, 204, 404}) != httpx.codes.NOT_FOUND
+        return 200 <= self._ask("HEAD", name, {200, 204, 400, 403, 404}) < 300
 
     def _ask(self, method: str, name: str, accept: set[int]) -> int:
         request = Request(method, self._client.root.path_of(name), operation="try a name")

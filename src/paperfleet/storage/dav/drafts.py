@@ -44,12 +44,14 @@ class Drafts:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def draft(self, name: str, upload: Upload) -> Iterator[Draft]:
+    def draft(self, name: str, upload: Upload, *, listed: bool) -> Iterator[Draft]:
         """Yield the draft of an earlier attempt with this content, or a new one.
+
+        ``listed`` is as in ``temporary_beside``.
 
         When the block fails it is removed, unless it is complete and the server only asked to wait.
         """
-        draft = self._taken(name, upload)
+        draft = self._taken(name, upload, listed=listed)
 
         def kept(error: BaseException) -> bool:
             asked = isinstance(error, BusyError) and error.at_work
@@ -64,7 +66,7 @@ class Drafts:
         with self._tidier.removing(draft.temporary, kept):
             yield draft
 
-    def _taken(self, name: str, upload: Upload) -> Draft:
+    def _taken(self, name: str, upload: Upload, *, listed: bool) -> Draft:
         content = upload.sha256, upload.size, upload.modified_ns
         with self._lock:
             earlier = self._kept.pop(name, None)
@@ -72,7 +74,7 @@ class Drafts:
             return earlier
         if earlier is not None:
             self._tidier.discard(earlier.temporary)
-        return Draft(temporary_beside(name), content)
+        return Draft(temporary_beside(name, listed=listed), content)
 
     def needed(self) -> set[str]:
         """Return the temporary names that wait for their next attempt."""

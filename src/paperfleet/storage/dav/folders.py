@@ -14,6 +14,7 @@ from paperfleet.errors import (
     NotAStorageError,
     NotFoundError,
 )
+from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.client import Request
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Folders:
                 time.sleep(pause)
         return action()
 
+    def lack_parent(self, name: str) -> bool:
+        """Say whether there is no folder that a name could be in."""
+        return not self._is_folder(name.rpartition("/")[0])
+
     def make_missing_parents(self, name: str) -> bool:
         """Make the parents of a name; False when they are there already.
 
@@ -89,7 +94,8 @@ class Folders:
     def _make_root(self) -> None:
         root = self._client.root
         request = Request("MKCOL", root.path, operation=OPERATION)
-        answer = self._client.ask(request, accept={200, 201, 405} | _NO_PARENT)
+        answer = self._client.ask(request, accept={200, 201, 202, 405} | _NO_PARENT)
+        wait_if_accepted(self._client, answer, lambda: self._is_folder(""), OPERATION, "")
         if answer.status in _NO_PARENT:
             raise NotAStorageError(
                 "neither this folder nor the one above it is there",
@@ -101,7 +107,8 @@ class Folders:
         """Make one folder; False when its parent is missing."""
         path = self._client.root.path_of(name, folder=True)
         request = Request("MKCOL", path, operation=OPERATION, name=name)
-        answer = self._client.ask(request, accept={200, 201} | _NO_PARENT | _PERHAPS_MADE)
+        answer = self._client.ask(request, accept={200, 201, 202} | _NO_PARENT | _PERHAPS_MADE)
+        wait_if_accepted(self._client, answer, lambda: self._is_folder(name), OPERATION, name)
         if answer.status not in _PERHAPS_MADE:
             return answer.is_done
         found = self._listing.look(name, operation=OPERATION)
@@ -112,6 +119,10 @@ class Folders:
         if answer.status != httpx.codes.METHOD_NOT_ALLOWED:
             raise self._client.error(answer, request)
         return False  # it was there, and somebody removed it since
+
+    def _is_folder(self, name: str) -> bool:
+        found = self._listing.look(name, operation=OPERATION)
+        return found is not None and found.entry.is_folder
 
     def _in_the_way(self, name: str) -> Exception:
         return self._client.failure(AlreadyExistsError, "a file is in the way", OPERATION, name)

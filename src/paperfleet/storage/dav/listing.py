@@ -22,7 +22,7 @@ from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.etags import Etags
 from paperfleet.storage.dav.multistatus import PROPERTIES, read_entries
 from paperfleet.storage.dav.sizes import Sizes
-from paperfleet.storage.names import RESERVED, TEMPORARY_PREFIX, is_temporary, is_utf8
+from paperfleet.storage.dav.temporary import is_hidden, is_own, trial_above, why_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ class Listing:
             found = list(self._propfind(name, "0", operation=operation, properties=properties))
         except NotFoundError:
             return None
-        except NameRefusedError:
+        except (NameRefusedError, FileAccessError):
             if self.is_below_file(name, operation=operation):
                 return None
             raise
@@ -95,7 +95,10 @@ class Listing:
         return Found(name, found[0].entry)
 
     def is_below_file(self, name: str, *, operation: str) -> bool:
-        """Say whether the parent of a name is a file; Apache answers 400 to anything below."""
+        """Say whether the parent of a name is a file.
+
+        Apache answers 400 to anything below, lighttpd 403.
+        """
         parent = name.rpartition("/")[0]
         if not parent:
             return False
@@ -126,7 +129,7 @@ class Listing:
     def survey(self, prefix: str) -> Iterator[FileStat | Obstacle]:
         """Yield what ``walk`` does, and what it leaves out, with the reason."""
         for found in self._files(prefix):
-            if reason := _hidden(found.name):
+            if reason := why_hidden(found.name):
                 yield Obstacle(found.name, reason)
             else:
                 if not self._etags.known:
@@ -154,8 +157,7 @@ class Listing:
         """
         found_all = self._whole(folder) if self._lists_trees else self._with_itself(folder)
         for found in found_all:
-            own = any(is_temporary(segment) for segment in found.name.split("/"))
-            if not own and is_utf8(found.name):
+            if not is_hidden(found.name):
                 yield found
 
     def _with_itself(self, folder: str) -> Iterator[Found]:
@@ -163,11 +165,15 @@ class Listing:
         yield itself
         yield from self._stepwise([folder])
 
-    def temporaries(self) -> Iterator[FileStat]:
-        """Yield the own temporary files that are there."""
+    def temporaries(self) -> Iterator[str]:
+        """Yield the own temporary files that are there, and the folders of trials."""
+        folders = set[str]()
         for found in self._files(""):
-            if is_temporary(found.name):
-                yield found.stat
+            if is_own(found.name):
+                folder = trial_above(found.name)
+                if folder not in folders:
+                    yield folder or found.name
+                    folders |= {folder} - {""}
 
     def _files(self, prefix: str) -> Iterator[Found]:
         try:
@@ -176,7 +182,7 @@ class Listing:
                     yield found
         except NotFoundError:
             self._check_missing(prefix)
-        except NameRefusedError:
+        except (NameRefusedError, FileAccessError):
             if not self._is_file(prefix) and not self.is_below_file(prefix, operation="list"):
                 raise
 
@@ -345,10 +351,3 @@ class Listing:
             return self._client.ask(request, accept={207}).status == httpx.codes.MULTI_STATUS
         except (NotFoundError, NotAStorageError, FileAccessError):
             return False
-
-
-def _hidden(name: str) -> str:
-    """Return why a name is not for others: of our own, below one of our own, or not text."""
-    if TEMPORARY_PREFIX in name and any(is_temporary(segment) for segment in name.split("/")):
-        return RESERVED
-    return "" if name.isascii() or is_utf8(name) else "the name is not UTF-8"

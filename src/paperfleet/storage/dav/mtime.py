@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Literal
 
+from paperfleet.errors import CredentialsError, StorageError
 from paperfleet.storage.dav.client import Request
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from paperfleet.model import FileStat
     from paperfleet.storage.dav.client import DavClient
 
+logger = logging.getLogger(__name__)
 SECOND = 10**9
 EARLIEST = 24 * 60 * 60 + 1
 """Nextcloud refuses times of up to one day after the epoch, after having written the file
@@ -25,7 +28,11 @@ LATEST = 253_402_300_799
 UNDECIDABLE = 10 * SECOND
 """A document so new has the time of its upload anyway, or nearly."""
 
-_DECLINED = {400, 403, 404, 405, 409, 415, 422, 501}
+FAILURES = 3
+"""Times in a row that setting a time may fail in a way that says nothing (5xx) before it is left.
+"""
+
+_ANSWERED = {200, 204, 207, 400, 403, 404, 405, 409, 415, 422, 501}
 _PROPPATCH = """<?xml version="1.0" encoding="utf-8"?>
 <d:propertyupdate xmlns:d="DAV:"><d:set><d:prop>
 <d:getlastmodified>{date}</d:getlastmodified>
@@ -48,6 +55,7 @@ class ModifiedTimes:
     def __init__(self, client: DavClient) -> None:
         self._client = client
         self._way: Literal["unknown", "header", "proppatch", "none"] = "unknown"
+        self._failures = 0
 
     @property
     def kept(self) -> bool:
@@ -84,7 +92,25 @@ class ModifiedTimes:
             body=lambda: body,
             repeatable=True,
         )
-        self._client.ask(request, accept={200, 207} | _DECLINED)
+        clear = self._is_answered(request)
         seen = look()
-        self._way = "proppatch" if seen.modified_ns == wanted else "none"
+        if seen.modified_ns == wanted:
+            self._way, self._failures = "proppatch", 0
+        elif clear or self._failures >= FAILURES:
+            self._way = "none"
         return seen
+
+    def _is_answered(self, request: Request) -> bool:
+        """Send; say whether the answer tells what the server can. Only a refused login raises.
+
+        The time is an extra: whether the file has arrived is for the look that follows to say.
+        """
+        try:
+            self._client.ask(request, accept=_ANSWERED)
+        except CredentialsError:
+            raise
+        except StorageError as error:
+            logger.info("the time of a file was not set: %s", error)
+            self._failures += 1
+            return False
+        return True

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from paperfleet.errors import NotFoundError, PreconditionFailedError
+from paperfleet.errors import FileAccessError, NotFoundError, PreconditionFailedError
+from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.client import Request
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.listing import Found, Listing
+    from paperfleet.storage.dav.trials import Trials
 
 _GONE = {200, 202, 204}
+_IN_PART = 207
+"""Something below the folder stays (RFC 4918, 9.6.1), and so does the folder."""
 
 
 class Remover:
@@ -30,10 +34,16 @@ class Remover:
     """
 
     def __init__(
-        self, client: DavClient, listing: Listing, *, folder_conditions: bool = True
+        self,
+        client: DavClient,
+        listing: Listing,
+        trials: Trials,
+        *,
+        folder_conditions: bool = True,
     ) -> None:
         self._client = client
         self._listing = listing
+        self._trials = trials
         self._folder_conditions = folder_conditions
 
     def remove_file(self, found: Found) -> None:
@@ -45,13 +55,16 @@ class Remover:
             )
 
     def remove_folder(self, name: str) -> bool:
-        """Remove a folder if nothing at all is in it; say whether it is gone. Missing: True."""
+        """Remove a folder if nothing at all is in it; say whether it is gone. Missing: True.
+
+        Where the server does not list names that begin with a dot, nobody knows, and it stays.
+        """
         operation = "remove folder"
         try:
             folder, children = self._listing.children(name, operation=operation)
         except NotFoundError:
             return self._listing.look(name, operation=operation) is None
-        if children:
+        if children or not self._trials.traits().lists_dots:
             return False
         return self._removed(self._client.root.path_of(name, folder=True), folder, operation)
 
@@ -79,5 +92,19 @@ class Remover:
         """Delete; False when the condition does not hold."""
         headers = {"If-Match": etag} if etag else {}
         request = Request("DELETE", path, operation=operation, name=name, headers=headers)
-        accept = _GONE | ({httpx.codes.PRECONDITION_FAILED} if etag else set())
-        return self._client.ask(request, accept).status in _GONE
+        accept = _GONE | {_IN_PART} | ({httpx.codes.PRECONDITION_FAILED} if etag else set())
+        answer = self._client.ask(request, accept)
+        if answer.status == _IN_PART:
+            reason = "something in it cannot be removed"
+            raise self._client.failure(FileAccessError, reason, operation, name)
+        if etag and answer.status == httpx.codes.OK:
+            # sabre/dav says 200 of a folder, too, when the condition did not hold.
+            return self._listing.look(name, operation=operation) is None
+        wait_if_accepted(
+            self._client,
+            answer,
+            lambda: self._listing.look(name, operation=operation) is None,
+            operation,
+            name,
+        )
+        return answer.status in _GONE

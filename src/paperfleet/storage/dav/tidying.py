@@ -14,7 +14,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav.client import Request
-from paperfleet.storage.dav.temporary import age
+from paperfleet.storage.dav.temporary import age, trial_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -36,6 +36,7 @@ class Tidier:
     def __init__(self, client: DavClient, listing: Listing) -> None:
         self._client = client
         self._listing = listing
+        self._stayed: set[str] = set()
 
     @contextlib.contextmanager
     def removing(
@@ -59,7 +60,7 @@ class Tidier:
 
         Where there is none, it is looked for again after each of the ``pauses``.
         """
-        path = self._client.root.path_of(temporary)
+        path = self._client.root.path_of(temporary, folder=bool(trial_above(temporary)))
         request = Request("DELETE", path, operation="tidy", timeout=TIMEOUT)
         try:
             for pause in pauses:
@@ -69,7 +70,9 @@ class Tidier:
             self._client.ask(request, accept=_GONE)
         except StorageError as error:
             logger.warning("a temporary file stays at %s until the next sweep: %s", path, error)
+            self._stayed.add(temporary)
             return False
+        self._stayed.discard(temporary)
         return True
 
     def sweep(self, older_than: float, needed: Container[str] = ()) -> int:
@@ -79,8 +82,9 @@ class Tidier:
         Raises ``UnavailableError`` when some of them stay.
         """
         now = time.time()
-        left = [stat.name for stat in self._listing.temporaries()]
-        old = [n for n in left if (age(n, now) or 0) > older_than and n not in needed]
+        # A listing need not show what this process knows to have left (names with a dot).
+        left = {*self._listing.temporaries(), *self._stayed}
+        old = [n for n in sorted(left) if (age(n, now) or 0) > older_than and n not in needed]
         stay = len(old) - sum(self.discard(name) for name in old)
         if stay:
             raise UnavailableError(

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    FileAccessError,
     NameRefusedError,
     NotFoundError,
     PreconditionFailedError,
@@ -17,6 +18,7 @@ from paperfleet.storage.dav.folders import Folders
 from paperfleet.storage.dav.moving import Mover
 from paperfleet.storage.dav.multistatus import QUOTA_ONLY
 from paperfleet.storage.dav.removing import Remover
+from paperfleet.storage.dav.trials import NEXTCLOUD, Trials
 from paperfleet.storage.names import check_name, check_prefix, is_below
 
 if TYPE_CHECKING:
@@ -47,8 +49,9 @@ class DavTree:
         self._listing = listing
         self._folders = Folders(client, listing)
         self._folder_conditions = folder_conditions
-        self._remover = Remover(client, listing, folder_conditions=folder_conditions)
-        self._mover = Mover(client, listing, trusted=trusted)
+        self._trials = Trials(client, listing, self._folders, NEXTCLOUD if trusted else None)
+        self._remover = Remover(client, listing, self._trials, folder_conditions=folder_conditions)
+        self._mover = Mover(client, listing, self._trials, trusted=trusted)
 
     def __enter__(self) -> Self:
         self._client.__enter__()
@@ -180,6 +183,7 @@ class DavTree:
             raise self._client.failure(
                 AlreadyExistsError, "old and new name are the same", "move", new
             )
+        self._check_shown(new, lists_dots=self._trials.traits().lists_dots)
         if is_below(new, old):
             raise self._client.failure(
                 AlreadyExistsError, "it cannot be moved into itself", "move", old
@@ -192,7 +196,7 @@ class DavTree:
         self._folders.make_missing_parents(new)
         refusal = self._tried_move(old, new, folder=folder, etag=etag)
         if refusal is not None:
-            raise refusal
+            raise self._taken_or(refusal, new)
 
     def _without_source(self, refusal: StorageError, old: str, new: str) -> StorageError:
         """Return what it means that nothing is left of what was to be moved."""
@@ -202,17 +206,27 @@ class DavTree:
         return self._client.failure(NotFoundError, "there is nothing of this name", "move", old)
 
     def _tried_move(
-        self, old: str, new: str, *, folder: bool, etag: str | None
+        self,
+        old: str,
+        new: str,
+        *,
+        folder: bool = False,
+        overwrite: bool = False,
+        etag: str | None = None,
     ) -> StorageError | None:
         try:
-            return self._mover.move(old, new, folder=folder, etag=etag)
-        except NameRefusedError as error:
-            # Apache answers 400 also when a folder is to replace a file.
-            if self._listing.look(new, operation="move") is None:
+            return self._mover.move(old, new, folder=folder, overwrite=overwrite, etag=etag)
+        except (NameRefusedError, FileAccessError) as error:
+            if overwrite:
                 raise
-            raise self._client.failure(
-                AlreadyExistsError, "the name is taken", "move", new
-            ) from error
+            # Apache answers 400 also when a folder is to replace a file.
+            raise self._taken_or(error, new) from error
+
+    def _taken_or(self, refusal: StorageError, new: str) -> StorageError:
+        """Return what a refusal means: that the name is taken, whatever the server calls it."""
+        if self._listing.look(new, operation="move") is None:
+            return refusal
+        return self._client.failure(AlreadyExistsError, "the name is taken", "move", new)
 
     def free_bytes(self) -> int | None:
         """Return how many bytes may still be stored (RFC 4331); None where nothing is told of it.
@@ -221,6 +235,16 @@ class DavTree:
         """
         found = self._listing.look("", operation="ask for room", properties=QUOTA_ONLY)
         return None if found is None else found.entry.free
+
+    def _check_shown(self, name: str, *, lists_dots: bool) -> None:
+        """Raise ``NameRefusedError`` for a name that no listing of this server would show."""
+        if not lists_dots and any(segment.startswith(".") for segment in name.split("/")):
+            raise self._client.failure(
+                NameRefusedError,
+                "the server does not list names that begin with a dot",
+                "save",
+                name,
+            )
 
     def make_folder(self, name: str) -> None:
         """Make a folder and its missing parents; an existing one is fine.
@@ -235,7 +259,7 @@ class DavTree:
         It is looked into right before; what somebody else puts there within milliseconds goes with
         it, unless the server honours a condition on the etag of the folder. A Nextcloud honours
         none (sabre/dav, ``Server::checkPreconditions``, knows etags of files only): there it goes
-        to the trash.
+        to the trash. Where listings leave out names that begin with a dot, it stays.
         """
         return self._remover.remove_folder(self._checked(name, "remove folder"))
 

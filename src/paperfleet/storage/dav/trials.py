@@ -1,0 +1,248 @@
+"""What a server does, found out by trying once with files of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import httpx
+
+from paperfleet.errors import (
+    BusyError,
+    NotAStorageError,
+    QuotaExceededError,
+    Scope,
+    StorageError,
+    UnavailableError,
+)
+from paperfleet.storage.dav.accepted import wait_if_accepted
+from paperfleet.storage.dav.answers import Answer
+from paperfleet.storage.dav.arrivals import WORKING
+from paperfleet.storage.dav.client import Request
+from paperfleet.storage.dav.temporary import trial_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paperfleet.storage.dav.client import DavClient
+    from paperfleet.storage.dav.folders import Folders
+    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.urls import Root
+
+logger = logging.getLogger(__name__)
+OPERATION = "try what the server does"
+Form = Literal["url", "path", "http"]
+FORMS: tuple[Form, ...] = ("url", "path", "http")
+_STORED = {200, 201, 202, 204}
+_ANY = set(range(200, 600)) - {401, 407, 423, 425, 429, 503, 507}
+_FORM_REFUSED = {400, 403, 409, 502}
+"""What servers answer to a ``Destination`` that they take for another server's."""
+
+_PROXY_HINT = (
+    "Does a proxy before the server end TLS, or change the host? Let it pass the host on, and"
+    " rewrite the header Destination to what the server calls itself; Apache:"
+    " RequestHeader edit Destination ^https: http: early"
+)
+
+
+class Traits(NamedTuple):
+    """What is known of a server; each default is the careful one.
+
+    ``form``: of ``Destination``. ``lists_dots``: listings show names with a leading dot.
+    ``spares_files``, ``spares_folders``: a MOVE with ``Overwrite: F`` onto one leaves both alone.
+    ``tells_parents``: a PUT into no folder is refused with a status that says so (RFC 4918, 9.7.1).
+    """
+
+    form: Form = "url"
+    lists_dots: bool = False
+    spares_files: bool = False
+    spares_folders: bool = False
+    tells_parents: bool = False
+
+    @property
+    def spares_all(self) -> bool:
+        """Whether a MOVE with ``Overwrite: F`` needs no look before it."""
+        return self.spares_files and self.spares_folders
+
+
+NEXTCLOUD = Traits(
+    "path", lists_dots=True, spares_files=True, spares_folders=True, tells_parents=True
+)
+CAREFUL = Traits()
+
+
+class Trials:
+    """Tries what a server does, once, in a folder of our own below the root; safe in threads.
+
+    A trial costs some twelve requests, and is made before the first of those writes that depend on
+    it. What failed for a reason that says nothing of the server (no answer, 5xx) raises, and is
+    tried again the next time. Where no folder can be made, everything is done the careful way.
+    """
+
+    def __init__(
+        self, client: DavClient, listing: Listing, folders: Folders, known: Traits | None
+    ) -> None:
+        self._client = client
+        self._listing = listing
+        self._folders = folders
+        self._known = known
+        self._lock = threading.Lock()
+
+    def traits(self) -> Traits:
+        """Return what the server does; raise the ``StorageError`` for which nobody knows.
+
+        Raises ``NotAStorageError`` for a server that takes no form of ``Destination``.
+        """
+        if self._known is not None:
+            return self._known
+        with self._lock:
+            if self._known is None:
+                traits, lasts = self._tried()
+                if not lasts:
+                    return traits
+                self._known = traits
+        return self._known
+
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[str]:
+        """Make a folder for a trial, and remove it with all in it."""
+        folder = trial_folder()
+        self._folders.make(folder)
+        try:
+            yield folder
+        finally:
+            # Nobody else knows the name. What a refusal leaves is swept later.
+            path = self._client.root.path_of(folder, folder=True)
+            with contextlib.suppress(StorageError):
+                self._client.ask(Request("DELETE", path, operation=OPERATION), _ANY)
+
+    def _tried(self) -> tuple[Traits, bool]:
+        """Return what was found, and whether that lasts."""
+        try:
+            with self.folder() as folder:
+                traits = self._tried_in(folder)
+        except QuotaExceededError:
+            return CAREFUL, False  # deletes have to go on, for they make room
+        except StorageError as error:
+            busy = isinstance(error, BusyError) and error.at_work
+            if error.scope is Scope.STORAGE or (error.transient and not busy):
+                raise
+            logger.warning(
+                "%s could not be tried, so that folders stay and moves are slower: %s",
+                self._client.root.url,
+                error,
+            )
+            return CAREFUL, True
+        self._tell(traits)
+        return traits, True
+
+    def _tried_in(self, folder: str) -> Traits:
+        for name in ("b", "e", ".a"):
+            self._put(f"{folder}/{name}", accept=_STORED if name != ".a" else _ANY)
+        form = self._form(folder)
+        self._put(f"{folder}/b")
+        self._folders.make(f"{folder}/d")
+        onto_file = self._moved(f"{folder}/b", f"{folder}/c", form)
+        onto_folder = self._moved(f"{folder}/e", f"{folder}/d", form)
+        below_nothing = self._put(f"{folder}/none/x", accept=_ANY)
+        names = self._names(folder)
+        return Traits(
+            form,
+            lists_dots=".a" in names,
+            spares_files=_refused(onto_file) and "b" in names,
+            spares_folders=_refused(onto_folder) and {"e", "d"} <= names,
+            tells_parents=below_nothing.is_done or _refused(below_nothing),
+        )
+
+    def _form(self, folder: str) -> Form:
+        """Return the form of ``Destination`` by which a file is seen to move."""
+        refusals = list[Answer]()
+        for form in FORMS if self._client.root.origin.startswith("https:") else FORMS[:2]:
+            answer = self._moved(f"{folder}/b", f"{folder}/c", form)
+            if answer.is_done:
+                if self._arrived(answer, folder):
+                    return form
+                self._put(f"{folder}/b")  # wherever the other one went
+            refusals.append(answer)
+        raise self._no_form(refusals)
+
+    def _arrived(self, answer: Answer, folder: str) -> bool:
+        wait_if_accepted(self._client, answer, lambda: "c" in self._names(folder), OPERATION, "")
+        return "c" in self._names(folder)
+
+    def _no_form(self, refusals: list[Answer]) -> StorageError:
+        first = refusals[0]
+        if not first.is_done and first.status not in _FORM_REFUSED:
+            return self._client.error(first, Request("MOVE", "", operation=OPERATION))
+        told = ", ".join(f"HTTP {answer.status}" for answer in refusals)
+        unclear = all(answer.status >= httpx.codes.INTERNAL_SERVER_ERROR for answer in refusals)
+        kind = UnavailableError if unclear else NotAStorageError
+        return kind(
+            f"the server takes no form of the header Destination of a MOVE ({told})",
+            operation=OPERATION,
+            storage=self._client.root.url,
+            hint=_PROXY_HINT,
+        )
+
+    def _moved(self, old: str, new: str, form: Form) -> Answer:
+        root = self._client.root
+        headers = {"Destination": destination(root, new, form), "Overwrite": "F"}
+        request = Request("MOVE", root.path_of(old), operation=OPERATION, name=old, headers=headers)
+        for pause in WORKING:
+            try:
+                return self._client.ask(request, _ANY)
+            except BusyError as error:
+                if not error.at_work:
+                    raise
+                time.sleep(pause)
+        return self._client.ask(request, _ANY)
+
+    def _put(self, name: str, accept: set[int] = _STORED) -> Answer:
+        request = Request(
+            "PUT",
+            self._client.root.path_of(name),
+            operation=OPERATION,
+            headers={"Content-Length": "1"},
+            body=lambda: b"x",
+            repeatable=True,
+        )
+        return self._client.ask(request, accept)
+
+    def _names(self, folder: str) -> set[str]:
+        _, children = self._listing.children(folder, operation=OPERATION)
+        return {child.name.rpartition("/")[2] for child in children}
+
+    def _tell(self, traits: Traits) -> None:
+        url = self._client.root.url
+        if not traits.lists_dots:
+            logger.warning(
+                "%s does not list names that begin with a dot: empty folders stay there, as"
+                " somebody's hidden file may be in them",
+                url,
+            )
+        if not traits.spares_files:
+            logger.warning(
+                "%s ignores Overwrite: F: there is a look before each MOVE, yet a file that"
+                " somebody else writes within those milliseconds would be replaced",
+                url,
+            )
+
+
+def destination(root: Root, name: str, form: Form, *, folder: bool = False) -> str:
+    """Return the header ``Destination`` (RFC 4918, 10.3) for a name below the root.
+
+    ``http`` is the address as a server knows it that stands behind a proxy which ends TLS.
+    """
+    path = root.path_of(name, folder=folder)
+    if form == "path":
+        return path
+    origin = root.origin
+    return (f"http:{origin.partition(':')[2]}" if form == "http" else origin) + path
+
+
+def _refused(answer: Answer) -> bool:
+    """Say whether the server refused by intent; a 5xx says nothing."""
+    return 400 <= answer.status < 500
