@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 REAL = [os.environ.get(f"PAPERFLEET_TEST_NEXTCLOUD_{name}") for name in ("URL", "USER", "PASSWORD")]
 PLACES = ["local", "memory", "nine methods", "nextcloud", "wsgidav"] + ["real"] * all(REAL)
-SLOW_PLACES = ["rclone", "apache"]
+SLOW_PLACES = ["rclone", "apache", "nginx", "lighttpd", "sabre"]
 """Servers that start slowly or answer slowly: a few long scenarios instead of many short ones."""
 
 
@@ -122,6 +122,12 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Iterator
 @pytest.fixture(params=SLOW_PLACES)
 def slow_rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Rig:  # noqa: ARG001
     """Return a mirror to one kind of slow server after the other."""
+    return Rig(tmp_path, make_place(request.param, request, tmp_path))
+
+
+@pytest.fixture(params=[*SLOW_PLACES, "apache behind TLS"])
+def far_rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Rig:  # noqa: ARG001
+    """Return a mirror to one kind of slow server after the other, behind a proxy too."""
     return Rig(tmp_path, make_place(request.param, request, tmp_path))
 
 

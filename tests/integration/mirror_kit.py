@@ -28,7 +28,7 @@ from paperfleet.mirror.options import Options
 from paperfleet.mirror.watch import choose_watcher
 from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
 from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.names import is_temporary, parents
+from paperfleet.storage.names import is_below, is_temporary, parents
 from paperfleet.testing.faults import Call, FaultyStorage
 
 if TYPE_CHECKING:
@@ -290,6 +290,8 @@ class Rig:
         found = self.place.folders()
         if found is None:
             return set(), set()
+        if self.place.kind == "nginx":  # lists no dot files, so that empty folders stay
+            found = {f for f in found if any(is_below(name, f) for name in self.place.tree())}
         return wanted, found - (self.foreign_folders - wanted)
 
     def _target_tree(self) -> Files:

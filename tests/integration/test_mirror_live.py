@@ -157,6 +157,8 @@ def test_one_change_after_the_other(slow_rig: Rig) -> None:
         for edit in EDITS:
             if edit is folder_becomes_file:
                 continue  # theirs is in the way
+            if edit is file_becomes_folder and slow_rig.place.kind == "nginx":
+                continue  # the folder stays there, in the way of the next first file
             start_over(slow_rig)
             live.until_same()
             edit(slow_rig)

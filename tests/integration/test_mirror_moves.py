@@ -182,6 +182,8 @@ def test_while_it_is_stopped(rig: Rig, move: Callable[[Rig], Moves]) -> None:
 
 def test_one_after_the_other_on_slow_servers(slow_rig: Rig) -> None:
     for move in MOVES:
+        if slow_rig.place.kind == "nginx" and move in {into_its_own_name, out_of_its_own_name}:
+            continue  # a folder stays there, in the way of the next file of its name
         for entry in list(slow_rig.source.iterdir()):
             remove(entry)
         slow_rig.write(START)

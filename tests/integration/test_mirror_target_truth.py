@@ -62,8 +62,8 @@ def test_a_changed_file_is_put_back_and_theirs_is_kept(rig: Rig) -> None:
     assert rig.done() == []
 
 
-def test_on_slow_servers(slow_rig: Rig) -> None:
-    rig = slow_rig
+def test_on_slow_servers(far_rig: Rig) -> None:
+    rig = far_rig
     rig.write(START)
     rig.sync()
     rig.place.write("a.pdf", b"changed by somebody")

@@ -167,13 +167,12 @@ class Listing:
 
     def temporaries(self) -> Iterator[str]:
         """Yield the own temporary files that are there, and the folders of trials."""
-        folders = set[str]()
+        seen = set[str]()
         for found in self._files(""):
-            if is_own(found.name):
-                folder = trial_above(found.name)
-                if folder not in folders:
-                    yield folder or found.name
-                    folders |= {folder} - {""}
+            name = trial_above(found.name) or found.name
+            if is_own(name) and name not in seen:
+                seen.add(name)
+                yield name
 
     def _files(self, prefix: str) -> Iterator[Found]:
         try:
