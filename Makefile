@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-paperless lint bench soak docs lock clean
+.PHONY: help setup demo test test-paperless lint bench soak docs survey lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ docs: setup ## Make the generated pages of docs/ again
 	@$(BIN)/paperfleet settings --exit-codes > docs/reference/exit-codes.md.new
 	@mv docs/reference/exit-codes.md.new docs/reference/exit-codes.md
 	@$(BIN)/python -m tests.paperless.results
+	@$(BIN)/python -m tests.servers.survey_page page
+
+survey: setup ## Ask every WebDAV server at hand what it does; writes docs/reference/servers.md
+	@$(BIN)/python -m tests.servers.survey_page
 
 UV ?= $(shell command -v uv || echo $(BIN)/uv)
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal \

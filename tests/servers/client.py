@@ -71,7 +71,10 @@ class DavClient(httpx.Client):
         scopes = " ".join(f'xmlns:{key}="{value}"' for key, value in NAMESPACES.items())
         wanted = "".join(f"<{name}/>" for name in names)
         body = f"<d:propfind {scopes}><d:prop>{wanted}</d:prop></d:propfind>"
-        return self.dav("PROPFIND", path, body.encode() if wanted else b"", Depth=depth)
+        if not wanted:
+            return self.dav("PROPFIND", path, Depth=depth)
+        kind = "application/xml"  # lighttpd asks for it
+        return self.dav("PROPFIND", path, body.encode(), Depth=depth, Content_Type=kind)
 
     def etag(self, path: str = "") -> str:
         """ETag of a path, with quotes."""

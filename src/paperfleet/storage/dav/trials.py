@@ -13,6 +13,7 @@ import httpx
 from paperfleet.errors import (
     BusyError,
     NotAStorageError,
+    NotFoundError,
     QuotaExceededError,
     Scope,
     StorageError,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from paperfleet.storage.dav.urls import Root
 
 logger = logging.getLogger(__name__)
+REST = 60.0
+"""Seconds until a server that was full or at work on our files is tried again."""
+
 OPERATION = "try what the server does"
 Form = Literal["url", "path", "http"]
 FORMS: tuple[Form, ...] = ("url", "path", "http")
@@ -79,7 +83,8 @@ class Trials:
 
     A trial costs some twelve requests, and is made before the first of those writes that depend on
     it. What failed for a reason that says nothing of the server (no answer, 5xx) raises, and is
-    tried again the next time. Where no folder can be made, everything is done the careful way.
+    tried again the next time. Where no folder can be made, everything is done the careful way; for
+    a while, too, where the server is full or takes long with each file.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Trials:
         self._listing = listing
         self._folders = folders
         self._known = known
+        self._rests_until = 0.0
         self._lock = threading.Lock()
 
     def traits(self) -> Traits:
@@ -100,8 +106,11 @@ class Trials:
             return self._known
         with self._lock:
             if self._known is None:
+                if time.monotonic() < self._rests_until:
+                    return CAREFUL
                 traits, lasts = self._tried()
                 if not lasts:
+                    self._rests_until = time.monotonic() + REST
                     return traits
                 self._known = traits
         return self._known
@@ -126,9 +135,11 @@ class Trials:
                 traits = self._tried_in(folder)
         except QuotaExceededError:
             return CAREFUL, False  # deletes have to go on, for they make room
+        except (BusyError, NotFoundError) as error:  # some show a file only after a while
+            logger.info("%s is tried again later: %s", self._client.root.url, error)
+            return CAREFUL, False
         except StorageError as error:
-            busy = isinstance(error, BusyError) and error.at_work
-            if error.scope is Scope.STORAGE or (error.transient and not busy):
+            if error.scope is Scope.STORAGE or error.transient:
                 raise
             logger.warning(
                 "%s could not be tried, so that folders stay and moves are slower: %s",
