@@ -90,7 +90,7 @@ class Executor:
         except ArrivedDamagedError:
             self._proof.damaged()
             raise
-        self._proof.require(self._target, stored, source.sha256 or "", wanted=wanted)
+        self._proof.require(self._target, stored, source.sha256, wanted=wanted)
         return _put_result(put, stored, events)
 
     def _set_aside(self, put: Put) -> tuple[Done, ...]:
@@ -158,7 +158,7 @@ class Executor:
     def _batched(self, put: Put, stored: FileStat) -> Result | StorageError:
         try:
             wanted = self._proof.wanted()
-            self._proof.require(self._target, stored, put.source.sha256 or "", wanted=wanted)
+            self._proof.require(self._target, stored, put.source.sha256, wanted=wanted)
         except StorageError as error:
             return error
         return _put_result(put, stored, ())

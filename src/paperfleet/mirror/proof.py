@@ -62,7 +62,7 @@ class Proof:
             return dict(self._counts)
 
     def require(
-        self, target: DocumentStorage, stored: FileStat, sha256: str, *, wanted: bool
+        self, target: DocumentStorage, stored: FileStat, sha256: str | None, *, wanted: bool
     ) -> None:
         """Raise ``ArrivedDamagedError`` when the bytes are read back and are others; count.
 
@@ -73,7 +73,7 @@ class Proof:
             how = BY_HASH
         elif stored.sha256 is not None:
             how = BY_READING
-        elif wanted:
+        elif wanted and sha256 is not None:
             self._read(target, stored, sha256)
             how = BY_READING
         else:
