@@ -29,6 +29,9 @@ Files = dict[str, bytes]
 LATER = 5
 """Seconds by which what others write is younger: servers make etags of whole seconds."""
 
+STALE = 150.0
+"""Seconds for which a worker of a real Nextcloud may not find a file where another kind was."""
+
 
 class Place(Protocol):
     """Where a mirror writes to, seen past the mirror."""
@@ -196,8 +199,23 @@ class RealPlace:
         return storage_on(self.server)
 
     def tree(self) -> Files:
-        found = {name: self.client.dav("GET", name) for name in self._names(folders=False)}
-        return {name: answer.content for name, answer in found.items() if answer.is_success}
+        found = {name: self._read(name) for name in self._names(folders=False)}
+        return {name: content for name, content in found.items() if content is not None}
+
+    def _read(self, name: str) -> bytes | None:
+        """Return the bytes of a file, None when it is gone.
+
+        A worker that knew a folder's name as a file's answers 503 ("file does seem to exist") for
+        what is in it for a while, probably PHP's ``realpath_cache_ttl`` (120 s).
+        """
+        deadline = time.monotonic() + STALE
+        answer = self.client.dav("GET", name)
+        while answer.status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.5)
+            answer = self.client.dav("GET", name)
+        if answer.status_code == 404:
+            return None
+        return answer.raise_for_status().content
 
     def folders(self) -> set[str] | None:
         return self._names(folders=True)
