@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from tests.servers.dialect_server import Dialect, dialect_server
 from tests.servers.nextcloud_double import nextcloud_double
 
 from paperfleet import errors
+from paperfleet.model import ABSENT, Upload
+from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav import login
 
 if TYPE_CHECKING:
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 THREADS = 8
+
+
+def upload(content: bytes) -> Upload:
+    return Upload(lambda: io.BytesIO(content), len(content))
 
 
 def refused(storage: DocumentStorage) -> int:
@@ -68,14 +75,22 @@ def test_a_login_that_is_accepted_lets_all_go_at_once() -> None:
         assert refused(storage) == 0
 
 
+def test_a_refusal_that_is_long_in_coming_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "WAIT", 0.0)
+    with nextcloud_double() as server, storage_on(server, password="wrong") as storage:
+        server.faults.add("PROPFIND", "*", delay=0.5, times=1)
+        assert refused(storage) == THREADS
+        assert len(server.login.failures) == 1
+
+
 def test_a_long_upload_that_asks_does_not_hold_up_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(login, "WAIT", 0.05)
     going, released = threading.Event(), threading.Event()
 
-    def hold(_method: str, name: str) -> Answer | None:
-        if name == "long.pdf":
+    def hold(method: str, name: str) -> Answer | None:
+        if method == "PUT" and "paperfleet" in name and not going.is_set():
             going.set()
             released.wait(20)
         return None
@@ -85,9 +100,11 @@ def test_a_long_upload_that_asks_does_not_hold_up_the_others(
         storage_on(server) as storage,
         ThreadPoolExecutor(1) as pool,
     ):
-        long = pool.submit(storage.exists, "long.pdf")
+        assert isinstance(storage, WebDavBackend)
+        content = b"x" * (2 << 20)
+        long = pool.submit(storage.save_with, "long.pdf", upload(content), ABSENT)
         assert going.wait(10)
         assert not storage.exists("short.pdf")
         assert not long.done()
         released.set()
-        assert not long.result(10)
+        assert long.result(20).size == len(content)

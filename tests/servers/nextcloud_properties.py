@@ -78,7 +78,8 @@ def resource(files: Files, node: Node, prefix: str, user: str) -> Resource:
         if name in _OF_NODE:
             return _OF_NODE[name](node)
         if name == f"{D}quota-available-bytes":
-            return (UNLIMITED if free is None else str(free)) if node.folder else None
+            told = free is not None and not node.path  # 34.0.1 tells it of all files only
+            return (str(free) if told else UNLIMITED) if node.folder else None
         if name in {f"{OC}owner-id", f"{OC}owner-display-name"}:
             return text(user)
         stored = node.properties.get(name)

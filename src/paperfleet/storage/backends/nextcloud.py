@@ -237,6 +237,10 @@ class NextcloudBackend(DavTree):
         name = self._checked(name, "ask")
         return not LongNameSaves.concerns(name) and self._cloud.keeps_versions()
 
+    def free_bytes(self) -> int | None:
+        """Return how many bytes of the user's quota are left; None without a quota."""
+        return self._cloud.free_bytes()
+
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""
         return self._tidier.sweep(older_than)

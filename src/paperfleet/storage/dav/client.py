@@ -41,6 +41,7 @@ MOST_BODY = 1 << 20
 MOST_REFUSAL = 64 * 1024
 """Bytes of an error's answer that are looked at."""
 
+_SHORT_BODY = 1 << 20
 _REDIRECTS = {301, 302, 307, 308}
 _SAFE = {"GET", "HEAD", "OPTIONS", "PROPFIND", "MKCOL"}
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
@@ -215,7 +216,8 @@ class DavClient:
         """Send, unless the login was refused a moment ago; wait while another request asks."""
         if request.identity == "none":
             return self._follow(request)
-        asks, status = self._login.begin(), None
+        large = int(request.headers.get("Content-Length", "0")) > _SHORT_BODY
+        asks, status = self._login.begin(long=large or request.timeout is not None), None
         try:
             self._check_login(request)
             response = self._follow(request)

@@ -18,6 +18,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav.client import Request, is_locked
+from paperfleet.storage.dav.multistatus import QUOTA_ONLY, read_entries
 from paperfleet.storage.dav.urls import Root, encode
 from paperfleet.storage.dav.values import json_of, part_of, texts_of
 
@@ -55,6 +56,11 @@ class CloudAddress:
     def uploads(self) -> str:
         """The folder of unfinished uploads, with closing slash."""
         return f"{self.base}/remote.php/dav/uploads/{encode(self.user)}/"
+
+    @property
+    def files(self) -> str:
+        """The folder of all files of the user, with closing slash."""
+        return f"{self.base}/remote.php/dav/files/{encode(self.user)}/"
 
     @property
     def bulk(self) -> str:
@@ -178,6 +184,23 @@ class Cloud:
             storage=error.storage,
             retry_after=error.retry_after,
         )
+
+    def free_bytes(self) -> int | None:
+        """Return what is left of the user's quota, None without one.
+
+        Only the folder of all files tells it; those below say -3 (seen with 34.0.1).
+        """
+        root = Root(self._address.root.origin, self._address.files)
+        request = Request(
+            "PROPFIND",
+            root.path,
+            operation="ask for room",
+            headers={"Depth": "0", "Content-Type": "application/xml; charset=utf-8"},
+            body=lambda: QUOTA_ONLY,
+        )
+        answer = self._client.ask(request, accept={207})
+        entries = list(read_entries([answer.body], storage=root.url))
+        return entries[0].free if entries else None
 
     @staticmethod
     def is_momentary(error: StorageError, request: Request, turn: int) -> bool:

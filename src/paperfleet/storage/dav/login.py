@@ -26,7 +26,11 @@ FRESH = 5.0
 """Seconds for which an accepted login lets requests go at once."""
 
 WAIT = 2.0
-"""Seconds for which the others wait for the one that asks: it may be a long upload."""
+"""Seconds for which the others wait for one that asks and is a long upload."""
+
+LONGEST_WAIT = 90.0
+"""Seconds for which they wait for any other: Nextcloud lets a refused login wait for up to 25 s,
+and a real one was seen to take 38 s for eight at once."""
 
 _LOGIN_UNKNOWN = {401, 403, 407, 429}
 _APP_PASSWORD = re.compile(r"[A-Za-z0-9]{5}(-[A-Za-z0-9]{5}){4}|[A-Za-z0-9]{72}")
@@ -55,7 +59,7 @@ class Login:
         self._failed_at: float | None = None
         self._accepted_at = float("-inf")
         self._changed = threading.Condition()
-        self._asking = self._waited = False
+        self._asking = self._asks_long = self._waited = False
 
     def auth(self, identity: Identity) -> httpx.Auth | None:
         """Return what httpx adds to a request."""
@@ -75,19 +79,23 @@ class Login:
         """Note that the server did not accept the credentials."""
         self._failed_at = time.monotonic()
 
-    def begin(self) -> bool:
-        """Wait while another request asks; say whether this one is to ask, and call ``end``."""
+    def begin(self, *, long: bool) -> bool:
+        """Wait while another request asks; say whether this one is to ask, and call ``end``.
+
+        ``long`` says that this one may take its time with what it brings or does.
+        """
         if self._auth is None:
             return False
-        deadline = time.monotonic() + WAIT
+        began = time.monotonic()
         with self._changed:
             while self._asking and not self._waited and not self._settled():
-                left = deadline - time.monotonic()
+                left = began + (WAIT if self._asks_long else LONGEST_WAIT) - time.monotonic()
                 self._waited = left <= 0
                 self._changed.wait(max(left, 0.0))
-            asks = not (self._asking or self._settled())
-            self._asking = self._asking or asks
-            return asks
+            if self._asking or self._settled():
+                return False
+            self._asking, self._asks_long = True, long
+            return True
 
     def end(self, status: int | None) -> None:
         """Note how the request that asked was answered, None for not at all."""

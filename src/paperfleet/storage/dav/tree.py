@@ -229,10 +229,7 @@ class DavTree:
         return self._client.failure(AlreadyExistsError, "the name is taken", "move", new)
 
     def free_bytes(self) -> int | None:
-        """Return how many bytes may still be stored (RFC 4331); None where nothing is told of it.
-
-        Nextcloud tells nothing of a user without a quota.
-        """
+        """Return how many bytes may still be stored (RFC 4331); None where that is not told."""
         found = self._listing.look("", operation="ask for room", properties=QUOTA_ONLY)
         return None if found is None else found.entry.free
 
