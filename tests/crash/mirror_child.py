@@ -16,6 +16,7 @@ import httpx
 
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror, Outcome
+from paperfleet.mirror.guard import Limits
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.watch_polling import PollingWatcher
 from paperfleet.secret import Secret
@@ -119,7 +120,7 @@ def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) 
         if fuse:
             _arm(journal, fuse)
         source = LocalBackend(setup.source, read_only=True)
-        options = Options(settle=0.0, open_settle=0.0)
+        options = Options(settle=0.0, open_settle=0.0, limits=Limits(share=1, overwrite_share=1))
         with Mirror(
             source, target, journal, PollingWatcher(setup.source, 60), options, report
         ) as mirror:

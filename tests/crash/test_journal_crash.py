@@ -23,11 +23,23 @@ from paperfleet.journal import database
 from paperfleet.journal.doubts import doubts_of
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.states import State
-from paperfleet.model import Delete, FileStat, KnownFile, Move, MoveFolder, Operation, Put
+from paperfleet.model import (
+    Delete,
+    FileStat,
+    Held,
+    KnownFile,
+    Move,
+    MoveFolder,
+    Operation,
+    Put,
+    overwrite_loss,
+)
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
+
+    from paperfleet.model import Loss
 
 STEPS = 80
 DIGESTS = [f"{digit}" * 64 for digit in "0123456789abcdef"]
@@ -48,6 +60,7 @@ class Seen(NamedTuple):
     known: list[KnownFile]
     pending: list[tuple[str, str]]
     deletions: int
+    overwrites: dict[str, Loss]
     quarantined: list[tuple[str, int]]
     refused: list[str]
     fact: object
@@ -62,6 +75,7 @@ class Model:
         self.operations: dict[int, tuple[Operation, State]] = {}
         self.recorded = 0
         self.deletions = 0
+        self.overwrites: dict[str, Loss] = {}
         self.attempts: dict[str, int] = {}
         self.refused: list[str] = []
         self.fact: object = None
@@ -91,6 +105,10 @@ class Model:
     def complete(self, operation_id: int, upserts: list[KnownFile], forgets: list[str]) -> None:
         operation, _ = self.operations.pop(operation_id)
         self.deletions += isinstance(operation, Delete)
+        for row in upserts if isinstance(operation, Put) else ():
+            before = self.rows.get(row.name)
+            if before and (loss := overwrite_loss(before, row.size, row.sha256)):
+                self.overwrites[row.name] = loss
         self.remember(upserts, forgets)
 
     def doubt(self, operation_id: int) -> None:
@@ -111,8 +129,8 @@ class Model:
         for name in names:
             self.attempts.pop(name, None)
 
-    def refuse(self, names: list[str], _reason: str) -> None:
-        self.refused = sorted(set(names))
+    def refuse(self, held: dict[str, Held]) -> None:
+        self.refused = sorted(held)
 
     def set_fact(self, _key: str, value: object) -> None:
         self.fact = value
@@ -127,6 +145,7 @@ class Model:
             [self.rows[name] for name in sorted(self.rows)],
             [(operation.names[0], state.value) for operation, state in self.operations.values()],
             self.deletions,
+            dict(self.overwrites),
             sorted(self.attempts.items()),
             self.refused,
             self.fact,
@@ -142,6 +161,7 @@ def state_of(journal: Journal) -> Seen:
             for operation in journal.pending()
         ],
         journal.deletions_since(0),
+        journal.overwrites_since(0),
         [(entry.name, entry.attempts) for entry in journal.quarantined()],
         [refusal.name for refusal in journal.refusals()],
         journal.get_fact("fact"),
@@ -186,7 +206,7 @@ def _any_step(chance: random.Random, number: int) -> Step:
             Step("remember", ([_file(chance, name) for name in names[:3]], names[3:])),
             Step("quarantine", (names[0], "why", "hint", 5.0)),
             Step("release", (names,)),
-            Step("refuse", (names, "why")),
+            Step("refuse", ({name: Held("delete", "why") for name in names},)),
             Step("set_fact", ("fact", number)),
             Step("set_folder_etags", ({names[0]: f"e{number}", names[1]: "f"}, names[2:])),
         ]

@@ -24,6 +24,7 @@ from paperfleet.journal.known import KnownFiles
 from paperfleet.journal.opening import open_for_reading
 from paperfleet.mirror.engine import Mirror, Outcome
 from paperfleet.mirror.events import Done, Event, Failed, Planned, Synced
+from paperfleet.mirror.guard import Limits
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.watch import choose_watcher
 from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 BOUND = 60.0
 """Seconds that anything may take before the scenario has failed."""
+
+UNLIMITED = Limits(share=1, overwrite_share=1)
 
 E = TypeVar("E", bound=Event)
 
@@ -103,7 +106,9 @@ class Rig:
         self.source, self.journal = base / "source", base / "state" / "journal.sqlite"
         self.source.mkdir(parents=True, exist_ok=True)
         self.place = place
-        self.options = {"settle": 0.05, "open_settle": 0.4, "pause": 0.05} | options
+        # Most scenarios delete most of a few files; those of the guard set its limits themselves.
+        usual: dict[str, Any] = {"settle": 0.05, "open_settle": 0.4, "pause": 0.05}
+        self.options = usual | {"limits": UNLIMITED} | options
         self.foreign: Files = {}
         self.foreign_folders: set[str] = set()
         self.absent: set[str] = set()

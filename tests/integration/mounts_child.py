@@ -10,6 +10,7 @@ from tests.integration.mirror_kit import Rig
 from tests.integration.mirror_places import FolderPlace
 
 from paperfleet.mirror.events import Refused
+from paperfleet.mirror.guard import Limits
 
 TREE = {f"disk/{n}.pdf": b"on the disk %d" % n for n in range(3)}
 REST = {f"rest/{n}.pdf": b"beside it %d" % n for n in range(30)}
@@ -23,7 +24,7 @@ class Scene:
     """A mirror of a folder that has another disk mounted at ``disk``."""
 
     def __init__(self, base: Path, kind: str) -> None:
-        self.rig, self.kind = Rig(base, FolderPlace(base / "target")), kind
+        self.rig, self.kind = Rig(base, FolderPlace(base / "target"), limits=Limits()), kind
         self.away = base / "away"
         self.point = self.rig.source / "disk"
         self.point.mkdir()

@@ -27,6 +27,13 @@ def guarded(cloud: Rig) -> Rig:
     return cloud
 
 
+@pytest.fixture
+def disk(disk: Rig) -> Rig:
+    """Return a mirror to a folder with the usual limits."""
+    disk.options["limits"] = Limits()
+    return disk
+
+
 def delete(rig: Rig, folder: str) -> None:
     """Let a whole folder vanish at once."""
     rig.path(folder).rename(rig.source.with_name(f"away {folder.replace('/', ' ')}"))
@@ -246,6 +253,7 @@ def test_touched_files_are_no_overwrites(disk: Rig) -> None:
 
 def test_a_target_that_keeps_versions_gets_them_and_it_is_said(cloud: Rig) -> None:
     few = dict(list(DOCUMENTS.items())[:30])
+    cloud.options["limits"] = Limits()
     cloud.write(few)
     cloud.sync()
     cloud.write(dict.fromkeys(few, b""))
