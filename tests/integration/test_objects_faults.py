@@ -419,5 +419,9 @@ def test_folders_made_by_a_console_are_no_files(
 
 def test_a_key_that_is_no_name(backend: S3CompatibleBackend, bypass: S3Bypass) -> None:
     bypass.write("a//b", b"theirs")
-    with pytest.raises(errors.NameRefusedError, match="segment"):
-        list(backend.list_files())
+    bypass.write("z", b"ours")
+    assert list(backend.list_files()) == ["z"]
+    assert {item.name: getattr(item, "reason", "") for item in backend.survey()} == {
+        "a//b": "the name has an empty segment",
+        "z": "",
+    }

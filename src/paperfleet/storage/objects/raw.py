@@ -20,6 +20,7 @@ from lxml import etree
 
 from paperfleet.errors import CredentialsError, NotAStorageError, UnavailableError
 from paperfleet.storage.names import readable
+from paperfleet.storage.objects.errors import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,8 @@ def can_list(service: Service) -> bool:
 def list_keys(service: Service, prefix: str, after: str, label: str) -> Iterator[Listed]:
     """Yield every object whose key begins with ``prefix`` and comes after ``after``, in order.
 
-    Raises ``UnavailableError``, ``CredentialsError``; ``NotAStorageError`` for another answer.
+    Raises ``UnavailableError``, ``CredentialsError``; what the store's own code means (``CODES``);
+    ``NotAStorageError`` for another answer.
     """
     query = {"list-type": "2", "encoding-type": "url", "max-keys": "1000", "prefix": prefix}
     if after:
@@ -87,17 +89,35 @@ def _page(
                 storage=label,
                 hint="Is the key right, and may it list this bucket (s3:ListBucket)?",
             )
-        if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+        if meaning := CODES.get(_code(answer.content)):
+            if not meaning.kind.transient:
+                raise meaning.kind(
+                    meaning.reason, operation="list", storage=label, hint=meaning.hint
+                )
+            reason = meaning.reason
+        elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
             break
     raise UnavailableError(reason, operation="list", storage=label)
 
 
-def _parsed(content: bytes, label: str) -> etree._Element:
+def _parse(content: bytes) -> etree._Element:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False
     )
+    return etree.fromstring(content, parser=parser)
+
+
+def _code(content: bytes) -> str:
+    """Return the code in an error of S3 (Amazon S3 API reference, "Error responses"), or ''."""
     try:
-        page = etree.fromstring(content, parser=parser)
+        return _parse(content).findtext("{*}Code") or ""
+    except etree.XMLSyntaxError:
+        return ""
+
+
+def _parsed(content: bytes, label: str) -> etree._Element:
+    try:
+        page = _parse(content)
     except etree.XMLSyntaxError as error:
         raise UnavailableError(
             f"the listing is no XML ({readable(error.msg or '')})",
