@@ -50,7 +50,10 @@ def command(*, names: tuple[str, ...], copies: bool, yes: bool, **arguments: obj
         if dry:
             return FINE
         if not yes:
-            ask("The mirror will delete those that are not at the source. Go on?", "adopt")
+            ask(
+                "The mirror will delete those that are not at the source. Go on?",
+                "paperfleet adopt",
+            )
         from paperfleet.mirror.strangers import row_for  # noqa: PLC0415  # slow to import
 
         rows = [row_for(places.target, one) for one in choice.chosen]

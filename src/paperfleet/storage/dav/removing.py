@@ -107,7 +107,4 @@ class Remover:
             operation,
             name,
         )
-        if etag and answer.status == httpx.codes.OK:
-            # sabre/dav says 200 of a folder, too, when the condition did not hold
-            return self._listing.look(name, operation=operation) is None
         return answer.status in _GONE
