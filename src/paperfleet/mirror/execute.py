@@ -240,20 +240,13 @@ class Executor:
         known = delete.known
         # Somebody may have been faster: then the target is as it should be.
         with contextlib.suppress(NotFoundError):
-            self._delete_ours(known)
-        return Result((), (known.name,), (Done("deleted", known.name),))
-
-    def _delete_ours(self, known: KnownFile) -> None:
-        if self._can.conditional_delete and known.target_etag is not None:
-            storage = cast("protocol.SupportsConditionalDelete", self._target)
-            storage.delete_if(known.target_name, known.target_etag)
-            return
-        seen = abilities.stat(self._target, known.target_name)
-        if not matches(seen, known):
-            raise PreconditionFailedError(
-                "somebody changed it since", operation="delete", name=known.target_name
+            abilities.delete_unchanged(
+                self._target,
+                known.target_name,
+                known.target_etag,
+                lambda seen: matches(seen, known),
             )
-        self._target.delete(known.target_name)
+        return Result((), (known.name,), (Done("deleted", known.name),))
 
 
 def _put_result(put: Put, stored: FileStat, before: tuple[Done, ...]) -> Result:

@@ -7,7 +7,12 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from paperfleet.errors import ArrivedDamagedError, NotFoundError, StorageError
+from paperfleet.errors import (
+    ArrivedDamagedError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
@@ -97,11 +102,12 @@ class Proof:
 
 
 def _withdraw(target: DocumentStorage, stored: FileStat) -> None:
+    def is_same(now: FileStat) -> bool:
+        return stored.etag is not None and now.etag == stored.etag
+
     try:
-        now = abilities.stat(target, stored.name)
-        if stored.etag is not None and now.etag == stored.etag:
-            target.delete(stored.name)
-    except NotFoundError:
+        abilities.delete_unchanged(target, stored.name, stored.etag, is_same)
+    except (NotFoundError, PreconditionFailedError):
         return
     except StorageError as error:
         logger.warning("a file that arrived damaged is still there: %s", error)

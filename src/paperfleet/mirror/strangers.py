@@ -8,7 +8,6 @@ somebody else. It is counted, and never touched until a person names it.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from paperfleet.errors import NotFoundError, PreconditionFailedError
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from paperfleet.mirror.target import Finding
     from paperfleet.storage.protocol import (
         DocumentStorage,
-        SupportsConditionalDelete,
         SupportsSurvey,
     )
 
@@ -161,16 +159,14 @@ def remove(
     """
     if is_taken(seen.name):
         return "taken"
-    with suppress(NotFoundError):
-        if abilities.capabilities_of(target).conditional_delete and seen.etag is not None:
-            try:
-                cast("SupportsConditionalDelete", target).delete_if(seen.name, seen.etag)
-            except PreconditionFailedError:
-                return "changed"
-            return "deleted"
-        now = abilities.stat(target, seen.name)
-        if now._replace(sha256=None) != seen._replace(sha256=None):
-            return "changed"
-        target.delete(seen.name)
-        return "deleted"
-    return "gone"
+
+    def is_same(now: FileStat) -> bool:
+        return now._replace(sha256=None) == seen._replace(sha256=None)
+
+    try:
+        abilities.delete_unchanged(target, seen.name, seen.etag, is_same)
+    except PreconditionFailedError:
+        return "changed"
+    except NotFoundError:
+        return "gone"
+    return "deleted"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from typing import IO, TYPE_CHECKING, cast
 
-from paperfleet.errors import AlreadyExistsError, IntegrityError, NotFoundError
+from paperfleet.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from paperfleet.model import NINE_METHODS, FileStat
 from paperfleet.storage.hashing import CHUNK, HashingReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from paperfleet.model import Capabilities, Obstacle, Precondition, Upload
     from paperfleet.storage import protocol
@@ -82,6 +87,24 @@ def save(storage: DocumentStorage, name: str, upload: Upload, expect: Preconditi
             storage=label_of(storage),
         )
     return stat(storage, used)
+
+
+def delete_unchanged(
+    storage: DocumentStorage, name: str, etag: str | None, is_same: Callable[[FileStat], bool]
+) -> None:
+    """Delete a file that is still the one of before; raise ``PreconditionFailedError`` if not.
+
+    By its etag where the storage can do so. Elsewhere ``is_same`` is asked right before, so a
+    writer in between is not noticed. Raises ``NotFoundError`` when nothing is there.
+    """
+    if capabilities_of(storage).conditional_delete and etag is not None:
+        cast("protocol.SupportsConditionalDelete", storage).delete_if(name, etag)
+        return
+    if not is_same(stat(storage, name)):
+        raise PreconditionFailedError(
+            "somebody changed it since", operation="delete", name=name, storage=label_of(storage)
+        )
+    storage.delete(name)
 
 
 def free_bytes(storage: DocumentStorage) -> int | None:
