@@ -6,7 +6,6 @@ it again. Who waits in front of a browser wants an answer, and can ask again.
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import UnavailableError
+from paperfleet.storage.streams import ReaderAround
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OUTAGE = 600.0
 REQUEST_LOCK = 60.0
@@ -67,53 +67,23 @@ def seconds() -> float:
     return tasks.outage if tasks.running and not is_answering() else 0.0
 
 
-class PatientReader(io.BufferedIOBase):
-    """A seekable stream that goes on where it was when the storage answers again."""
+class PatientReader(ReaderAround):
+    """A seekable stream that goes on where it was when the storage answers again.
+
+    ``UnavailableError`` comes only when it did not within ``patience`` seconds.
+    """
 
     def __init__(self, stream: IO[bytes], patience: float) -> None:
-        super().__init__()
-        self._stream, self._patience = stream, patience
-        self._at = stream.tell()
+        super().__init__(stream)
+        self._patience = patience
 
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be positioned."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Set the position."""
-        self._at = self._stream.seek(offset, whence)
-        return self._at
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read so many bytes, or all that is left; raise ``UnavailableError`` in the end."""
+    def _take(self, read: Callable[[], bytes]) -> bytes:
         end = time.monotonic() + self._patience
         while True:
             try:
-                data = self._stream.read(-1 if size is None else size)
+                return super()._take(read)
             except UnavailableError:
                 if time.monotonic() >= end:
                     raise
                 time.sleep(_PAUSE)
                 self._stream.seek(self._at)
-            else:
-                self._at += len(data)
-                return data
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line."""
-        data = self._stream.readline(-1 if size is None else size)
-        self._at += len(data)
-        return data
-
-    def close(self) -> None:
-        """Close the stream too."""
-        self._stream.close()
-        super().close()

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 from paperfleet.paperless import files
 from paperfleet.paperless.uploads import upload_of
 from paperfleet.storage.hashing import CHUNK
+from paperfleet.storage.streams import ReaderAround
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,47 +67,14 @@ def _reading(place: Place) -> IO[bytes]:
     return cast("IO[bytes]", _Reading(stream, place.path))
 
 
-class _Reading(io.BufferedIOBase):
+class _Reading(ReaderAround):
     """A stream of a storage with the name that Django's ``FileResponse`` asks for."""
 
     mode = "rb"
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
-        super().__init__()
-        self._stream, self.name = stream, name
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be positioned."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Set the position."""
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._stream.tell()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read so many bytes, or all that is left."""
-        return self._stream.read(-1 if size is None else size)
-
-    def read1(self, size: int = -1, /) -> bytes:
-        """Read what comes first."""
-        return self._stream.read(CHUNK if size < 0 else size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line."""
-        return self._stream.readline(-1 if size is None else size)
-
-    def close(self) -> None:
-        """Close the stream too."""
-        self._stream.close()
-        super().close()
+        super().__init__(stream)
+        self.name = name
 
 
 def _draft(place: Place, kind: str, *, readable: bool, drafts: Path) -> _Draft:

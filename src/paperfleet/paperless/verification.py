@@ -23,9 +23,11 @@ from paperfleet.errors import IntegrityError
 from paperfleet.paperless import incidents, rows
 from paperfleet.paperless.digests import Digests, is_checksum, is_md5
 from paperfleet.storage import abilities
-from paperfleet.storage.hashing import CHUNK
+from paperfleet.storage.streams import ReaderAround
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from paperfleet.paperless.mounts import Place
     from paperfleet.paperless.rows import Expected
 
@@ -156,7 +158,7 @@ class _Hashing:
         return Digests(self._sha256.hexdigest(), self._md5.hexdigest() if self._md5 else "")
 
 
-class VerifiedReader(io.BufferedIOBase):
+class VerifiedReader(ReaderAround):
     """A seekable stream whose last piece is given only when all of it is what ``known`` says.
 
     ``read`` raises ``IntegrityError`` in its place. It holds for what is read from the beginning to
@@ -166,55 +168,20 @@ class VerifiedReader(io.BufferedIOBase):
     mode = "rb"
 
     def __init__(self, stream: IO[bytes], place: Place, known: Expected) -> None:
-        super().__init__()
-        self._stream, self._place, self._known = stream, place, known
+        self._size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        super().__init__(stream)
+        self._place, self._known = place, known
         self.name = place.path
         self._hashing = _Hashing(md5=is_md5(known.checksum))
-        self._size = stream.seek(0, io.SEEK_END)
-        self._at = stream.seek(0)
         self._proven = False
 
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be positioned."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Set the position."""
-        self._at = self._stream.seek(offset, whence)
-        return self._at
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read so many bytes, or all that is left; raise ``IntegrityError``."""
-        data = self._stream.read(-1 if size is None else size)
-        return self._passed(data)
-
-    def read1(self, size: int = -1, /) -> bytes:
-        """Read what comes first."""
-        return self.read(CHUNK if size < 0 else size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line."""
-        return self._passed(self._stream.readline(-1 if size is None else size))
-
-    def _passed(self, data: bytes) -> bytes:
-        hashed = self._hashing.count
-        if self._at <= hashed < self._at + len(data):
-            self._hashing.update(memoryview(data)[hashed - self._at :])
-        self._at += len(data)
+    def _take(self, read: Callable[[], bytes]) -> bytes:
+        before, hashed = self._at, self._hashing.count
+        data = super()._take(read)
+        if before <= hashed < self._at:
+            self._hashing.update(memoryview(data)[hashed - before :])
         if not self._proven and self._at >= self._size == self._hashing.count:
             require(self._place, self._known, self._hashing.digests())
             self._proven = True
         return data
-
-    def close(self) -> None:
-        """Close the stream too."""
-        self._stream.close()
-        super().close()
