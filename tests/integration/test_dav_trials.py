@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.servers.kinds import KINDS
+from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.quirky_server import Quirks, quirky_server
 
 from paperfleet.errors import (
@@ -67,6 +68,17 @@ def methods(server: QuirkyServer) -> list[str]:
 def on(server: WebDavServer) -> WebDavBackend:
     secret = Secret(server.password)
     return WebDavBackend(server.url, username=server.user, password=secret, verify=server.verify)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_folder_of_a_trial_that_stays_is_told_and_swept(status: int) -> None:
+    with nextcloud_double() as double, on(double) as storage:
+        double.faults.add("DELETE", status=status, times=1)
+        with pytest.raises(UnavailableError, match="a folder in which the server was tried stays"):
+            put(storage, "a.pdf")
+        put(storage, "a.pdf")
+        assert storage.sweep(0.0) >= 1
+        assert double.tree() == {"a.pdf": b"ours"}
 
 
 class TestHiddenNames:

@@ -63,6 +63,7 @@ class Destinations:
         with self._lock:
             if character not in self._understood:
                 self._understood[character] = self._tried(_SUSPICIOUS[character])
+                self._trials.require_removed()
             return self._understood[character]
 
     def _tried(self, suffix: str) -> bool:

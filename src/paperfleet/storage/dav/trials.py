@@ -42,6 +42,7 @@ Form = Literal["url", "path", "http"]
 FORMS: tuple[Form, ...] = ("url", "path", "http")
 _STORED = {200, 201, 202, 204}
 _ANY = set(range(200, 600)) - {401, 407, 423, 425, 429, 503, 507}
+_REMOVED = {200, 202, 204, 404}
 _FORM_REFUSED = {400, 403, 409, 502}
 """What servers answer to a ``Destination`` that they take for another server's."""
 
@@ -95,6 +96,7 @@ class Trials:
         self._folders = folders
         self._known = known
         self._rests_until = 0.0
+        self._left: StorageError | None = None
         self._lock = threading.Lock()
 
     def traits(self) -> Traits:
@@ -111,22 +113,37 @@ class Trials:
                 traits, lasts = self._tried()
                 if not lasts:
                     self._rests_until = time.monotonic() + REST
+                    self.require_removed()
                     return traits
                 self._known = traits
+                self.require_removed()
         return self._known
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[str]:
-        """Make a folder for a trial, and remove it with all in it."""
+        """Make a folder for a trial, and remove it with all in it; see ``require_removed``."""
         folder = trial_folder()
         self._folders.make(folder)
         try:
             yield folder
         finally:
-            # Nobody else knows the name. What a refusal leaves is swept later.
             path = self._client.root.path_of(folder, folder=True)
-            with contextlib.suppress(StorageError):
-                self._client.ask(Request("DELETE", path, operation=OPERATION), _ANY)
+            try:
+                self._client.ask(Request("DELETE", path, operation=OPERATION), _REMOVED)
+            except StorageError as error:
+                logger.warning("%s stays at the target until the next sweep: %s", path, error)
+                self._left = error
+
+    def require_removed(self) -> None:
+        """Raise ``UnavailableError``, once, when a trial's folder stays for what passes by itself.
+
+        Whoever gets it does not know what is at the server, and sweeps. What keeps the folder for
+        good stops nobody.
+        """
+        left, self._left = self._left, None
+        if left is not None and left.transient:
+            reason = f"a folder in which the server was tried stays: {left.reason}"
+            raise self._client.failure(UnavailableError, reason, OPERATION, "")
 
     def _tried(self) -> tuple[Traits, bool]:
         """Return what was found, and whether that lasts."""
