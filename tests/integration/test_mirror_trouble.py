@@ -13,10 +13,12 @@ from tests.integration.mirror_places import FolderPlace, MemoryPlace, ServerPlac
 from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 
 from paperfleet import errors
+from paperfleet.journal.journal import Journal
 from paperfleet.mirror import policy, room
 from paperfleet.mirror.events import Paused, Resumed, Synced
 from paperfleet.mirror.parallelism import Parallelism
 from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.dav.temporary import temporary_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -537,3 +539,18 @@ def test_an_outage_in_the_middle_of_many_small_files(disk: Rig) -> None:
     assert disk.quarantined() == {}
     assert set(disk.tap.sent) == files.keys()
     assert len(disk.tap.sent) <= len(files) + 4
+
+
+def test_what_a_killed_run_left_without_a_row_is_swept(cloud: Rig) -> None:
+    cloud.write({"a": b"1"})
+    cloud.sync()
+    cloud.place.write(left := temporary_beside("a"), b"of a trial, say")
+    with Journal.read(cloud.journal) as seen:
+        source, target = seen.pair()
+    with Journal.open(cloud.journal, source=source, target=target) as journal:
+        journal.set_fact("running", True)
+    cloud.sync()
+    assert left not in cloud.place.tree()
+    cloud.place.write(other := temporary_beside("a"), b"of another client, at work")
+    cloud.once()
+    assert other in cloud.place.tree()

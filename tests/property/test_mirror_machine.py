@@ -52,7 +52,7 @@ WHICH = st.integers(0, 59)
 METHODS = st.sampled_from(["PUT", "MOVE", "DELETE", "MKCOL", "PROPFIND", "PATCH", "POST"])
 STATUSES = st.sampled_from([423, 429, 500, 503, 507])
 CUTS = st.sampled_from(["before", "after", "middle"])
-WRITES = (*JOURNAL_WRITES, "doubt", "fail", "withdraw", "quarantine", "refuse")
+WRITES = (*JOURNAL_WRITES, "set_fact", "doubt", "fail", "withdraw", "quarantine", "refuse")
 
 
 class KilledError(BaseException):

@@ -137,6 +137,7 @@ class Mirror:
             self._settle_finished()
             self._record.heartbeat("stopped", self._watcher.description)
             self._record.uploads(self._proof.counts())
+            self._record.end()
         finally:
             self._stack.close()
 
@@ -184,6 +185,7 @@ class Mirror:
         return self._passes.describe()
 
     def _begin(self) -> None:
+        self._record.begin()
         leftovers = self._journal.settle_leftovers()
         if leftovers:
             self._record.sweep_due = True

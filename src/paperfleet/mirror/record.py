@@ -208,6 +208,19 @@ class Record:
         if due != self.sweep_due:
             self._journal.set_fact("sweep_due", due)
 
+    def begin(self) -> None:
+        """Note that a run begins; after one that was cut off a sweep is due.
+
+        What it did at the target without a row in the journal (the trial of a server) may be there.
+        """
+        if self._journal.get_fact("running"):
+            self.sweep_due = True
+        self._journal.set_fact("running", True)
+
+    def end(self) -> None:
+        """Note that the run ended in order."""
+        self._journal.set_fact("running", None)
+
     def contacted(self) -> None:
         """Take back a pause that an earlier run ended in."""
         self._journal.set_fact("paused", None)
