@@ -83,14 +83,14 @@ class PlaceMachine(MirrorMachine):
         self.faults.clear()
         return storage
 
-    @rule(
-        operation=OPERATIONS,
-        error=ERRORS,
-        when=st.sampled_from(["before", "after"]),
-        times=st.integers(1, 3),
-    )
-    def fail(self, operation: str, error: type[StorageError], when: str, times: int) -> None:
-        self.faults.append({"operation": operation, "error": error, "when": when, "times": times})
+    @rule(operation=OPERATIONS, error=ERRORS, times=st.integers(1, 3))
+    def fail(self, operation: str, error: type[StorageError], times: int) -> None:
+        self.faults.append({"operation": operation, "error": error, "times": times})
+
+    @rule(operation=OPERATIONS, times=st.integers(1, 3))
+    def lose_the_answer(self, operation: str, times: int) -> None:
+        lost = {"operation": operation, "error": UnavailableError, "when": "after"}
+        self.faults.append({**lost, "times": times})
 
     @rule()
     def fault(self) -> None:
@@ -99,6 +99,10 @@ class PlaceMachine(MirrorMachine):
     @rule()
     def cut(self) -> None:
         """Do nothing: requests do not fail here."""
+
+    def blocked(self) -> set[str]:
+        """Return nothing for a bucket: there a file and names below its own stand together."""
+        return set() if self.place.folders() is None else super().blocked()
 
     def quiet(self) -> None:
         self.faults.clear()
