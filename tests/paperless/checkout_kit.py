@@ -20,6 +20,10 @@ REPOSITORY = Path(__file__).parents[2]
 PYTHON = os.environ.get("PAPERLESS_PYTHON", "")
 SRC = str(checkout.checkout().src) if not checkout.missing() else ""
 
+COMMAND_TIMEOUT = 400.0
+"""Seconds after which a command is taken for hanging; ``migrate`` is minutes at work where a
+machine has much else to do."""
+
 needs_checkout = pytest.mark.skipif(
     not (SRC and PYTHON), reason="PAPERLESS_SRC and PAPERLESS_PYTHON name no checkout"
 )
@@ -102,7 +106,7 @@ class Installation:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=COMMAND_TIMEOUT,
         )
 
     def manage(self, *arguments: str, code: int = 0) -> str:
@@ -118,7 +122,7 @@ class Installation:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=COMMAND_TIMEOUT,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

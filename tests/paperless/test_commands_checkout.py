@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers.postgres_server import PostgresServer
     from tests.servers.s3 import S3Server
 
-pytestmark = [needs_checkout, pytest.mark.timeout(300)]
+pytestmark = [needs_checkout, pytest.mark.timeout(900)]
 LOCAL = "paperfleet.LocalFilesystemBackend"
 BUCKET = "paperfleet.S3CompatibleBackend"
 
