@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -154,6 +155,15 @@ def assert_it_works(venv: Path, folder: Path) -> None:
     assert f"the documents are in file://{folder / 'store'}" in told
 
 
+def small_checkout(folder: Path) -> Path:
+    """Copy what makes the package; neither environments nor results of tests."""
+    folder.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "src", folder / "src")
+    return folder
+
+
 @pytest.mark.timeout(600)
 def test_the_commands_for_bare_metal_work(venv: Path, tmp_path: Path) -> None:
     install, variables, manage = blocks("sh")[3:6]
@@ -163,11 +173,7 @@ def test_the_commands_for_bare_metal_work(venv: Path, tmp_path: Path) -> None:
         f"{OPTIONS}_FILE",
     }
     python = str(venv / "bin" / "python3")
-    copy = tmp_path / "checkout"
-    copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    shutil.copytree(ROOT / "src", copy / "src")
+    copy = small_checkout(tmp_path / "checkout")
     in_venv(venv, install.replace("/opt/paperless/venv/bin/python3", python), copy)
     folder = tmp_path / "data"
     given = settings(folder)
@@ -260,6 +266,30 @@ def test_the_names_of_the_design_are_known_everywhere(backend: str, tmp_path: Pa
     assert "from " in done.stdout or "127.0.0.1:1" in done.stderr
 
 
+def compose_command() -> list[str]:
+    """Return the docker compose of this machine; empty when there is none."""
+    docker = shutil.which("docker")
+    command = [docker, "compose"] if docker else []
+    found = command and subprocess.run([*command, "version"], capture_output=True, timeout=30)
+    return command if found and found.returncode == 0 else []
+
+
+def test_docker_compose_takes_the_file() -> None:
+    command = compose_command()
+    if not command:
+        pytest.skip("there is no docker compose")
+    needed = set(re.findall(r"\$\{([A-Z_]+):\?", COMPOSE.read_text()))
+    assert needed
+    done = subprocess.run(
+        [*command, "--file", str(COMPOSE), "config", "--quiet"],
+        env=os.environ | dict.fromkeys(needed, "x"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def engine() -> str:
     """Return why no image can be built here; empty when one can."""
     docker = shutil.which("docker")
@@ -274,20 +304,27 @@ def engine() -> str:
 
 
 @pytest.mark.timeout(900)
-def test_the_image_is_built_by_an_engine() -> None:
+def test_the_image_is_built_by_an_engine(tmp_path: Path) -> None:
     if reason := engine():
         pytest.skip(reason)
     image, docker = os.environ["PAPERLESS_IMAGE"], str(shutil.which("docker"))
-    command = [docker, "build", "--file", str(DOCKERFILE), "--tag", "paperless-paperfleet"]
-    given = ["--build-arg", f"PAPERLESS_IMAGE={image}", str(ROOT)]
-    built = subprocess.run([*command, *given], capture_output=True, text=True, timeout=800)
+    tag = f"paperfleet-test:{uuid4().hex}"  # the name in the how-to may be somebody's image
+    command = [docker, "build", "--file", str(DOCKERFILE), "--tag", tag]
+    # The network is the machine's, as an engine may have no bridge. An engine without BuildKit does
+    # not read the .dockerignore beside the Dockerfile, and would take in the whole checkout.
+    given = ["--network", "host", "--build-arg", f"PAPERLESS_IMAGE={image}"]
+    context = str(small_checkout(tmp_path / "checkout"))
+    built = subprocess.run([*command, *given, context], capture_output=True, text=True, timeout=800)
     assert built.returncode == 0, built.stdout + built.stderr
     program = (
         "import os, paperfleet.paperless.config, obstore, redis, psycopg;"
         " print(os.environ['PAPERLESS_APPS'])"
     )
     run = [docker, "run", "--rm", "--network", "none", "--entrypoint", "python3"]
-    done = subprocess.run(
-        [*run, "paperless-paperfleet", "-c", program], capture_output=True, text=True, timeout=120
-    )
+    try:
+        done = subprocess.run(
+            [*run, tag, "-c", program], capture_output=True, text=True, timeout=120
+        )
+    finally:
+        subprocess.run([docker, "rmi", "--force", tag], capture_output=True, timeout=120)
     assert done.stdout.strip() == "paperfleet.paperless", done.stderr
