@@ -109,10 +109,11 @@ def test_what_the_store_will_not_copy_goes_through_here(
 ) -> None:
     with s3_faults(server) as (through, faults):
         source, target = through.backend(location=location), through.backend(bucket_name=OTHER)
-        faults.fail("answer", "PUT", f"/{OTHER}/", left=2, status=status, code=code)
+        refused = {"header": "x-amz-copy-source", "status": status, "code": code}
+        faults.fail("answer", "PUT", f"/{OTHER}/", left=2, **refused)
         account = migrate(source, target, tmp_path)
+        assert account.complete
         assert contents(target) == FILES
-    assert account.complete
     assert account.copied_inside < len(FILES)
 
 

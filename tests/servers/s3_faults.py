@@ -14,6 +14,7 @@ from tests.servers.base import HOST, server_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from email.message import Message
 
     from tests.servers.s3 import S3Server
 
@@ -35,7 +36,8 @@ _NOT_PASSED = {"connection", "transfer-encoding", "keep-alive", "server", "date"
 class Fault:
     """What happens to requests of this method whose path or query has this text.
 
-    ``left`` is how often, after ``spare`` requests were let pass.
+    With ``header`` only to those that have a header of this name. ``left`` is how often, after
+    ``spare`` requests were let pass.
     """
 
     kind: Kind
@@ -46,10 +48,13 @@ class Fault:
     status: int = 503
     code: str = "SlowDown"
     more: str = ""
+    header: str = ""
 
-    def strikes(self, method: str, path: str) -> bool:
+    def strikes(self, method: str, path: str, headers: Message) -> bool:
         """Say whether this request is struck; counts it."""
         if self.method not in {"", method} or self.text not in unquote(path) or not self.left:
+            return False
+        if self.header and self.header not in headers:
             return False
         if self.spare:
             self.spare -= 1
@@ -91,11 +96,13 @@ class S3Faults:
             self.requests.clear()
             self.sent = 0
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, headers: Message) -> Fault | None:
         """Note a request; return the fault that strikes it."""
         with self._lock:
             self.requests.append((method, unquote(path)))
-            return next((fault for fault in self._faults if fault.strikes(method, path)), None)
+            return next(
+                (fault for fault in self._faults if fault.strikes(method, path, headers)), None
+            )
 
     def hang(self) -> None:
         """Return when all is healed."""
@@ -118,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        fault = self.faults.take(self.command, self.path)
+        fault = self.faults.take(self.command, self.path, self.headers)
         kind = fault.kind if fault else None
         if fault and kind == "answer":
             self._answer(fault.status, {"Content-Type": "application/xml"}, fault.body)
