@@ -96,6 +96,13 @@ class Upload(NamedTuple):
     read_back: bool = False
 
 
+class ToMove(NamedTuple):
+    """A file that was looked at, or read, to be moved at once; ``content`` is the storage's own."""
+
+    file: FileStat
+    content: object
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a storage can do beyond the nine methods: data, so that callers need no ``isinstance``.
@@ -124,6 +131,8 @@ class Capabilities:
     copy: bool = False
     presign: bool = False
     copy_from: bool = False
+    entry: bool = False
+    move_read: bool = False
 
     hashes_uploads: bool = False
     reads_back: bool = False

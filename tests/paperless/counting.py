@@ -32,11 +32,11 @@ class Counter:
 
     def count(self, name: str, work: Callable[[], Any], *, request: bool = True) -> None:
         """Do the work, as a request has it done or as a task, and note what it asked for."""
-        from paperfleet.paperless import files
+        from paperfleet.paperless import looks
 
         self._faults.heal()
         if request:
-            with files.remembering():
+            with looks.remembering():
                 work()
         else:
             work()

@@ -90,8 +90,9 @@ def keys(store: MemoryStore) -> set[str]:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("heal", ["move", "sweep"])
+@pytest.mark.parametrize("ahead", [False, True])
 def test_cut_at_every_request(
-    features: Features, monkeypatch: pytest.MonkeyPatch, after: bool, heal: str
+    features: Features, monkeypatch: pytest.MonkeyPatch, after: bool, heal: str, ahead: bool
 ) -> None:
     monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
     for number in range(1, MOST_REQUESTS):
@@ -100,7 +101,10 @@ def test_cut_at_every_request(
         backend.save("old", io.BytesIO(b"document"))
         cut = Cut(backend, number, after=after)
         try:
-            backend.move("old", "new")
+            if ahead:
+                backend.move_read(backend.read_to_move("old"), "new")
+            else:
+                backend.move("old", "new")
         except KilledError:
             survives(store, features, heal)
         else:
@@ -120,6 +124,17 @@ def survives(store: MemoryStore, features: Features, heal: str) -> None:
     survivor.sweep(0)
     assert len(content(survivor)) == 1
     assert keys(store) == {f"docs/{name}" for name in content(survivor)}
+
+
+def test_what_was_read_too_long_ago_is_read_again(
+    backend: ObjectStoreBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.save("old", io.BytesIO(b"document"))
+    source = backend.read_to_move("old")
+    backend.save("old", io.BytesIO(b"another"))
+    monkeypatch.setattr(moving, "FRESH", -1.0)
+    backend.move_read(source, "new")
+    assert content(backend) == {"new": b"another"}
 
 
 def cut_before_delete(store: MemoryStore) -> None:

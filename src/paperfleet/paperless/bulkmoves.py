@@ -22,7 +22,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from paperfleet.errors import Scope
-from paperfleet.paperless import active, files, medialock, observing, transactions
+from paperfleet.paperless import active, files, looks, medialock, observing, transactions
 from paperfleet.paperless.transactions import Effect
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _move_group(numbers: Sequence[int], pool: ThreadPoolExecutor) -> None:
         for old, _ in rename.moves.values():
             files.touch(old)
     errors = list(pool.map(medialock.under_my_leases(_move), renames))
-    files.forget_looks()
+    looks.forget()
     with transaction.atomic():
         _record([rename for rename, error in zip(renames, errors, strict=True) if error is None])
     if errors and all(map(_concerns_all, errors)):

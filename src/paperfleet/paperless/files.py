@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING
-from paperfleet.paperless import incidents, observing, patience, transactions, verification
+from paperfleet.paperless import incidents, looks, observing, patience, transactions, verification
 from paperfleet.paperless.transactions import Effect
 from paperfleet.storage import abilities
 from paperfleet.storage.hashing import sha256_of
@@ -29,41 +29,6 @@ if TYPE_CHECKING:
 
 ASIDE = "aside"
 """The key below which content is kept that a transaction has replaced and not yet committed."""
-
-Key = tuple[str, str]
-_looked: ContextVar[dict[Key, FileStat | None] | None] = ContextVar("looked", default=None)
-
-
-@contextlib.contextmanager
-def remembering() -> Iterator[None]:
-    """Within this block no file is looked at twice; for one request, whose answer is one moment."""
-    token = _looked.set({})
-    try:
-        yield
-    finally:
-        _looked.reset(token)
-
-
-def forget_looks() -> None:
-    """Look again from now on: somebody else may have been at work."""
-    remembered = _looked.get()
-    if remembered:
-        remembered.clear()
-
-
-@contextlib.contextmanager
-def remembering_alone() -> Iterator[None]:
-    """Within this block, in which nobody else may change files, no file is looked at twice.
-
-    What was seen before is forgotten, and what is seen in it stays known to a request around it.
-    """
-    forget_looks()
-    if _looked.get() is not None:
-        yield
-        return
-    with remembering():
-        yield
-
 
 _undeleted: ContextVar[list[str]] = ContextVar("undeleted")
 
@@ -88,7 +53,7 @@ class _Hidden(threading.local):
     """Files that this thread's transaction has deleted, which other threads still see."""
 
     def __init__(self) -> None:
-        self.effects: dict[Key, Effect] = {}
+        self.effects: dict[looks.Key, Effect] = {}
 
 
 _hidden = _Hidden()
@@ -110,13 +75,16 @@ def find(place: Place) -> FileStat | None:
     """Return what is known of a file, None where there is none; one request at the most."""
     if not place.name or place.key in _hidden.effects:
         return None
-    remembered = _looked.get()
-    if remembered is not None and place.key in remembered:
-        return remembered[place.key]
     touch(place)
-    found = abilities.find(place.mount.storage, place.name)
-    _remember(place, found)
-    return found
+    return looks.find(place)
+
+
+def entry(place: Place) -> FileStat | bool:
+    """Return what is known of a file; where there is none, whether it is a folder."""
+    if not place.name or _hidden.effects:  # only file by file is it known what is hidden
+        return find(place) or is_folder(place)
+    touch(place)
+    return looks.entry(place)
 
 
 def stat(place: Place) -> FileStat:
@@ -135,23 +103,17 @@ def missing(place: Place, operation: str) -> NotFoundError:
     )
 
 
-def _remember(place: Place, found: FileStat | None) -> None:
-    remembered = _looked.get()
-    if remembered is not None:
-        remembered[place.key] = found
-
-
 def _changed(place: Place) -> None:
     verification.own_saves.forget(place)
-    remembered = _looked.get()
-    if remembered is not None:
-        remembered.pop(place.key, None)
+    looks.changed(place)
 
 
 def is_folder(place: Place) -> bool:
     """Say whether there are files below; the root of a mount is always a folder."""
     if not place.name:
         return True
+    if looks.is_no_folder(place):
+        return False
     return next(iter(_visible(place)), None) is not None
 
 
@@ -235,7 +197,7 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
 
 def _saved(place: Place, upload: Upload, stored: FileStat) -> None:
     """Remember what was saved: its row may learn of the new checksum only later."""
-    _remember(place, stored)
+    looks.remember(place, stored)
     if verification.expected(place) is not None:
         verification.own_saves.note(place, stored.sha256 or sha256_of(upload))
 
@@ -304,7 +266,7 @@ def delete(place: Place) -> None:
     observing.tell(place.mount, previous=place.name)
 
 
-def _unhide(hidden: dict[Key, Effect], place: Place) -> None:
+def _unhide(hidden: dict[looks.Key, Effect], place: Place) -> None:
     hidden.pop(place.key, None)
 
 
@@ -351,10 +313,14 @@ def move(old: Place, new: Place) -> None:
     if new.key in _hidden.effects:
         _clear_the_way(new)
     storage = old.mount.storage
+    source = looks.taken_to_move(old)
     _changed(old)
     _changed(new)
-    storage.move(old.name, new.name)
-    _remember(old, None)
+    if source is None:
+        storage.move(old.name, new.name)
+    else:
+        abilities.move_read(storage, source, new.name)
+    looks.remember(old, None)
     if transactions.in_transaction():
         _follow(f"moving {old.path}", rollback=lambda: move_back(old, new))
     observing.tell(old.mount, new.name, old.name)
@@ -381,6 +347,7 @@ def make_folder(place: Place) -> None:
     """Make a folder where folders exist on their own; elsewhere there is nothing to do."""
     if place.name:
         check_name(place.name, storage=abilities.label_of(place.mount.storage))
+        looks.made_folder(place)
         abilities.make_folder(place.mount.storage, place.name)
 
 

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.locks.registry import open_lease_store
-from paperfleet.paperless import files, patience
+from paperfleet.paperless import looks, patience
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class MediaLock:
         lease = self._store().acquire(name, ttl=self._ttl, timeout=waits, reentrant=True)
         self._mine.append(lease)
         if not _held.leases:
-            _held.looks.enter_context(files.remembering_alone())
+            _held.looks.enter_context(looks.remembering_alone())
         _held.leases.append(lease)
         return self
 

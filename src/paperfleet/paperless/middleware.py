@@ -15,7 +15,7 @@ from django.http import JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from paperfleet.errors import LeaseError, NotAStorageError, UnavailableError
-from paperfleet.paperless import files, patience
+from paperfleet.paperless import looks, patience
 from paperfleet.paperless.activation import documents, stop
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def document_storage(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: Any) -> Any:  # noqa: ANN401  # Django's
-            with files.remembering(), patience.answering():
+            with looks.remembering(), patience.answering():
                 return await get_response(request)
 
         answer_async.process_exception = unavailable  # type: ignore[attr-defined]  # as below
         return answer_async
 
     def answer(request: Any) -> Any:  # noqa: ANN401  # Django's
-        with files.remembering(), patience.answering():
+        with looks.remembering(), patience.answering():
             return get_response(request)
 
     answer.process_exception = unavailable  # type: ignore[attr-defined]  # where Django looks for it

@@ -77,13 +77,13 @@ class StoragePath(PosixPath):
 
     def exists(self, **keywords: Any) -> bool:  # noqa: ANN401  # follow_symlinks, since Python 3.12
         """Say whether there is a file or folder; raises when the storage does not answer."""
-        if self._place() is None:
+        place = self._place()
+        if place is None:
             return super().exists(**keywords)
         try:
-            self.stat()
-        except (FileNotFoundError, NotADirectoryError, InvalidNameError):
+            return bool(files.entry(place))
+        except (NotADirectoryError, InvalidNameError):
             return False
-        return True
 
     def is_file(self, **keywords: Any) -> bool:  # noqa: ANN401  # follow_symlinks, since Python 3.13
         """Say whether it is a document."""

@@ -17,7 +17,7 @@ from paperfleet.storage.hashing import CHUNK, HashingReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.model import Capabilities, Obstacle, Precondition, Upload
+    from paperfleet.model import Capabilities, Obstacle, Precondition, ToMove, Upload
     from paperfleet.storage import protocol
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -45,6 +45,23 @@ def find(storage: DocumentStorage, name: str) -> FileStat | None:
         return stat(storage, name)
     except NotFoundError:
         return None
+
+
+def entry(storage: DocumentStorage, name: str) -> FileStat | bool:
+    """Return the file of this name; else whether there are files below it."""
+    if capabilities_of(storage).entry:
+        return cast("protocol.SupportsEntry", storage).entry(name)
+    return find(storage, name) or next(iter(storage.list_files(name)), None) is not None
+
+
+def read_to_move(storage: DocumentStorage, name: str) -> ToMove:
+    """Look at a file that is to be moved at once (``SupportsMoveRead``, which it has to have)."""
+    return cast("protocol.SupportsMoveRead", storage).read_to_move(name)
+
+
+def move_read(storage: DocumentStorage, source: ToMove, new_name: str) -> None:
+    """Rename what was looked at for it (``SupportsMoveRead``)."""
+    cast("protocol.SupportsMoveRead", storage).move_read(source, new_name)
 
 
 def list_stats(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FolderStat,
         Obstacle,
         Precondition,
+        ToMove,
         Upload,
     )
 
@@ -258,6 +259,30 @@ class SupportsPresign(Protocol):
         It is made without a request, also for a file that is not there. It is a secret: whoever
         knows it needs no password.
         """
+        ...
+
+
+class SupportsEntry(Protocol):
+    """``capabilities.entry``: one request tells a file, a folder and nothing apart."""
+
+    def entry(self, name: str) -> FileStat | bool:
+        """Return the file of this name; else whether there are files below it."""
+        ...
+
+
+class SupportsMoveRead(Protocol):
+    """``capabilities.move_read``: a look at a file that is about to be moved serves its move, too.
+
+    Only for who keeps others from changing the file meanwhile, and moves it within seconds; after
+    more than some seconds it is looked at again.
+    """
+
+    def read_to_move(self, name: str) -> ToMove:
+        """Return what is known of a file, and what its move needs; raise ``NotFoundError``."""
+        ...
+
+    def move_read(self, source: ToMove, new_name: str) -> None:
+        """Rename as ``move`` does, with the same promises and errors."""
         ...
 
 

@@ -56,6 +56,8 @@ METHODS = {
     "copy": ("copy",),
     "copy_from": ("can_copy_from", "copy_from"),
     "presign": ("presigned_url",),
+    "entry": ("entry",),
+    "move_read": ("read_to_move", "move_read"),
 }
 
 
@@ -111,6 +113,19 @@ class AbilitiesSuite(SuiteBase):
         if modified is None:
             pytest.skip("the storage tells no time")
         assert abs(modified - time.time_ns()) < 3600 * SECOND
+
+    def test_entry_tells_file_folder_and_nothing_apart(self, able: EveryAbility) -> None:
+        claims(able, "entry")
+        # Bytes below the slash sort before what is below a folder.
+        beside = [f"a{sign}{number}" for sign in " -." for number in range(5)]
+        for name in ("folder/a", "b/c/d.pdf", "file", "file.pdf", *beside, "a/b"):
+            put(able, name, name.encode())
+        found = able.entry("file")
+        assert isinstance(found, FileStat)
+        assert (found.name, found.size) == ("file", 4)
+        assert found.etag == able.stat("file").etag
+        assert [able.entry(name) for name in ("folder", "b", "b/c", "a")] == [True] * 4
+        assert [able.entry(name) for name in ("fil", "fol", "c", "b/c/d")] == [False] * 4
 
     def test_file_id_survives_a_move(self, able: EveryAbility) -> None:
         claims(able, "stat")

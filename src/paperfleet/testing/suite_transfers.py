@@ -46,6 +46,32 @@ class TransfersSuite(SuiteBase):
             able.copy("a", "../c")
         assert {name: bypass.read(name) for name in bypass.names()} == {"a": b"one", "b": b"two"}
 
+    @pytest.mark.parametrize("size", [0, 5, 8_000_000])
+    def test_what_was_read_to_move_moves(
+        self, able: EveryAbility, bypass: Bypass, size: int
+    ) -> None:
+        claims(able, "move_read")
+        put(able, "a/ü #%.pdf", MEGABYTES[:size])
+        source = able.read_to_move("a/ü #%.pdf")
+        assert (source.file.name, source.file.size) == ("a/ü #%.pdf", size)
+        able.move_read(source, "new/b")
+        assert bypass.names() == {"new/b"}
+        assert bypass.read("new/b") == MEGABYTES[:size]
+
+    def test_what_was_read_to_move_keeps_what_is_there(
+        self, able: EveryAbility, bypass: Bypass
+    ) -> None:
+        claims(able, "move_read")
+        put(able, "a", b"one")
+        put(able, "b", b"one")
+        with pytest.raises(AlreadyExistsError):
+            able.move_read(able.read_to_move("a"), "b")
+        with pytest.raises(NotFoundError):
+            able.read_to_move("missing")
+        with pytest.raises(InvalidNameError):
+            able.move_read(able.read_to_move("a"), "../c")
+        assert {name: bypass.read(name) for name in bypass.names()} == {"a": b"one", "b": b"one"}
+
     def test_presigned_url_needs_no_password(self, able: EveryAbility, bypass: Bypass) -> None:
         claims(able, "presign")
         bypass.write("a/ü #%.pdf", b"bytes")

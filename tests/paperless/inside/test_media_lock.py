@@ -15,7 +15,7 @@ from filelock import FileLock
 from tests.paperless.inside.stores import store
 
 from paperfleet.errors import ConfigurationError, LeaseError, LeaseLostError, LeaseTimeoutError
-from paperfleet.paperless import files, medialock
+from paperfleet.paperless import looks, medialock
 from paperfleet.paperless.medialock import LeaseFactory, MediaLock
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def test_who_has_lost_it_writes_nothing(
 def test_the_lock_forgets_what_was_looked_at(
     locks: LeaseFactory, originals: Path, stored: MutableMapping[str, bytes]
 ) -> None:
-    with files.remembering():
+    with looks.remembering():
         assert not (originals / "a.pdf").exists()
         stored["originals/a.pdf"] = b"of another host"
         with locks(settings.MEDIA_LOCK):

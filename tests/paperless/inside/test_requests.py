@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from documents.models import Document
 from tests.paperless.inside.stores import store
 
-from paperfleet.paperless import files
+from paperfleet.paperless import looks
 from paperfleet.paperless.activation import MIDDLEWARE, documents
 from paperfleet.paperless.middleware import document_storage
 from paperfleet.paperless.models import Installation
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OURS = "project" in str(importlib.import_module("documents").__file__)
 
 
-def looks(path: Path) -> list[Any]:
+def look(path: Path) -> list[Any]:
     return [path.is_file(), path.exists(), path.stat().st_size, path.is_file()]
 
 
@@ -34,14 +34,14 @@ def test_the_middleware_is_first() -> None:
 
 def test_one_request_looks_once(originals: Path, stored: MutableMapping[str, bytes]) -> None:
     stored["originals/a.pdf"] = b"A"
-    answer = document_storage(lambda _: looks(originals / "a.pdf"))
+    answer = document_storage(lambda _: look(originals / "a.pdf"))
     for _ in range(2):
         store.calls.clear()
         assert answer(RequestFactory().get("/")) == [True, True, 1, True]
         assert store.count("stat") == 1
         assert len(store.calls) == 1
     store.calls.clear()
-    looks(originals / "a.pdf")
+    look(originals / "a.pdf")
     assert store.count("stat") == 4, "outside of a request nothing is remembered"
 
 
@@ -52,7 +52,7 @@ def test_an_asynchronous_request_looks_once(
 
     async def view(_: object) -> list[Any]:
         await asyncio.sleep(0)
-        return looks(originals / "a.pdf")
+        return look(originals / "a.pdf")
 
     async def both() -> list[list[Any]]:
         answer = document_storage(view)
@@ -67,7 +67,7 @@ def test_what_a_request_changes_it_sees(
     originals: Path, stored: MutableMapping[str, bytes]
 ) -> None:
     path, other = originals / "a.pdf", originals / "b.pdf"
-    with files.remembering():
+    with looks.remembering():
         assert not path.exists()
         path.write_bytes(b"1")
         assert path.stat().st_size == 1
@@ -80,8 +80,20 @@ def test_what_a_request_changes_it_sees(
     assert "originals/b.pdf" not in stored
 
 
+def test_nothing_is_below_a_free_name_until_something_is(originals: Path) -> None:
+    name = originals / "a"
+    with looks.remembering():
+        assert not name.exists()
+        assert not name.is_dir()
+        (name / "b" / "c.pdf").write_bytes(b"x")
+        assert name.exists()
+        assert name.is_dir()
+        (name / "b" / "c.pdf").unlink()
+        assert not name.exists()
+
+
 def test_absence_is_remembered_too(originals: Path) -> None:
-    with files.remembering():
+    with looks.remembering():
         store.calls.clear()
         for _ in range(3):
             assert not (originals / "none.pdf").is_file()

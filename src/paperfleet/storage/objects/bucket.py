@@ -10,7 +10,7 @@ import obstore
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError
-from paperfleet.model import Capabilities
+from paperfleet.model import Capabilities, ToMove
 from paperfleet.storage.names import check_prefix
 from paperfleet.storage.objects.across import Crossing
 from paperfleet.storage.objects.client import ObjectClient
@@ -19,7 +19,7 @@ from paperfleet.storage.objects.errors import translated
 from paperfleet.storage.objects.features import Features, Probe
 from paperfleet.storage.objects.keys import Keys, normal_location
 from paperfleet.storage.objects.listing import Listing
-from paperfleet.storage.objects.moving import Mover
+from paperfleet.storage.objects.moving import Mover, Source
 from paperfleet.storage.objects.namelocks import NameLocks
 from paperfleet.storage.objects.reading import open_object
 from paperfleet.storage.objects.saving import Saver
@@ -99,6 +99,8 @@ class ObjectStoreBackend:
             sweep=True,
             copy=True,
             presign=self._presigns,
+            entry=True,
+            move_read=True,
             copy_from=self.crossing.service is not None,
             ranged_read=self._client.ranged,
             conditional_create=self._probe.creates,
@@ -115,6 +117,7 @@ class ObjectStoreBackend:
         exc_tb: TracebackType | None,
     ) -> None:
         """Leave the block; idle connections close by themselves."""
+        self._listing.close()
 
     def open(self, name: str) -> IO[bytes]:
         """Return a seekable binary stream that reads by ranges; raise ``NotFoundError``."""
@@ -151,6 +154,30 @@ class ObjectStoreBackend:
     def move(self, old_name: str, new_name: str) -> None:
         """Rename; raise ``NotFoundError`` for the old name, ``AlreadyExistsError`` for the new."""
         self._mover.move(old_name, new_name)
+
+    def read_to_move(self, name: str) -> ToMove:
+        """Read what a move needs of a file (``SupportsMoveRead``); small files with their bytes."""
+        source = self._mover.read(name)
+        return ToMove(source.found.stat(name), source)
+
+    def move_read(self, source: ToMove, new_name: str) -> None:
+        """Rename what was read (``SupportsMoveRead``)."""
+        read = source.content if isinstance(source.content, Source) else None
+        self._mover.move(source.file.name, new_name, read)
+
+    def entry(self, name: str) -> FileStat | bool:
+        """Return the file of this name, else whether there are some below (``SupportsEntry``).
+
+        One request where the store itself can be listed (any S3 whose key is known), else two.
+        """
+        try:
+            key = self._keys.found(name, "exists")
+        except NotFoundError:
+            return False
+        if raw := self._listing.raw:
+            return self._listing.entry(raw, key, name)
+        found = self._client.find(key, "exists", name)
+        return found.stat(name) if found else next(self.list_files(name), None) is not None
 
     def copy(self, old_name: str, new_name: str) -> None:
         """Copy inside of the store (``SupportsCopy``)."""

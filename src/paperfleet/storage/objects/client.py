@@ -115,6 +115,10 @@ class ObjectClient:
             if time.monotonic() - self._confirmed < CONFIRMED_FOR:
                 return
         next(iter(self.list(self.keys.work_folder, operation)), None)
+        self.bucket_answered()
+
+    def bucket_answered(self) -> None:
+        """Note that the bucket was there just now."""
         with self._lock:
             self._confirmed = time.monotonic()
 

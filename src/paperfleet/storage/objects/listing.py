@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.names import RESERVED, check_name, readable
 from paperfleet.storage.objects.client import etag_of, modified_ns
 from paperfleet.storage.objects.keys import is_work
-from paperfleet.storage.objects.raw import can_list, list_keys
+from paperfleet.storage.objects.raw import RawListing, can_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _NAMED = re.compile(r'[Pp]ath "((?:[^"\\]|\\.)*)"')
+_LOOK = 10
+"""Keys that are asked for to tell a file, a folder and nothing apart."""
 ENDS_IN_A_SLASH = "the key ends in '/', and the object has content: no file is named so"
 
 
@@ -39,9 +42,34 @@ class Listing:
         self, client: ObjectClient, service: Service | None, exists: Callable[[str], bool]
     ) -> None:
         self._client, self._keys = client, client.keys
-        self._service = service if service is not None and can_list(service) else None
+        self.raw: RawListing | None = None
+        """The store's own listings, where address and key are known."""
+        if service is not None and can_list(service):
+            self.raw = RawListing(service, client.label)
         self._exists = exists
         self._told: set[str] = set()
+
+    def close(self) -> None:
+        """Close the connections of the store's own listings."""
+        if self.raw is not None:
+            self.raw.close()
+
+    def entry(self, raw: RawListing, key: str, name: str) -> FileStat | bool:
+        """Return the file of this name, else whether there are some below; mostly one request.
+
+        Of the keys that begin with the name it is the first. What lies below comes after those that
+        have a byte before the slash there, such as ``name.pdf`` or ``name-2``: when there are more
+        of them than one page takes, what is below is asked for alone.
+        """
+        first = list(itertools.islice(raw.keys(key, page_size=_LOOK), _LOOK))
+        self._client.bucket_answered()
+        if first and first[0].key == key:
+            return FileStat(name, first[0].size, first[0].modified_ns, first[0].etag)
+        below = f"{key}/"
+        if len(first) == _LOOK and first[-1].key < below:
+            first = list(itertools.islice(raw.keys(below, page_size=_LOOK), _LOOK))
+        # A console's mark of a folder, "name/" without content, is nobody's file.
+        return any(one.key.startswith(below) and (one.key != below or one.size) for one in first)
 
     def files(self, prefix: str) -> Iterator[FileStat]:
         """Yield every file below a folder, sorted; keys that are no names are logged once each."""
@@ -60,20 +88,20 @@ class Listing:
         if not self._keys.can_hold(prefix):
             return
         after = ""
-        if not (exact and self._service):
+        if self.raw is None or not exact:
             try:
                 for meta in self._client.list(folder):
                     after = meta["path"]
                     stat = FileStat(after, meta["size"], modified_ns(meta), etag_of(meta))
                     yield from self._through_obstore(stat, folder)
             except NameRefusedError as error:
-                if self._service is None:
+                if self.raw is None:
                     raise self._named(error) from error
             else:
                 return
-        if self._service:
+        if self.raw is not None:
             before = f"{folder}/" if folder else ""
-            for listed in list_keys(self._service, before, after, self._client.label):
+            for listed in self.raw.keys(before, after):
                 yield from self._as_stored(listed)
 
     def _through_obstore(self, stat: FileStat, folder: str | None) -> Iterator[FileStat | Obstacle]:

@@ -13,7 +13,7 @@ import logging
 import time
 import uuid
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import (
     AlreadyExistsError,
@@ -45,6 +45,8 @@ _MOST_BYTES = 1 << 20
 
 BYTES_PER_SECOND = 1_000_000
 """A mark counts as that of somebody at work for so long, and longer for larger files."""
+FRESH = 5.0
+"""Seconds for which what was read ahead may be moved without another look."""
 _CLAIMS = 4
 """How often a mark is put where the one that was there has just gone."""
 
@@ -85,6 +87,14 @@ class Mark:
         return state == (self.size, self.modified_ns, self.etag)
 
 
+class Source(NamedTuple):
+    """The file to move, its bytes where they pass through here, and when (monotonic) it was."""
+
+    found: Found
+    data: bytes | None
+    read_at: float
+
+
 class Mover:
     """Moves documents; one move of a file at a time, on all hosts where the store can ensure it."""
 
@@ -103,15 +113,25 @@ class Mover:
         self._content_sha256 = content_sha256
         self._me = uuid.uuid4().hex
 
-    def move(self, old_name: str, new_name: str) -> None:
+    def read(self, name: str) -> Source:
+        """Return what ``move`` needs of a file; raise ``NotFoundError``."""
+        key = self._client.keys.found(name, "move")
+        if self._copier.reads_to_copy():
+            return Source(*self._copier.read(key, "move", name), time.monotonic())
+        return Source(self._client.look(key, "move", name), None, time.monotonic())
+
+    def move(self, old_name: str, new_name: str, read: Source | None = None) -> None:
         """Move a file; raise ``NotFoundError``, ``AlreadyExistsError``, ``LockedError``.
 
-        A move of the same file to the same name that was cut off before is finished.
+        A move of the same file to the same name that was cut off before is finished. What was
+        ``read`` some seconds ago is read again.
         """
         old_key = self._client.keys.found(old_name, "move")
         new_key = self._client.keys.saved(new_name, "move")
         with self._locks.holding(old_name, new_name):
-            source, data = self._source(old_key, old_name)
+            if read is None or time.monotonic() - read.read_at > FRESH:
+                read = self.read(old_name)
+            source, data, _ = read
             mark = Mark(old_name, new_name, source.size, source.modified_ns, source.etag, self._me)
             if data is None or not self._claim_free(mark):
                 data = None
@@ -122,12 +142,6 @@ class Mover:
             self._carry_out(mark, source, data, old_key, new_key)
         for left in mark.left:
             self._remove_copy(left, new_key, new_name)
-
-    def _source(self, old_key: str, old_name: str) -> tuple[Found, bytes | None]:
-        """Return the file, with its bytes where they have to pass through here anyway."""
-        if self._copier.reads_to_copy():
-            return self._copier.read(old_key, "move", old_name)
-        return self._client.look(old_key, "move", old_name), None
 
     def _claim_free(self, mark: Mark) -> bool:
         """Put the mark where none is; say whether that was so."""

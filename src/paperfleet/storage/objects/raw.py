@@ -12,6 +12,8 @@ import datetime as dt
 import hashlib
 import hmac
 import ssl
+import threading
+import weakref
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote_plus, urlsplit
 
@@ -46,26 +48,52 @@ def can_list(service: Service) -> bool:
     return bool(service.address() and service.config.get("access_key_id"))
 
 
-def list_keys(service: Service, prefix: str, after: str, label: str) -> Iterator[Listed]:
-    """Yield every object whose key begins with ``prefix`` and comes after ``after``, in order.
+class RawListing:
+    """Lists one bucket over connections that stay open between listings, until ``close``.
 
     Raises ``UnavailableError``, ``CredentialsError``; what the store's own code means (``CODES``);
     ``NotAStorageError`` for another answer.
     """
-    query = {"list-type": "2", "encoding-type": "url", "max-keys": "1000", "prefix": prefix}
-    if after:
-        query["start-after"] = after
-    with httpx.Client(verify=_verify(service), timeout=_TIMEOUT, trust_env=True) as client:
+
+    def __init__(self, service: Service, label: str) -> None:
+        self._service, self._label = service, label
+        self._lock = threading.Lock()
+        self._opened: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Close what is open; the next listing opens it again."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened:
+            opened.close()
+
+    def keys(self, prefix: str, after: str = "", page_size: int = 1000) -> Iterator[Listed]:
+        """Yield every object whose key begins with ``prefix`` and comes after ``after``, in order.
+
+        Each page of so many keys is one request, made when it is asked for.
+        """
+        query = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
+        query["max-keys"] = str(page_size)
+        if after:
+            query["start-after"] = after
         while True:
-            page = _page(client, service, query, label)
+            page = _page(self._client(), self._service, query, self._label)
             encoded = page.findtext("{*}EncodingType") == "url"
             for item in page.iterfind("{*}Contents"):
-                yield _listed(item, encoded=encoded, label=label)
+                yield _listed(item, encoded=encoded, label=self._label)
             token = page.findtext("{*}NextContinuationToken")
             if page.findtext("{*}IsTruncated") != "true" or not token:
                 return
             query = {k: v for k, v in query.items() if k != "start-after"}
             query["continuation-token"] = token
+
+    def _client(self) -> httpx.Client:
+        with self._lock:
+            if self._opened is None:
+                verify = _verify(self._service)
+                self._opened = httpx.Client(verify=verify, timeout=_TIMEOUT, trust_env=True)
+                weakref.finalize(self, self._opened.close)
+            return self._opened
 
 
 def _page(

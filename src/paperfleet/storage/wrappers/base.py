@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         FolderStat,
         Obstacle,
         Precondition,
+        ToMove,
         Upload,
     )
     from paperfleet.storage.protocol import DocumentStorage
@@ -45,6 +46,8 @@ class EveryAbility(
     protocol.SupportsCopy,
     protocol.SupportsCopyFrom,
     protocol.SupportsPresign,
+    protocol.SupportsEntry,
+    protocol.SupportsMoveRead,
     Protocol,
 ):
     """A storage that has every method; which of them may be called, its capabilities say."""
@@ -204,6 +207,19 @@ class Wrapper:
         return self._around(
             "presigned_url", (name,), lambda: self._inner.presigned_url(name, expires_in)
         )
+
+    def entry(self, name: str) -> FileStat | bool:
+        """See ``SupportsEntry``."""
+        return self._around("entry", (name,), lambda: self._inner.entry(name))
+
+    def read_to_move(self, name: str) -> ToMove:
+        """See ``SupportsMoveRead``."""
+        return self._around("read_to_move", (name,), lambda: self._inner.read_to_move(name))
+
+    def move_read(self, source: ToMove, new_name: str) -> None:
+        """See ``SupportsMoveRead``; it passes as a ``move``."""
+        names = (source.file.name, new_name)
+        self._around("move", names, lambda: self._inner.move_read(source, new_name))
 
     def sweep(self, older_than: float) -> int:
         """See ``SupportsSweep``."""

@@ -32,6 +32,8 @@ _READS = frozenset(
         "content_sha256",
         "free_bytes",
         "presigned_url",
+        "entry",
+        "read_to_move",
         "can_copy_from",
     }
 )

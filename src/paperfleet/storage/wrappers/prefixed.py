@@ -13,7 +13,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from paperfleet.model import BatchFile, FolderStat, Obstacle, Precondition, Upload
+    from paperfleet.model import BatchFile, FolderStat, Obstacle, Precondition, ToMove, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
 
@@ -176,6 +176,24 @@ class Prefixed(Wrapper):
         """See ``SupportsPresign``."""
         with self._named(name, "presign") as inner_name:
             return self._inner.presigned_url(inner_name, expires_in)
+
+    def entry(self, name: str) -> FileStat | bool:
+        """See ``SupportsEntry``."""
+        with self._named(name, "look") as inner_name:
+            found = self._inner.entry(inner_name)
+            return self._up_stat(found) if isinstance(found, FileStat) else found
+
+    def read_to_move(self, name: str) -> ToMove:
+        """See ``SupportsMoveRead``."""
+        with self._named(name, "move") as inner_name:
+            source = self._inner.read_to_move(inner_name)
+            return source._replace(file=self._up_stat(source.file))
+
+    def move_read(self, source: ToMove, new_name: str) -> None:
+        """See ``SupportsMoveRead``."""
+        file = source.file
+        with self._named(file.name, "move") as old, self._named(new_name, "move") as new:
+            self._inner.move_read(source._replace(file=file._replace(name=old)), new)
 
     def keeps_versions(self, name: str) -> bool:
         """See ``SupportsVersions``."""

@@ -24,7 +24,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from paperfleet.model import FileStat, Obstacle, Precondition, Upload
+    from paperfleet.model import FileStat, Obstacle, Precondition, ToMove, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
 _T = TypeVar("_T")
@@ -146,6 +146,11 @@ class Retrying(Wrapper):
     def move(self, old_name: str, new_name: str) -> None:
         """See ``DocumentStorage``."""
         self._move(lambda: self._inner.move(old_name, new_name), old_name, new_name, self.exists)
+
+    def move_read(self, source: ToMove, new_name: str) -> None:
+        """See ``SupportsMoveRead``."""
+        old_name = source.file.name
+        self._move(lambda: self._inner.move_read(source, new_name), old_name, new_name, self.exists)
 
     def move_folder(self, old_name: str, new_name: str, etag: str | None = None) -> None:
         """See ``SupportsMoveFolder``."""

@@ -1,0 +1,174 @@
+"""What was seen of files a moment ago, so that no file is looked at twice."""
+
+from __future__ import annotations
+
+import contextlib
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import NotFoundError
+from paperfleet.model import FileStat
+from paperfleet.storage import abilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paperfleet.model import ToMove
+    from paperfleet.paperless.mounts import Place
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Looks:
+    """What one request, or the holder of the media lock, has seen."""
+
+    files: dict[Key, FileStat | None] = field(default_factory=dict)
+    no_folders: set[Key] = field(default_factory=set)
+    """Names below which there was nothing."""
+    free: set[str] = field(default_factory=set)
+    """Roots of mounts in which a free name was looked for, and found, and not used yet."""
+    to_move: dict[Key, ToMove] = field(default_factory=dict)
+    alone: bool = False
+    """Whether nobody else may change files meanwhile."""
+
+    def clear(self) -> None:
+        """Forget all."""
+        for seen in (self.files, self.no_folders, self.free, self.to_move):
+            seen.clear()
+
+    def changed(self, place: Place) -> None:
+        """Forget what a change of this file makes untrue."""
+        self.files.pop(place.key, None)
+        self.to_move.pop(place.key, None)
+        self.free.discard(place.key[0])
+        self.may_be_folder(place)
+
+    def may_be_folder(self, place: Place) -> None:
+        """Forget that nothing was below this name, and those above it."""
+        root, name = place.key
+        while name:
+            self.no_folders.discard((root, name))
+            name = name.rpartition("/")[0]
+
+
+_looks: ContextVar[Looks | None] = ContextVar("looks", default=None)
+
+
+@contextlib.contextmanager
+def remembering() -> Iterator[None]:
+    """Within this block no file is looked at twice; for one request, whose answer is one moment."""
+    token = _looks.set(Looks())
+    try:
+        yield
+    finally:
+        _looks.reset(token)
+
+
+def forget() -> None:
+    """Look again from now on: somebody else may have been at work."""
+    if looks := _looks.get():
+        looks.clear()
+
+
+@contextlib.contextmanager
+def remembering_alone() -> Iterator[None]:
+    """Within this block, in which nobody else may change files, no file is looked at twice.
+
+    What was seen before is forgotten, and what is seen in it stays known to a request around it.
+    """
+    forget()
+    with contextlib.ExitStack() as stack:
+        if _looks.get() is None:
+            stack.enter_context(remembering())
+        if looks := _looks.get():
+            looks.alone = True
+            stack.callback(_no_longer_alone, looks)
+        yield
+
+
+def _no_longer_alone(looks: Looks) -> None:
+    looks.alone = False
+    looks.free.clear()
+    looks.to_move.clear()
+
+
+def find(place: Place) -> FileStat | None:
+    """Return what is known of a file, None where there is none; one request at the most.
+
+    Who has just looked for a free name, alone, is about to give it to a file: the look at that one
+    is made so that it serves the move as well (``SupportsMoveRead``).
+    """
+    looks = _looks.get()
+    if looks is not None and place.key in looks.files:
+        return looks.files[place.key]
+    storage = place.mount.storage
+    if (
+        looks is not None
+        and looks.alone
+        and place.key[0] in looks.free
+        and abilities.capabilities_of(storage).move_read
+    ):
+        found = _read_to_move(looks, place)
+    else:
+        found = abilities.find(storage, place.name)
+    remember(place, found)
+    return found
+
+
+def _read_to_move(looks: Looks, place: Place) -> FileStat | None:
+    try:
+        source = abilities.read_to_move(place.mount.storage, place.name)
+    except NotFoundError:
+        return None
+    looks.to_move.clear()  # one file's bytes at a time
+    looks.to_move[place.key] = source
+    return source.file
+
+
+def entry(place: Place) -> FileStat | bool:
+    """Return the file of this name, else whether there are files below it."""
+    looks = _looks.get()
+    known = looks.files.get(place.key) if looks else None
+    if known is not None:
+        return known
+    if looks and place.key in looks.files and place.key in looks.no_folders:
+        return False
+    found = abilities.entry(place.mount.storage, place.name)
+    remember(place, found if isinstance(found, FileStat) else None)
+    if looks and found is False:
+        looks.no_folders.add(place.key)
+        if looks.alone:
+            looks.free.add(place.key[0])
+    return found
+
+
+def is_no_folder(place: Place) -> bool:
+    """Say whether it was seen that nothing lies below a name."""
+    looks = _looks.get()
+    return looks is not None and place.key in looks.no_folders
+
+
+def remember(place: Place, found: FileStat | None) -> None:
+    """Note what was seen."""
+    if looks := _looks.get():
+        looks.files[place.key] = found
+
+
+def changed(place: Place) -> None:
+    """Forget what a change of this file makes untrue."""
+    if looks := _looks.get():
+        looks.changed(place)
+
+
+def made_folder(place: Place) -> None:
+    """Forget that there was no such folder."""
+    if looks := _looks.get():
+        looks.may_be_folder(place)
+
+
+def taken_to_move(place: Place) -> ToMove | None:
+    """Return what was read for the move of this file, once."""
+    looks = _looks.get()
+    return looks.to_move.pop(place.key, None) if looks else None
