@@ -238,3 +238,14 @@ class NotAStorageError(StorageError):
 
     scope = Scope.STORAGE
     code = errno.ENODEV
+
+
+def is_refusal(error: StorageError) -> bool:
+    """Say whether an answer about one folder refuses that folder, and will do so again.
+
+    It may not be listed, or the storage fails at it while it answers for others. Not what passes by
+    itself, nor what concerns the whole storage.
+    """
+    if isinstance(error, BusyError):
+        return not error.at_work
+    return isinstance(error, FileAccessError | NameRefusedError | LockedError)

@@ -8,6 +8,8 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from paperfleet.errors import StorageError
+
 
 class FileStat(NamedTuple):
     """What a storage says of one file without reading it.
@@ -33,13 +35,15 @@ class Obstacle(NamedTuple):
     ``below`` is True for a folder that cannot be listed: whatever is below it is unknown, which is
     not the same as gone. ``name`` may hold lone surrogates (bytes that are not UTF-8).
     ``left_out`` is True for what is no document and never meant to be one: a pipe, a link that is
-    not followed.
+    not followed. ``refusal`` is what a server answered for a folder, or for one resource in it,
+    that it lists and tells nothing of (``below`` is True): who must have everything stops there.
     """
 
     name: str
     reason: str
     below: bool = False
     left_out: bool = False
+    refusal: StorageError | None = None
 
 
 class FolderStat(NamedTuple):
@@ -50,11 +54,15 @@ class FolderStat(NamedTuple):
 
 
 class FolderListing(NamedTuple):
-    """The direct children of one folder, and the folder's own etag as of the same moment."""
+    """The direct children of one folder, and the folder's own etag as of the same moment.
+
+    ``obstacles`` are those of which the server tells nothing.
+    """
 
     etag: str
     files: tuple[FileStat, ...]
     folders: tuple[FolderStat, ...]
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

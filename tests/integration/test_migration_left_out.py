@@ -10,8 +10,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.servers.dialect_server import Hiding, dialect_server
 from tests.servers.wsgidav_server import wsgidav_server
 
+from paperfleet.cli import main
+from paperfleet.cli.exitcodes import FAILED, FINE, WRONG
 from paperfleet.migration.migrate import listed
 from paperfleet.secret import Secret
 from paperfleet.storage.backends.fsspec import FsspecBackend
@@ -204,3 +207,48 @@ def test_every_kind_of_source_tells_what_it_hides(tmp_path: Path, kind: str) -> 
     names = {readable(obstacle.name) for obstacle in obstacles}
     assert names - {r"m\udcfcller.pdf"} == {".paperfleet-mine.pdf"}
     assert len(names) == (1 if kind == "webdav" else 2)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [Hiding(), Hiding(member=403), Hiding(member=500, in_propstat=True)],
+    ids=str,
+)
+def test_a_folder_that_a_server_refuses_to_list_stops_it(
+    tmp_path: Path, how: Hiding, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mirror goes on beside it; who brings all over, or proves all, must not."""
+    target, receipt = tmp_path / "target", tmp_path / "receipt"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with dialect_server() as server:
+        monkeypatch.setenv("PAPERFLEET_PASSWORD", server.password)
+        monkeypatch.setenv("PAPERFLEET_SOURCE_PASSWORD", server.password)
+        address = server.url.replace("http://", f"webdav://{server.user}@")
+        for name in ("a.pdf", "folder/b.pdf", "folder/deep/c.pdf"):
+            server.write(name, name.encode())
+        assert main(["migrate", address, str(target), "--receipt", str(receipt)]) == FINE
+        assert main(["verify", str(receipt), address]) == FINE
+        server.dialect.hidden["folder/deep"] = how
+        shutil.rmtree(target)
+        capsys.readouterr()
+        assert main(["migrate", address, str(target), "--delete-source"]) == WRONG
+        assert "folder/deep" in capsys.readouterr().err
+        assert not target.exists() or not list(target.iterdir())
+        assert main(["verify", str(receipt), address]) == WRONG
+        assert "folder/deep" in capsys.readouterr().err
+        assert server.read("folder/deep/c.pdf") == b"folder/deep/c.pdf"
+
+
+def test_what_a_server_lists_and_does_not_find_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with dialect_server() as server:
+        monkeypatch.setenv("PAPERFLEET_PASSWORD", server.password)
+        monkeypatch.setenv("PAPERFLEET_SOURCE_PASSWORD", server.password)
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        server.write("a.pdf", b"a")
+        server.write("folder/b.pdf", b"b")
+        server.dialect.hidden["folder"] = Hiding(member=404, below=404)
+        address = server.url.replace("http://", f"webdav://{server.user}@")
+        assert main(["migrate", address, str(tmp_path / "target")]) == FAILED
+    assert "left out: folder" in capsys.readouterr().err

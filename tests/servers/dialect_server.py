@@ -15,7 +15,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Answer = tuple[int, dict[str, str], bytes]
+
+
+class Hiding(NamedTuple):
+    """How the server hides a folder, and all in it.
+
+    ``listing`` answers when it is asked for what is in it, and when a whole tree above it is asked
+    for. With ``member`` a listing above tells this status of it instead, for the response or for
+    all ``in_propstat``. ``below`` answers whatever is asked of a name in it; None: the server
+    obeys, as one does that may write there and not look.
+    """
+
+    listing: int = 403
+    member: int | None = None
+    in_propstat: bool = False
+    below: int | None = 403
 
 
 @dataclass
@@ -53,6 +68,8 @@ class Dialect:
     """Seconds after a PUT in which nothing can be done with the file."""
     processing_answer: Answer = (425, {}, b"The file is processing")
     put_status: int = 201
+    hidden: dict[str, Hiding] = field(default_factory=dict)
+    """Folders that may not be looked into, by name; '' for the root."""
     answer: Callable[[str, str], Answer | None] = lambda _method, _name: None
 
 
@@ -110,10 +127,24 @@ class _Handler(BaseHTTPRequestHandler):
         self._body = self._received()
         self.server_.requests.add(RecordedRequest(self.command, name))
         dialect = self.server_.dialect
-        answer = dialect.answer(self.command, name)
+        answer = dialect.answer(self.command, name) or self._hidden(name)
         if answer is None and self.command != "PUT" and self.server_.is_processing(name):
             answer = dialect.processing_answer
         self._send(*(answer or getattr(self, f"_{self.command.lower()}")(name)))
+
+    def _hidden(self, name: str) -> Answer | None:
+        depth = self.headers.get("Depth", "infinity")
+        for folder, how in self.server_.dialect.hidden.items():
+            start = f"{folder}/" if folder else ""
+            if name != folder and name.startswith(start):
+                looks = self.command == "PROPFIND"
+                return ((how.below or how.listing), {}, b"") if looks or how.below else None
+            if self.command != "PROPFIND" or depth == "0":
+                continue
+            above = not name or folder.startswith(f"{name}/")
+            if name == folder or (above and depth == "infinity" and how.member is None):
+                return how.listing, {}, b""
+        return None
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         if name.startswith("do_"):  # what the base calls for a method
@@ -165,6 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         folder = self.server_.path(name)
         found = folder.rglob("*") if deep else folder.glob("*")
         names = sorted(path.relative_to(self.server_.root).as_posix() for path in found)
+        hidden = tuple(f"{folder}/" for folder in self.server_.dialect.hidden)
+        names = [one for one in names if not one.startswith(hidden)]
         return [one for one in names if not self.server_.is_processing(one)]
 
     def _href(self, name: str) -> str:
@@ -174,6 +207,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _described(self, name: str) -> str:
         path, dialect = self.server_.path(name), self.server_.dialect
+        how = dialect.hidden.get(name)
+        if how is not None and how.member is not None:
+            status = f"<D:status>HTTP/1.1 {how.member} Hidden</D:status>"
+            if how.in_propstat:
+                asked = "<D:prop><D:resourcetype/><D:getetag/></D:prop>"
+                status = f"<D:propstat>{asked}{status}</D:propstat>"
+            return f"<D:response><D:href>{self._href(name)}</D:href>{status}</D:response>"
         found = {"resourcetype": "<D:collection/>" if path.is_dir() else ""}
         if path.is_file():
             found["getetag"] = escape(self._etag(path))

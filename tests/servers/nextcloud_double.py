@@ -198,6 +198,15 @@ class NextcloudDouble(WebDavServer):
         finally:
             self.files.locks.unlock(clean(path))
 
+    @contextlib.contextmanager
+    def unreadable(self, path: str) -> Iterator[None]:
+        """Keep a folder from being read for the length of the block; no ETag changes by that."""
+        self.files.unreadable.add(clean(path))
+        try:
+            yield
+        finally:
+            self.files.unreadable.discard(clean(path))
+
     def wait_for_merges(self) -> None:
         """Wait for merges that go on after a 504."""
         self._router.uploads.wait()

@@ -40,6 +40,7 @@ class Files:
         self.keeps_versions = True
         self.actor = "You"
         self.cut_leaves: Literal["truncated", "mixed"] = "truncated"
+        self.unreadable: set[str] = set()
 
     @property
     def now(self) -> int:
@@ -71,6 +72,14 @@ class Files:
             raise DavError(file, f"Node with name '{parent}' is not a collection")
         return folder
 
+    def is_hidden(self, path: str) -> bool:
+        """Say whether a path lies below a folder that the server cannot read."""
+        return any(path.startswith(folder + "/") for folder in self.unreadable)
+
+    def _check_hidden(self, path: str) -> None:
+        if self.is_hidden(path):
+            raise DavError(403, f"Could not create path {path!r}")
+
     def disk(self, path: str) -> Path:
         """Return where the bytes of a path are."""
         return self.root / path if path else self.root
@@ -88,6 +97,7 @@ class Files:
 
     def make_folder(self, path: str) -> Node:
         """MKCOL."""
+        self._check_hidden(path)
         with self.lock:
             if self.find(path) is not None:
                 raise DavError(405, "The resource you tried to create already exists")
@@ -107,6 +117,7 @@ class Files:
         A new file appears when its body is complete. An existing one is written in place: when the
         body breaks off the bytes are cut or mixed, while size, ETag and checksum stay as they were.
         """
+        self._check_hidden(path)
         with self.locks.writing(path):
             node = self.find(path)
             if node is None:
@@ -118,6 +129,7 @@ class Files:
 
     def replace(self, path: str, whole: Path, longest: int) -> tuple[Node, bool]:
         """Store a complete file, which is moved there."""
+        self._check_hidden(path)
         with self.locks.writing(path):
             node = self.find(path)
             if node is None:

@@ -19,7 +19,17 @@ from paperfleet.errors import (
 from paperfleet.mirror.classify import matches, row_of
 from paperfleet.mirror.events import Action, Done
 from paperfleet.mirror.proof import Proof
-from paperfleet.model import BatchFile, Delete, KnownFile, Move, MoveFolder, Put, Upload, moved_row
+from paperfleet.model import (
+    BatchFile,
+    Delete,
+    KnownFile,
+    Move,
+    MoveFolder,
+    Obstacle,
+    Put,
+    Upload,
+    moved_row,
+)
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
@@ -229,7 +239,12 @@ class Executor:
     def _check_folder(self, move: MoveFolder) -> None:
         """Raise unless the folder holds what the mirror put there and nothing else."""
         expected = {member.known.target_name: member.known for member in move.members}
-        for seen in abilities.list_stats(self._target, move.old_target):
+        for seen in abilities.survey(self._target, move.old_target, past_refusals=True):
+            if isinstance(seen, Obstacle):
+                if seen.below:
+                    reason = f"{seen.name!r} cannot be read: {seen.reason}"
+                    raise FolderHasOthersError(reason, name=move.old_target)
+                continue
             known = expected.pop(seen.name, None)
             if known is None or not matches(seen, known):
                 raise FolderHasOthersError(f"{seen.name!r} is not ours", name=move.old_target)
@@ -238,14 +253,16 @@ class Executor:
 
     def _delete(self, delete: Delete) -> Result:
         known = delete.known
-        # Somebody may have been faster: then the target is as it should be.
-        with contextlib.suppress(NotFoundError):
+        try:
             abilities.delete_unchanged(
                 self._target,
                 known.target_name,
                 known.target_etag,
                 lambda seen: matches(seen, known),
             )
+        except NotFoundError:
+            # Somebody may have been faster: then the target is as it should be.
+            abilities.require_readable_above(self._target, known.target_name)
         return Result((), (known.name,), (Done("deleted", known.name),))
 
 

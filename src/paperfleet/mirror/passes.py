@@ -22,6 +22,7 @@ from paperfleet.mirror.prepare import Batch, Sights, batches, portion, with_know
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
+from paperfleet.mirror.unreadable import is_hidden, kept_out
 from paperfleet.mirror.view import View
 from paperfleet.mirror.weigh import Weigher
 from paperfleet.mirror.work import Errand
@@ -97,9 +98,24 @@ class Passes:
         self._absent = set(finding.absent)
         self._folders.accept(finding)
         self._strangers.accept(finding)
-        self._record.unreadable(finding.unreadable)
+        self._take_unreadable(finding)
         self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
-        self._journal.set_folder_etags(finding.etags, finding.gone)
+        self._journal.set_folder_etags(finding.trusted, finding.distrusted)
+
+    def _take_unreadable(self, finding: Finding) -> None:
+        """Take over what the check could not read; where it can again, all is looked at again."""
+        if finding.unreadable is None:
+            return
+        opened = self._record.unreadable.keys() - finding.unreadable.keys()
+        waiting = [
+            name
+            for name in self._record.in_quarantine()
+            if is_hidden(target_name_of(name, self._can), opened)
+        ]
+        if opened:
+            self._record.wake(waiting)
+            self._changes.put_back([EVERYTHING], time.monotonic(), 0.0)
+        self._record.tell_unreadable(finding.unreadable)
 
     def scan(self, names: Sequence[str], *, first: bool) -> Planned | None:
         """Scan names; look at what may be a move now, and put the rest into the backlog.
@@ -125,7 +141,9 @@ class Passes:
             for pair in found.changed
             if pair[0].name not in young and not (whole and self._record.resting(pair[0].name))
         ]
-        together, rest = batches(changed, found.vanished, self._renames(names))
+        # What rests with the new name of a move must not be deleted meanwhile.
+        vanished = [k for k in found.vanished if not (whole and self._record.resting(k.name))]
+        together, rest = batches(changed, vanished, self._renames(names))
         if self._weigher.is_much(changed):
             together, rest = with_known(together, rest)
         self._drop_obsolete_refusals(names, found)
@@ -202,8 +220,8 @@ class Passes:
         free = {
             known.target_name for known in rows if not known.sure and known.name in self._absent
         }
-        twins = Twins(self._journal, frozenset(self._twins))
-        self._work.look(batch, lambda: self._looker.look(batch, listing, twins, free))
+        twins, hidden = Twins(self._journal, frozenset(self._twins)), self._record.unreadable
+        self._work.look(batch, lambda: self._looker.look(batch, listing, twins, free, hidden))
 
     def carry_out(self, batch: Batch, sights: Sights) -> StorageError | None:
         """Plan what was looked at and begin it; return an error of the target as a whole."""
@@ -265,8 +283,10 @@ class Passes:
 
     def _judged(self, batch: Batch, sights: Sights) -> Verdict:
         left = departed(self._source, self._journal, batch, sights, self._work.doing)
+        hidden = self._record.unreadable
+        left = {n: row for n, row in left.items() if not is_hidden(row.target_name, hidden)}
         view = self._view(batch, sights, left)
-        work = plan(view)
+        work = kept_out(plan(view), hidden, abilities.label_of(self._target))
         # What left and is not paired is deleted when its own name has settled.
         deletes = tuple(delete for delete in work.deletes if delete.known.name not in left)
         work = replace(work, deletes=deletes)
@@ -427,7 +447,10 @@ class Passes:
         self._accident.judge(found)
         batch = Batch(found.changed, found.vanished)
         judged = self._judged(
-            batch, self._looker.look(batch, self._listing, Twins(self._journal, ()))
+            batch,
+            self._looker.look(
+                batch, self._listing, Twins(self._journal, ()), hidden=self._record.unreadable
+            ),
         )
         lines = describe(judged.plan)
         lines += [

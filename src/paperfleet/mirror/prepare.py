@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from paperfleet.errors import Scope, StorageError
 from paperfleet.mirror.classify import target_name_of
 from paperfleet.mirror.scan import Pair, hashed, same_file
 from paperfleet.mirror.twins import are_one
+from paperfleet.mirror.unreadable import fault_of
 from paperfleet.storage import abilities
 from paperfleet.storage.names import parents
 
@@ -66,6 +68,7 @@ class Looker:
     ) -> None:
         self._source = source
         self._target = target
+        self._label = abilities.label_of(target)
         self._adopt = adopt
 
     def look(
@@ -74,13 +77,15 @@ class Looker:
         listing: Mapping[str, FileStat] | None,
         twins: Twins,
         free: Collection[str] = (),
+        hidden: Mapping[str, str] = MappingProxyType({}),
     ) -> Sights:
         """Hash what differs, and look at the target where the journal cannot be believed.
 
         ``listing`` is all that is at the target by target name, when that was listed; ``twins``
         knows the names that the target may take for one; ``free``: target names in doubt of which
-        the listing shows that nothing is there. An error of the target as a whole is raised; of one
-        file it is noted.
+        the listing shows that nothing is there; ``hidden``: what cannot be read at the target, with
+        the reason: what vanished or is in doubt there has failed. An error of the target as a whole
+        is raised; of one file it is noted.
         """
         sights = Sights()
         sights.free.update(free)
@@ -88,10 +93,12 @@ class Looker:
         twins.begin(batch)
         gone = {known.file_id: known for known in batch.vanished if known.file_id}
         for stat, known in batch.changed:
-            look = partial(self._both, (stat, known), gone, listing, sights, twins)
+            look = partial(self._both, (stat, known), gone, listing, sights, twins, hidden)
             self._guarded(stat.name, sights, look)
         for known in batch.vanished:
-            if not known.sure and known.target_name not in free:
+            if fault := fault_of(known.target_name, hidden, self._label):
+                sights.failed[known.name] = fault
+            elif not known.sure and known.target_name not in free:
                 self._guarded(known.name, sights, partial(self._gone, known, sights, twins))
         there = {name for name, seen in sights.target.items() if seen is not None}
         there |= {
@@ -117,6 +124,7 @@ class Looker:
         listing: Mapping[str, FileStat] | None,
         sights: Sights,
         twins: Twins,
+        hidden: Mapping[str, str],
     ) -> None:
         stat, known = pair
         read = self._with_hash(stat, known or gone.get(stat.file_id or ""))
@@ -126,6 +134,8 @@ class Looker:
         target_name = self._target_name(stat.name, known)
         in_doubt = known is not None and not known.sure and target_name not in sights.free
         if in_doubt or stat.name in twins.suspected:
+            if fault := fault_of(target_name, hidden, self._label):
+                raise fault
             seen = self._seen(target_name, read, prove=True)
             if seen is not None and twins.has(stat.name):
                 seen = self._unless_folded(stat.name, seen, read.sha256, sights, twins)
@@ -155,7 +165,9 @@ class Looker:
 
     def _gone(self, known: KnownFile, sights: Sights, twins: Twins) -> None:
         seen = abilities.find(self._target, known.target_name)
-        if seen is not None:
+        if seen is None:
+            abilities.require_readable_above(self._target, known.target_name)
+        else:
             digest = abilities.content_sha256(self._target, known.target_name)
             seen = seen._replace(sha256=digest)
             if twins.has(known.name):

@@ -48,6 +48,12 @@ class Record:
         self._obstacles: dict[str, str] = {}
         left_out = journal.get_fact(LEFT_OUT)
         self._left_out = set(map(str, left_out)) if isinstance(left_out, list) else set()
+        hidden = journal.get_fact(UNREADABLE)
+        self.unreadable = (
+            {name: str(reason) for name, reason in hidden.items()}
+            if isinstance(hidden, dict)
+            else {}
+        )
         self.refused = {r.name: Held(r.loss, r.reason) for r in journal.refusals()}
         self.source_fault = ""
         self.mount_fault = ""
@@ -118,6 +124,10 @@ class Record:
         """Say whether the name is in quarantine and its time has not come."""
         return self._resting.get(name, 0.0) > time.time()
 
+    def wake(self, names: Iterable[str]) -> None:
+        """Let names in quarantine be looked at by the next scan: what was wrong is mended."""
+        self._resting.update(dict.fromkeys(names, _WHEN_IT_CHANGES))
+
     def in_quarantine(self) -> list[str]:
         """Return the names in quarantine."""
         return list(self._resting)
@@ -157,16 +167,16 @@ class Record:
                 self._journal.quarantine(_storable(name), reason, "", _WHEN_IT_CHANGES)
                 self.report(Failed(name, reason, "", _WHEN_IT_CHANGES))
 
-    def unreadable(self, folders: Mapping[str, str] | None) -> None:
-        """Tell which folders of the target could not be listed, when they become so."""
-        before = self._journal.get_fact(UNREADABLE) or {}
-        if folders is None or folders == before:
+    def tell_unreadable(self, hidden: Mapping[str, str]) -> None:
+        """Tell what could not be listed at the target, when it becomes so."""
+        before = self.unreadable
+        if hidden == before:
             return
-        self._journal.set_fact(UNREADABLE, dict(folders))
-        known = before if isinstance(before, dict) else {}
-        for name in sorted(folders.keys() - known.keys()):
-            text = f"The folder {name} at the target cannot be read and is left alone"
-            self.report(Notice(f"{text}: {folders[name]}", "warning"))
+        self.unreadable = dict(hidden)
+        self._journal.set_fact(UNREADABLE, dict(hidden))
+        for name in sorted(hidden.keys() - before.keys()):
+            text = f"{name} at the target cannot be read and is left alone, with all below it"
+            self.report(Notice(f"{text}: {hidden[name]}", "warning"))
 
     def _leave_out(self, names: set[str], scope: Sequence[str]) -> None:
         """Write down what is no document and never meant to arrive."""

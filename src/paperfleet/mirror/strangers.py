@@ -112,10 +112,11 @@ def find_strangers(
 ) -> Iterator[FileStat]:
     """Yield every file at the target that no row knows and that has no counterpart at the source.
 
-    What lies where the source cannot be read is none.
+    What lies where the source cannot be read is none; where the target cannot be read, nobody
+    knows.
     """
     ours = {loose_key(row.target_name) for row in known}
-    for seen in abilities.survey(target):
+    for seen in abilities.survey(target, past_refusals=True):
         if isinstance(seen, Obstacle):
             continue
         key = loose_key(seen.name)

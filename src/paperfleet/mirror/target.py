@@ -6,12 +6,13 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from paperfleet.errors import NotFoundError
+from paperfleet.errors import NotFoundError, StorageError, is_refusal
 from paperfleet.mirror.classify import matches
 from paperfleet.mirror.strangers import by_folder
-from paperfleet.model import FileStat, FolderListing, FolderStat
+from paperfleet.mirror.unreadable import is_hidden
+from paperfleet.model import FileStat, FolderListing, FolderStat, Obstacle
 from paperfleet.storage import abilities
-from paperfleet.storage.names import is_below, loose_key
+from paperfleet.storage.names import loose_key, parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +32,8 @@ class Finding(NamedTuple):
     was listed, else None. ``etags``: folders that were listed, to be trusted once ``doubtful`` is
     in the journal; ``gone``: folders to be trusted no longer. ``strange``: by folder the files in
     listed folders that no row knows. ``whole``: every folder was listed. ``absent``: names in doubt
-    of which the listing showed that nothing is at the target. ``unreadable``: folders that could
-    not be listed, with the reason; nothing is known of what is below; None: nobody looked.
+    of which the listing showed that nothing is at the target. ``unreadable``: what could not be
+    listed, with the reason; nothing is known of it and of what is below; None: nobody looked.
     """
 
     doubtful: list[KnownFile]
@@ -46,8 +47,27 @@ class Finding(NamedTuple):
 
     @property
     def mixed(self) -> frozenset[str]:
-        """The listed folders that have files of others in them."""
-        return frozenset(self.strange)
+        """The listed folders that have something of others in them."""
+        return frozenset(self.strange) | {n.rpartition("/")[0] for n in self.unreadable or ()}
+
+    @property
+    def trusted(self) -> dict[str, str]:
+        """The etags that say that nothing has changed; not of folders above what is unreadable.
+
+        A server may let it be read without a new etag (seen with Nextcloud 34.0.1).
+        """
+        unsure = self._unsure
+        return {folder: etag for folder, etag in self.etags.items() if folder not in unsure}
+
+    @property
+    def distrusted(self) -> frozenset[str]:
+        """The folders of which no etag is to be trusted any longer."""
+        return self.gone | self._unsure
+
+    @property
+    def _unsure(self) -> frozenset[str]:
+        unreadable = self.unreadable or {}
+        return frozenset(up for name in unreadable for up in ("", *parents(name), name))
 
 
 class TargetCheck:
@@ -76,7 +96,7 @@ class TargetCheck:
         """List everything; what lies in a folder that cannot be read is neither there nor gone."""
         listing: dict[str, FileStat] = {}
         hidden: dict[str, str] = {}
-        for item in abilities.survey(self._target):
+        for item in abilities.survey(self._target, past_refusals=True):
             if isinstance(item, FileStat):
                 listing[item.name] = item
             elif item.below:
@@ -85,8 +105,7 @@ class TargetCheck:
         for row in self._journal.known():
             unknown.discard(row.target_name)
             seen = listing.get(row.target_name)
-            lies_hidden = hidden and any(is_below(row.target_name, name) for name in hidden)
-            if not _agrees(seen, row) and not (seen is None and lies_hidden):
+            if not _agrees(seen, row) and not (seen is None and is_hidden(row.target_name, hidden)):
                 doubtful.append(row)
         absent = {r.name for r in doubtful if not r.sure and r.target_name not in listing}
         doubtful = _not_spelled_otherwise(doubtful, listing, unknown)
@@ -99,11 +118,6 @@ class TargetCheck:
             unreadable=hidden,
         )
 
-    def accept(self, finding: Finding) -> None:
-        """Put what was found into the journal: the doubt first, then the trust."""
-        self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
-        self._journal.set_folder_etags(finding.etags, finding.gone)
-
     def _walk(self, trusted: Mapping[str, str], in_doubt: Sequence[KnownFile]) -> Finding:
         """List every folder whose etag is not the trusted one, from the root down.
 
@@ -113,9 +127,10 @@ class TargetCheck:
         doubtful: dict[str, KnownFile] = {}
         etags: dict[str, str] = {}
         gone: set[str] = set()
+        hidden: dict[str, str] = {}
         strange: dict[str, frozenset[str]] = {}
-        doubted = {row.target_name.rpartition("/")[0] for row in in_doubt}
-        folders = ["", *(doubted - {""})]
+        doubted = {row.target_name.rpartition("/")[0] for row in in_doubt} - {""}
+        folders = ["", *doubted]
         there: set[str] = set()
         tree = None if trusted else self._tree()
         trusted_in = by_folder(name for name in trusted if name)
@@ -123,14 +138,21 @@ class TargetCheck:
             if tree is None and len(folders) > _MANY_FOLDERS:
                 tree = self._tree()
             folder = folders.pop()
-            if folder in etags or folder in gone:
+            if folder in etags or folder in gone or folder in hidden:
                 continue
             listing = self._list(folder) if tree is None else tree.get(folder)
+            if isinstance(listing, Obstacle):
+                hidden[folder] = listing.reason
+                continue
             if listing is None:
                 gone.add(folder)
                 doubtful |= self._journal.known_at([folder])
+                if folder in doubted:  # a server may say so of what is below a hidden folder
+                    doubted.add(folder.rpartition("/")[0])
+                    folders.append(folder.rpartition("/")[0])
                 continue
             etags[folder] = listing.etag
+            hidden.update((one.name, one.reason) for one in listing.obstacles)
             gone |= trusted_in.get(folder, frozenset()) - {sub.name for sub in listing.folders}
             folders += [sub.name for sub in listing.folders if trusted.get(sub.name) != sub.etag]
             rows = self._rows_in(folder, aliased)
@@ -146,19 +168,23 @@ class TargetCheck:
         absent = frozenset(
             row.name
             for row in in_doubt
-            if row.target_name.rpartition("/")[0] in listed and row.target_name not in there
+            if row.target_name.rpartition("/")[0] in listed
+            and row.target_name not in there
+            and not is_hidden(row.target_name, hidden)
         )
         everything = None
         if not trusted and tree is not None:
-            everything = {stat.name: stat for one in tree.values() for stat in one.files}
+            listings = (one for one in tree.values() if isinstance(one, FolderListing))
+            everything = {stat.name: stat for one in listings for stat in one.files}
         return Finding(
-            list(doubtful.values()),
+            [row for row in doubtful.values() if not is_hidden(row.target_name, hidden)],
             everything,
             etags,
-            frozenset(gone),
+            frozenset(folder for folder in gone if not is_hidden(folder, hidden)),
             strange,
             whole=not trusted,
             absent=absent,
+            unreadable=hidden,
         )
 
     def _rows_in(self, folder: str, aliased: list[KnownFile]) -> list[KnownFile]:
@@ -190,30 +216,44 @@ class TargetCheck:
         except NotFoundError:
             return None
 
-    def _tree(self) -> dict[str, FolderListing]:
+    def _tree(self) -> dict[str, FolderListing | Obstacle]:
         """List every folder, with one request."""
         files = defaultdict[str, list[FileStat]](list)
         folders = defaultdict[str, list[FolderStat]](list)
-        etags: dict[str, str] = {}
+        found: dict[str, str] = {}
+        hidden: dict[str, FolderListing | Obstacle] = {}
         with suppress(NotFoundError):
             for one in cast("SupportsFolderEtags", self._target).list_tree(""):
                 above = one.name.rpartition("/")[0]
                 if isinstance(one, FileStat):
                     files[above].append(one)
-                    continue
-                etags[one.name] = one.etag
-                if one.name:
-                    folders[above].append(one)
-        return {
-            name: FolderListing(etag, tuple(files[name]), tuple(folders[name]))
-            for name, etag in etags.items()
+                elif isinstance(one, Obstacle):
+                    hidden[one.name] = one
+                else:
+                    found[one.name] = one.etag
+                    if one.name:
+                        folders[above].append(one)
+        obstacles = by_folder(hidden)
+        listed: dict[str, FolderListing | Obstacle] = {
+            name: FolderListing(
+                etag,
+                tuple(files[name]),
+                tuple(folders[name]),
+                tuple(cast("Obstacle", hidden[one]) for one in obstacles.get(name, ())),
+            )
+            for name, etag in found.items()
         }
+        return listed | hidden
 
-    def _list(self, folder: str) -> FolderListing | None:
+    def _list(self, folder: str) -> FolderListing | Obstacle | None:
         try:
             return cast("SupportsFolderEtags", self._target).list_folder(folder)
         except NotFoundError:
             return None
+        except StorageError as error:
+            if not folder or not is_refusal(error):
+                raise  # the root that is refused is a fault of the target
+            return Obstacle(folder, error.reason, below=True)
 
 
 def _agrees(seen: FileStat | None, known: KnownFile) -> bool:

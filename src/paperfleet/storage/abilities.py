@@ -7,17 +7,21 @@ from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    FileAccessError,
     IntegrityError,
     NotFoundError,
     PreconditionFailedError,
+    StorageError,
+    is_refusal,
 )
-from paperfleet.model import NINE_METHODS, FileStat
+from paperfleet.model import NINE_METHODS, FileStat, Obstacle
 from paperfleet.storage.hashing import CHUNK, HashingReader
+from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.model import Capabilities, Obstacle, Precondition, ToMove, Upload
+    from paperfleet.model import Capabilities, Precondition, ToMove, Upload
     from paperfleet.storage import protocol
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -64,6 +68,38 @@ def move_read(storage: DocumentStorage, source: ToMove, new_name: str) -> None:
     cast("protocol.SupportsMoveRead", storage).move_read(source, new_name)
 
 
+def require_readable_above(storage: DocumentStorage, name: str) -> None:
+    """Raise ``FileAccessError`` when what was said to be absent lies where nothing may be listed.
+
+    A Nextcloud answers 404 to every name below a folder that it cannot read (seen with 34.0.1). So
+    the nearest folder that is there is listed; elsewhere such an answer is believed.
+    """
+    if not capabilities_of(storage).folder_etags:
+        return
+    for folder in reversed(parents(name)):
+        try:
+            cast("protocol.SupportsFolderEtags", storage).list_folder(folder)
+        except NotFoundError:
+            continue
+        except StorageError as error:
+            if not is_refusal(error):
+                raise
+            raise unreadable(label_of(storage), name, folder, error.reason) from error
+        return
+
+
+def unreadable(label: str, name: str, folder: str, reason: str) -> FileAccessError:
+    """Return what is wrong with a name at or below something of which nothing can be told."""
+    what = "what is under this name" if name == folder else f"the folder {folder!r}"
+    return FileAccessError(
+        f"{what} cannot be read at the target: {reason}",
+        operation="look",
+        name=name,
+        storage=label,
+        hint="Let the account of the mirror read and write it there; then it goes on by itself",
+    )
+
+
 def list_stats(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat]:
     """Yield every file below a folder, in any order."""
     if capabilities_of(storage).list_stats:
@@ -73,12 +109,21 @@ def list_stats(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat]
         yield FileStat(name, storage.size(name))
 
 
-def survey(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat | Obstacle]:
-    """Yield every file below a folder, and what hides others where the storage can tell it."""
-    if capabilities_of(storage).survey:
-        yield from cast("protocol.SupportsSurvey", storage).survey(prefix)
-    else:
+def survey(
+    storage: DocumentStorage, prefix: str = "", *, past_refusals: bool = False
+) -> Iterator[FileStat | Obstacle]:
+    """Yield every file below a folder, and what hides others where the storage can tell it.
+
+    Raises what a server answered where it refuses to list one folder; ``past_refusals`` yields it
+    as an obstacle instead.
+    """
+    if not capabilities_of(storage).survey:
         yield from list_stats(storage, prefix)
+        return
+    for item in cast("protocol.SupportsSurvey", storage).survey(prefix):
+        if isinstance(item, Obstacle) and item.refusal is not None and not past_refusals:
+            raise item.refusal
+        yield item
 
 
 def save(storage: DocumentStorage, name: str, upload: Upload, expect: Precondition) -> FileStat:

@@ -56,10 +56,10 @@ def find_overlap(
 ) -> Overlap | None:
     """Write a probe at one storage and look for it at the other; return where it was seen.
 
-    ``written`` gets one small file in ``folder`` for a moment; ``looked`` is read only, its
-    obstacles are passed over. Both are entered by the caller. Finds that both are one place and
-    that ``written`` lies inside of ``looked``: by the listing of ``looked``, and by name where
-    files of both suggest it, as some listings lag behind. None: the probe is not there.
+    ``written`` gets one small file in ``folder`` for a moment; ``looked`` is read only. Obstacles
+    of both are passed over. Both are entered by the caller. Finds that both are one place and that
+    ``written`` lies inside of ``looked``: by the listing of ``looked``, and by name where files of
+    both suggest it, as some listings lag behind. None: the probe is not there.
 
     Raises the ``StorageError`` for which no probe could be made, such as ``FileAccessError`` for a
     storage that takes no files, and ``IntegrityError`` when what was written is not there: nothing
@@ -67,7 +67,7 @@ def find_overlap(
     """
     with _probe(written, folder) as (name, content):
         last = name.rpartition("/")[2]
-        here = [stat.name for stat in _some(abilities.list_stats(written, folder))]
+        here = [name for name, _ in zip(_names(written, folder), range(_WITNESSES), strict=False)]
         listed = list(_names(looked))
         likely = [name, last, *(found for found in listed if found.rpartition("/")[2] == last)]
         likely += [f"{place}/{name}" for place in sorted(_places(here, listed))]
@@ -204,9 +204,9 @@ def _shows(storage: DocumentStorage, name: str, content: bytes) -> bool:
         return False
 
 
-def _names(storage: DocumentStorage) -> Iterator[str]:
-    """Yield the names of all files that can be listed."""
-    for item in abilities.survey(storage):
+def _names(storage: DocumentStorage, folder: str = "") -> Iterator[str]:
+    """Yield the names of all files below a folder that can be listed."""
+    for item in abilities.survey(storage, folder, past_refusals=True):
         if isinstance(item, FileStat):
             yield item.name
 
@@ -220,10 +220,6 @@ def _places(inner: Iterable[str], outer: Iterable[str]) -> set[str]:
         if name.rpartition("/")[2] in lasts:
             found |= {name[: -len(ending)] for ending in endings if name.endswith(ending)}
     return found
-
-
-def _some(files: Iterator[FileStat]) -> Iterator[FileStat]:
-    return (stat for stat, _ in zip(files, range(_WITNESSES), strict=False))
 
 
 def _swept(storage: DocumentStorage) -> list[str]:

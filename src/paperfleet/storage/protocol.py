@@ -123,7 +123,8 @@ class SupportsSurvey(Protocol):
         """Yield every file at or below ``prefix``, and every obstacle, in any order.
 
         Obstacles are also the names that no listing shows: those that are kept for unfinished files
-        (``TEMPORARY_PREFIX``) and those that are no names here. Unlike ``list_stats``, ``prefix``
+        (``TEMPORARY_PREFIX``) and those that are no names here, and what a server refuses to tell
+        of (``Obstacle.refusal``), other than ``prefix`` itself. Unlike ``list_stats``, ``prefix``
         may also name a single file. What is absent from a survey
         and not below an obstacle is not there. Raises ``NotAStorageError`` when the root is gone.
         """
@@ -195,10 +196,11 @@ class SupportsFolderEtags(Protocol):
         """Return the direct children of one folder with one request; raise ``NotFoundError``."""
         ...
 
-    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat]:
+    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat | Obstacle]:
         """Yield a folder itself and all below it, in any order, with as few requests as possible.
 
-        Raises ``NotFoundError``.
+        A folder below that the server refuses to list may come twice: as a folder, and as an
+        obstacle. Raises ``NotFoundError``.
         """
         ...
 

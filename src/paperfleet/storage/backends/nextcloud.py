@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import httpx
 
     from paperfleet.errors import StorageError
-    from paperfleet.model import BatchFile, FileStat, Precondition, Upload
+    from paperfleet.model import BatchFile, FileStat, Obstacle, Precondition, Upload
     from paperfleet.secret import Secret
 
 logger = logging.getLogger(__name__)
@@ -203,18 +203,29 @@ class NextcloudBackend(DavTree):
     def list_folder(self, name: str = "") -> FolderListing:
         """Return the direct children of a folder with one request; raise ``NotFoundError``."""
         folder, children = self._listing.children(self._checked_prefix(name), operation="list")
-        files = [c.stat for c in children if not c.entry.is_folder and not is_temporary(c.name)]
-        folders = [
-            FolderStat(child.name, child.entry.etag or "")
-            for child in children
-            if child.entry.is_folder and not is_temporary(child.name)
-        ]
-        return FolderListing(folder.entry.etag or "", tuple(files), tuple(folders))
+        shown = [child for child in children if not is_temporary(child.name)]
+        told = [child for child in shown if child.refusal is None]
+        return FolderListing(
+            folder.entry.etag or "",
+            tuple(child.stat for child in told if not child.entry.is_folder),
+            tuple(
+                FolderStat(child.name, child.entry.etag or "")
+                for child in told
+                if child.entry.is_folder
+            ),
+            tuple(child.obstacle for child in shown if child.refusal is not None),
+        )
 
-    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat]:
-        """Yield a folder itself and all below it, in one request; raise ``NotFoundError``."""
+    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat | Obstacle]:
+        """Yield a folder itself and all below it; raise ``NotFoundError``.
+
+        In one request, or one for each folder where the server refuses to list one of them: then it
+        lists no whole tree (seen with 34.0.1).
+        """
         for found in self._listing.tree(self._checked_prefix(name)):
-            if found.entry.is_folder:
+            if found.refusal is not None:
+                yield found.obstacle
+            elif found.entry.is_folder:
                 yield FolderStat(found.name, found.entry.etag or "")
             else:
                 yield found.stat

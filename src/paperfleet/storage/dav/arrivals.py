@@ -16,7 +16,8 @@ from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Found, Listing
+    from paperfleet.storage.dav.found import Found
+    from paperfleet.storage.dav.listing import Listing
 
 WORKING = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0)
 """Seconds between two looks at a file that the server still works on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -15,13 +15,14 @@ from paperfleet.errors import (
     NotFoundError,
     StorageError,
     UnavailableError,
+    is_refusal,
 )
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage.dav.answers import Answer
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.etags import Etags
-from paperfleet.storage.dav.multistatus import PROPERTIES, read_entries
-from paperfleet.storage.dav.sizes import Sizes
+from paperfleet.storage.dav.found import Found, refused
+from paperfleet.storage.dav.multistatus import PROPERTIES
+from paperfleet.storage.dav.propfind import CutTreeError, Propfind
 from paperfleet.storage.dav.temporary import is_hidden, is_own, trial_above, why_hidden
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.multistatus import Entry
 
-_SIZE = b"getcontentlength"
-Depth = Literal["0", "1", "infinity"]
 WALKERS = 4
 """Folders that are listed at the same time where the server lists no whole tree."""
 
@@ -41,19 +40,6 @@ twice."""
 
 PATIENCE = 2
 """Times that listing a whole tree may fail on the way before it is done folder by folder."""
-
-
-class Found(NamedTuple):
-    """A resource below the root; ``name`` is '' for the root itself."""
-
-    name: str
-    entry: Entry
-
-    @property
-    def stat(self) -> FileStat:
-        """What the storage says of this file."""
-        entry = self.entry
-        return FileStat(self.name, entry.size or 0, entry.modified_ns, entry.etag, entry.file_id)
 
 
 class Listing:
@@ -68,17 +54,16 @@ class Listing:
         self, client: DavClient, *, properties: bytes = PROPERTIES, trusted: bool = False
     ) -> None:
         self._client = client
-        self._properties = properties
         self._lists_trees = True
         self._proven = trusted
         self._failures = 0
-        self._sizes = Sizes(client)
         self._etags = Etags(trusted=trusted)
+        self._propfind = Propfind(client, self._etags, properties)
 
     def look(self, name: str, *, operation: str, properties: bytes | None = None) -> Found | None:
         """Return what is at a name, with one request; None when nothing is."""
         try:
-            found = list(self._propfind(name, "0", operation=operation, properties=properties))
+            found = list(self._propfind.ask(name, "0", operation=operation, properties=properties))
         except NotFoundError:
             return None
         except (NameRefusedError, FileAccessError):
@@ -106,9 +91,12 @@ class Listing:
         return found is not None and not found.entry.is_folder
 
     def children(self, name: str, *, operation: str) -> tuple[Found, list[Found]]:
-        """Return a folder and its direct children, temporary ones too; raise ``NotFoundError``."""
+        """Return a folder and its direct children; raise ``NotFoundError``.
+
+        Temporary ones too, and those that the server tells nothing of.
+        """
         itself, below = None, []
-        for found in self._propfind(name, "1", operation=operation):
+        for found in self._propfind.ask(name, "1", operation=operation):
             if found.name == name:
                 itself = found
             else:
@@ -122,15 +110,22 @@ class Listing:
 
         Own temporary files and folders are left out, and so are names that are not UTF-8. A
         missing folder gives nothing; a missing root too, when the folder above it is there.
-        Otherwise ``NotAStorageError``.
+        Otherwise ``NotAStorageError``. Raises what the server answered where it refuses to list
+        one folder.
         """
-        return (item for item in self.survey(prefix) if isinstance(item, FileStat))
+        for item in self.survey(prefix):
+            if isinstance(item, FileStat):
+                yield item
+            elif item.refusal is not None:
+                raise item.refusal
 
     def survey(self, prefix: str) -> Iterator[FileStat | Obstacle]:
-        """Yield what ``walk`` does, and what it leaves out, with the reason."""
+        """Yield what ``walk`` does, and what it leaves out or stops at, with the reason."""
         for found in self._files(prefix):
             if reason := why_hidden(found.name):
                 yield Obstacle(found.name, reason)
+            elif found.refusal is not None:
+                yield found.obstacle
             else:
                 if not self._etags.known:
                     self.try_etag(found)
@@ -153,7 +148,8 @@ class Listing:
     def tree(self, folder: str) -> Iterator[Found]:
         """Yield a folder and all below it, in any order; raise ``NotFoundError``.
 
-        Own temporary files and folders are left out, and so are names that are not UTF-8.
+        Own temporary files and folders are left out, and so are names that are not UTF-8. A folder
+        that is refused comes twice: as its parent lists it, and with the refusal.
         """
         found_all = self._whole(folder) if self._lists_trees else self._with_itself(folder)
         for found in found_all:
@@ -170,7 +166,7 @@ class Listing:
         seen = set[str]()
         for found in self._files(""):
             name = trial_above(found.name) or found.name
-            if is_own(name) and name not in seen:
+            if found.refusal is None and is_own(name) and name not in seen:
                 seen.add(name)
                 yield name
 
@@ -193,36 +189,49 @@ class Listing:
         seen: set[str] = set()
         folders: list[str] = []
         try:
-            for found in self._propfind(prefix, "infinity", operation="list"):
+            for found in self._propfind.ask(prefix, "infinity", operation="list"):
                 if len(seen) <= MOST_REMEMBERED:
                     seen.add(found.name)
                 self._note(found, prefix, folders)
                 yield found
         except NotFoundError:
             raise
+        except CutTreeError:
+            self._lists_trees = False
+            if len(seen) > MOST_REMEMBERED:
+                raise
+            yield from self._rest(prefix, seen)
+            return
         except UnavailableError:
-            if not self._lists_trees and len(seen) <= MOST_REMEMBERED:
-                yield from self._rest(prefix, seen)
-                return
             self._failures += 1
             self._lists_trees = self._lists_trees and self._failures < PATIENCE
             raise
         except (FileAccessError, NotAStorageError, NameRefusedError):
             if seen:
                 raise
-            yield from self._stepwise([prefix])
-            self._lists_trees = False
+            yield from self._instead(prefix)
             return
         self._failures = 0
         if folders and not self._proven:
             yield from self._suspected(folders)
+
+    def _instead(self, prefix: str) -> Iterator[Found]:
+        """List folder by folder where the server refused to list a whole tree.
+
+        One folder that may not be listed can be the reason: then the next tree is tried again.
+        """
+        hidden = False
+        for found in self._stepwise([prefix]):
+            hidden = hidden or found.refusal is not None
+            yield found
+        self._lists_trees = hidden
 
     def _rest(self, prefix: str, seen: set[str]) -> Iterator[Found]:
         """Go on folder by folder where the server cut the listing of a whole tree."""
         if prefix not in seen:
             yield self.children(prefix, operation="list")[0]
         for found in self._stepwise([prefix]):
-            if found.name not in seen:
+            if found.name not in seen or found.refusal is not None:
                 yield found
 
     def _note(self, found: Found, prefix: str, folders: list[str]) -> None:
@@ -236,19 +245,26 @@ class Listing:
             folders.append(found.name)
 
     def _suspected(self, folders: list[str]) -> Iterator[Found]:
-        for found in self._stepwise(folders):
-            if found.name not in folders:
+        for found in self._stepwise(folders, listed=True):
+            if found.refusal is not None:
+                yield found
+            elif found.name not in folders:
                 self._lists_trees = False
                 yield found
 
-    def _stepwise(self, folders: list[str]) -> Iterator[Found]:
-        """Yield all that is below some folders, by one request for each folder."""
+    def _stepwise(self, folders: list[str], *, listed: bool = False) -> Iterator[Found]:
+        """Yield all that is below some folders, by one request for each folder.
+
+        Raises what the server says of these folders themselves, unless a listing showed them
+        (``listed``) as it does those below.
+        """
+        first = [] if listed else folders
         todo, running = deque(folders), set[Future[list[Found]]]()
         with ThreadPoolExecutor(WALKERS, thread_name_prefix="dav-list") as pool:
             try:
                 while todo or running:
                     while todo and len(running) < WALKERS:
-                        running.add(pool.submit(self._one_level, todo.popleft(), folders))
+                        running.add(pool.submit(self._one_level, todo.popleft(), first))
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for level in done:
                         for found in level.result():
@@ -260,68 +276,17 @@ class Listing:
 
     def _one_level(self, folder: str, first: list[str]) -> list[Found]:
         try:
-            return [f for f in self._propfind(folder, "1", operation="list") if f.name != folder]
+            return [
+                f for f in self._propfind.ask(folder, "1", operation="list") if f.name != folder
+            ]
         except NotFoundError:
             if folder in first:
                 raise
             return []  # it went away since its parent was listed
-
-    def _propfind(
-        self, name: str, depth: Depth, *, operation: str, properties: bytes | None = None
-    ) -> Iterator[Found]:
-        body = self._properties if properties is None else properties
-        request = Request(
-            "PROPFIND",
-            self._client.root.path_of(name, folder=depth != "0"),
-            operation=operation,
-            name=name,
-            headers={"Depth": depth, "Content-Type": "application/xml; charset=utf-8"},
-            body=lambda: body,
-        )
-        unsized: list[Found] = []
-        with self._client.stream(request, accept={207}) as response:
-            for entry in read_entries(response.iter_bytes(), storage=self._client.root.url):
-                found = Found(self._client.root.name_of(entry.href), self._etags.cleaned(entry))
-                if not self._present(found, request):
-                    continue
-                if entry.size is None and not entry.is_folder and _SIZE in body:
-                    unsized.append(found)
-                else:
-                    yield found
-        yield from self._sized(unsized, request)
-
-    def _sized(self, found: list[Found], request: Request) -> Iterator[Found]:
-        """Yield files of which the listing tells no size, with it; without those that are gone."""
-        names = [one.name or request.name for one in found]
-        sizes = self._sizes.ask(names, operation=request.operation)
-        for one, size in zip(found, sizes, strict=True):
-            if size is not None:
-                yield one._replace(entry=one.entry._replace(size=size))
-            elif request.headers["Depth"] == "0":
-                raise self._missing(request.name, request.operation)
-
-    def _present(self, found: Found, request: Request) -> bool:
-        status = found.entry.status
-        if status == httpx.codes.NOT_FOUND and found.name != request.name:
-            return False
-        if status == httpx.codes.INSUFFICIENT_STORAGE:
-            raise self._cut(request)
-        if status >= 400:
-            raise self._client.error(Answer(status), request)
-        return True
-
-    def _cut(self, request: Request) -> StorageError:
-        """Return what it means that a listing ends with 507 (RFC 5323, 2.3.1; RFC 6578, 3.6)."""
-        whole = request.headers["Depth"] == "infinity"
-        self._lists_trees = self._lists_trees and not whole
-        kind = UnavailableError if whole else NotAStorageError
-        return kind(
-            f"the server listed only a part of {'the tree' if whole else 'this folder'}",
-            operation=request.operation,
-            name=request.name,
-            storage=self._client.root.url,
-            hint="Raise the number of entries that the server lists, or part the folder",
-        )
+        except StorageError as error:
+            if folder in first or not is_refusal(error):
+                raise
+            return [refused(folder, error)]
 
     def _missing(self, name: str, operation: str) -> NotFoundError:
         return NotFoundError(

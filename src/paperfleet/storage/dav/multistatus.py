@@ -69,7 +69,8 @@ ETAG_ONLY = b"""<?xml version="1.0" encoding="utf-8"?>
 class Entry(NamedTuple):
     """One resource of a multistatus.
 
-    ``status`` is 200, or the status that the server gives for this resource instead of properties.
+    ``status`` is 200, or the status that the server gives for this resource, or for all of its
+    properties, instead of them.
     ``size`` is None where the server tells none that can be one. ``modified_ns`` is exact to the
     second, as HTTP dates are. ``free`` are the bytes that may still be stored there (RFC 4331, 3).
     """
@@ -146,7 +147,7 @@ def _check_document(root: Element, storage: str) -> None:
 def _entry(element: Element, storage: str) -> Entry:
     if element.getroottree().docinfo.internalDTD is not None:
         raise NotAStorageError("the listing has a document type", storage=storage)
-    href, status = "", None
+    href, status, refused = "", None, None
     properties: list[Element] = []
     for child in element:
         if child.tag == _HREF:
@@ -154,26 +155,31 @@ def _entry(element: Element, storage: str) -> Entry:
         elif child.tag == _STATUS:
             status = _status(child.text)
         elif child.tag == _PROPSTAT:
-            properties += _found_properties(child)
+            told, of_them = _propstat(child)
+            if told in {200, None}:
+                properties += of_them
+            elif refused in {404, None}:  # that one property is missing says the least
+                refused = told
     if not href.strip():
         raise NotAStorageError("the listing has an entry without address", storage=storage)
     if not properties:
-        return Entry(href, is_folder=False, status=status or 404)
+        return Entry(href, is_folder=False, status=status or refused or 404)
     return _described(href, properties, status or 200)
 
 
-def _found_properties(propstat: Element) -> list[Element]:
-    """Return the properties of a propstat that says that they were found.
+def _propstat(propstat: Element) -> tuple[int | None, list[Element]]:
+    """Return the status and the properties of a propstat.
 
     A server may give one propstat for each status, or one for each property.
     """
+    status = None
     properties: list[Element] = []
     for child in propstat:
         if child.tag == _PROP:
             properties.append(child)
-        elif child.tag == _STATUS and _status(child.text) not in {200, None}:
-            return []
-    return properties
+        elif child.tag == _STATUS:
+            status = _status(child.text)
+    return status, properties
 
 
 def _described(href: str, properties: list[Element], status: int) -> Entry:

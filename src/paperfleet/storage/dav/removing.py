@@ -12,7 +12,8 @@ from paperfleet.storage.dav.client import Request
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Found, Listing
+    from paperfleet.storage.dav.found import Found
+    from paperfleet.storage.dav.listing import Listing
     from paperfleet.storage.dav.trials import Trials
 
 _GONE = {200, 202, 204}

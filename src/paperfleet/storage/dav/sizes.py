@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from paperfleet.errors import NotFoundError
+from paperfleet.errors import FileAccessError, NotFoundError
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.values import number_of
 from paperfleet.storage.names import is_utf8
@@ -26,10 +26,13 @@ class Sizes:
     def __init__(self, client: DavClient) -> None:
         self._client = client
 
-    def ask(self, names: Sequence[str], *, operation: str) -> Iterator[int | None]:
+    def ask(
+        self, names: Sequence[str], *, operation: str
+    ) -> Iterator[int | FileAccessError | None]:
         """Yield the size in bytes of each file, None of those that are gone.
 
-        A name that is not UTF-8 cannot be asked for and has 0.
+        The error of those that may not be read. A name that is not UTF-8 cannot be asked for and
+        has 0.
         """
         if len(names) == 1:
             yield self._size(names[0], operation)
@@ -37,13 +40,15 @@ class Sizes:
             with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dav-size") as pool:
                 yield from pool.map(lambda name: self._size(name, operation), names)
 
-    def _size(self, name: str, operation: str) -> int | None:
+    def _size(self, name: str, operation: str) -> int | FileAccessError | None:
         if not is_utf8(name):
             return 0
         try:
             return self._headed(name, operation) or self._counted(name, operation)
         except NotFoundError:
             return None
+        except FileAccessError as error:
+            return error
 
     def _headed(self, name: str, operation: str) -> int | None:
         """Return what HEAD tells (RFC 9110, 9.3.2)."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat, Precondition
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Found, Listing
+    from paperfleet.storage.dav.found import Found
+    from paperfleet.storage.dav.listing import Listing
 
 
 class Target:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat, Obstacle
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Found, Listing
+    from paperfleet.storage.dav.found import Found
+    from paperfleet.storage.dav.listing import Listing
     from paperfleet.storage.dav.urls import Root
 
 
@@ -116,7 +117,9 @@ class DavTree:
     def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
         """Yield every file at or below ``prefix`` and every obstacle (``SupportsSurvey``).
 
-        Obstacles are names that are not UTF-8, and those that are kept for unfinished files.
+        Obstacles are names that are not UTF-8, those that are kept for unfinished files, and what
+        the server lists and tells nothing of: a folder that may not be read, one resource with
+        403, 404 or 500 in a listing.
         """
         name = self._checked_prefix(prefix)
         found = self._listing.look(name, operation="list") if name else None

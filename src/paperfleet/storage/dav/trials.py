@@ -241,7 +241,7 @@ class Trials:
 
     def _names(self, folder: str) -> set[str]:
         _, children = self._listing.children(folder, operation=OPERATION)
-        return {child.name.rpartition("/")[2] for child in children}
+        return {child.name.rpartition("/")[2] for child in children if child.refusal is None}
 
     def _tell(self, traits: Traits) -> None:
         url = self._client.root.url

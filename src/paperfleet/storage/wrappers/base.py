@@ -170,7 +170,7 @@ class Wrapper:
         """See ``SupportsFolderEtags``."""
         return self._around("list_folder", (name,), lambda: self._inner.list_folder(name))
 
-    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat]:
+    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat | Obstacle]:
         """See ``SupportsFolderEtags``."""
         return self._around("list_tree", (name,), lambda: self._inner.list_tree(name))
 

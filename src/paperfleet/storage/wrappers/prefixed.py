@@ -150,9 +150,10 @@ class Prefixed(Wrapper):
             listing.etag,
             tuple(self._up_stat(file) for file in listing.files),
             tuple(one._replace(name=self._up(one.name)) for one in listing.folders),
+            tuple(one._replace(name=self._up(one.name)) for one in listing.obstacles),
         )
 
-    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat]:
+    def list_tree(self, name: str = "") -> Iterator[FileStat | FolderStat | Obstacle]:
         """See ``SupportsFolderEtags``."""
         folder = self._below(name)
         with self._renamed_errors():
