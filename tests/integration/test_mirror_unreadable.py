@@ -121,6 +121,28 @@ def test_an_unreadable_folder_is_left_alone_and_the_rest_goes_on(hider: Hider) -
     assert hider.unreadable().keys() == {LOCKED, FSCK}
 
 
+def test_a_first_sync_goes_on_beside_it(hider: Hider) -> None:
+    """With a new journal, so that the whole tree is listed at every look."""
+    rig = hider.rig
+    rig.journal.unlink()
+    before = hider.hide(LOCKED) | hider.hide(FSCK)
+    rig.write({"new.pdf": b"new"})
+    rig.once()
+    assert sorted(rig.done()) == [
+        "adopted a.pdf",
+        "adopted mixed/b.pdf",
+        "adopted other/d.pdf",
+        "created new.pdf",
+    ]
+    assert rig.quarantined().keys() == {"mixed/locked/c.pdf"}
+    assert not [n for n in rig.seen(Notice) if "by others" in n.text]
+    assert hider.unreadable().keys() == {LOCKED, FSCK}
+    assert hider.below() | hider.below(FSCK) == before
+    hider.show(LOCKED)
+    rig.once()
+    assert rig.done() == ["adopted mixed/locked/c.pdf"]
+
+
 def test_what_would_go_into_it_is_its_own_fault_until_it_can_be_read(hider: Hider) -> None:
     rig = hider.rig
     before = hider.hide(LOCKED)

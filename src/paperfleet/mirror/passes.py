@@ -113,7 +113,7 @@ class Passes:
             if is_hidden(target_name_of(name, self._can), opened)
         ]
         if opened:
-            self._record.wake(waiting)
+            self._record.release(waiting)
             self._changes.put_back([EVERYTHING], time.monotonic(), 0.0)
         self._record.tell_unreadable(finding.unreadable)
 

@@ -124,10 +124,6 @@ class Record:
         """Say whether the name is in quarantine and its time has not come."""
         return self._resting.get(name, 0.0) > time.time()
 
-    def wake(self, names: Iterable[str]) -> None:
-        """Let names in quarantine be looked at by the next scan: what was wrong is mended."""
-        self._resting.update(dict.fromkeys(names, _WHEN_IT_CHANGES))
-
     def in_quarantine(self) -> list[str]:
         """Return the names in quarantine."""
         return list(self._resting)

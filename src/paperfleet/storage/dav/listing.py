@@ -157,9 +157,11 @@ class Listing:
                 yield found
 
     def _with_itself(self, folder: str) -> Iterator[Found]:
-        itself, _ = self.children(folder, operation="list")
+        itself, below = self.children(folder, operation="list")
         yield itself
-        yield from self._stepwise([folder])
+        yield from below
+        folders = [found.name for found in below if found.entry.is_folder]
+        yield from self._stepwise(folders, listed=True)
 
     def temporaries(self) -> Iterator[str]:
         """Yield the own temporary files that are there, and the folders of trials."""
@@ -228,8 +230,6 @@ class Listing:
 
     def _rest(self, prefix: str, seen: set[str]) -> Iterator[Found]:
         """Go on folder by folder where the server cut the listing of a whole tree."""
-        if prefix not in seen:
-            yield self.children(prefix, operation="list")[0]
         for found in self._stepwise([prefix]):
             if found.name not in seen or found.refusal is not None:
                 yield found
@@ -253,10 +253,10 @@ class Listing:
                 yield found
 
     def _stepwise(self, folders: list[str], *, listed: bool = False) -> Iterator[Found]:
-        """Yield all that is below some folders, by one request for each folder.
+        """Yield some folders and all that is below, by one request for each folder.
 
-        Raises what the server says of these folders themselves, unless a listing showed them
-        (``listed``) as it does those below.
+        Raises what the server says of these folders themselves. Where a listing showed them
+        (``listed``) they are like those below, and do not come again.
         """
         first = [] if listed else folders
         todo, running = deque(folders), set[Future[list[Found]]]()
@@ -268,7 +268,7 @@ class Listing:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for level in done:
                         for found in level.result():
-                            if found.entry.is_folder:
+                            if found.entry.is_folder and found.name not in first:
                                 todo.append(found.name)
                             yield found
             finally:
@@ -276,9 +276,8 @@ class Listing:
 
     def _one_level(self, folder: str, first: list[str]) -> list[Found]:
         try:
-            return [
-                f for f in self._propfind.ask(folder, "1", operation="list") if f.name != folder
-            ]
+            level = self._propfind.ask(folder, "1", operation="list")
+            return [found for found in level if folder in first or found.name != folder]
         except NotFoundError:
             if folder in first:
                 raise
