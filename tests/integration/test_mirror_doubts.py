@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.mirror_kit import Rig
 from tests.integration.mirror_places import Files, ServerPlace
 from tests.servers.nextcloud_double import NextcloudDouble
 
@@ -17,7 +18,9 @@ from paperfleet.storage.abilities import label_of
 from paperfleet.storage.backends.local import LocalBackend
 
 if TYPE_CHECKING:
-    from tests.integration.mirror_kit import Rig
+    from pathlib import Path
+
+    from tests.integration.conftest import Servers
 
 COUNT = 120
 
@@ -108,3 +111,25 @@ def test_a_folder_made_ahead_makes_way_for_a_file(
     rig.write({"name": b"a file now"})
     assert rig.once().failed == 0
     rig.check()
+
+
+@pytest.fixture
+def plain(tmp_path: Path, servers: Servers, quick: None) -> Rig:  # noqa: ARG001
+    """Return a mirror to a plain WebDAV server."""
+    return Rig(tmp_path, ServerPlace(servers.get("wsgidav")))
+
+
+@pytest.mark.parametrize("kind", ["cloud", "disk", "plain"])
+def test_what_is_in_the_way_is_named(kind: str, request: pytest.FixtureRequest) -> None:
+    rig: Rig = request.getfixturevalue(kind)
+    rig.put_foreign({"theirs.pdf/note.txt": b"theirs", "theirs": b"theirs", "other.pdf/x": b"x"})
+    rig.write({"theirs.pdf": b"ours", "theirs/ours.pdf": b"ours too", "moved.pdf": b"moved"})
+    rig.once()
+    rig.path("moved.pdf").rename(rig.path("other.pdf"))
+    rig.once()
+    reasons = rig.quarantined()
+    assert reasons.keys() == {"theirs.pdf", "theirs/ours.pdf", "moved.pdf", "other.pdf"}
+    assert "a folder 'theirs.pdf' at the target stands where" in reasons["theirs.pdf"]
+    assert "the file 'theirs' at the target stands where" in reasons["theirs/ours.pdf"]
+    assert "a folder 'other.pdf' at the target stands where" in reasons["other.pdf"]
+    assert rig.foreign.items() <= rig.place.tree().items()

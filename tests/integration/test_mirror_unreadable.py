@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,8 @@ from paperfleet.mirror.events import Done, Notice
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.integration.conftest import Servers
 
 OURS = {"a.pdf": b"a", "mixed/b.pdf": b"bb", "mixed/locked/c.pdf": b"ccc", "other/d.pdf": b"dddd"}
 """Documents, some of which lie in what is then hidden."""
@@ -249,3 +252,35 @@ def test_a_delete_that_meets_404_below_what_cannot_be_read_is_none(cloud: Rig) -
         assert "cannot be read" in cloud.quarantined()["mixed/locked/c.pdf"]
     cloud.sync()
     assert cloud.done() == ["deleted mixed/locked/c.pdf"]
+
+
+def test_a_real_server_without_permission(tmp_path: Path, servers: Servers) -> None:
+    """Apache's worker dies of a whole tree with such a folder, and says 403 of the folder."""
+    server = servers.get("apache")
+    rig = Rig(tmp_path, ServerPlace(server))
+    rig.write(OURS)
+    rig.put_foreign(THEIRS)
+    rig.sync()
+    before = rig.place.tree()
+    folders = [server.root / LOCKED, server.root / FSCK]
+    with without_permission(folders):
+        rig.write({"new.pdf": b"new", "mixed/locked/new.pdf": b"new"})
+        rig.path("mixed/locked/c.pdf").unlink()
+        rig.once()
+        assert rig.done() == ["created new.pdf"]
+        assert rig.quarantined().keys() == {"mixed/locked/new.pdf", "mixed/locked/c.pdf"}
+    assert rig.place.tree() == before | {"new.pdf": b"new"}
+    rig.sync()
+
+
+@contextlib.contextmanager
+def without_permission(folders: list[Path]) -> Iterator[None]:
+    """Take folders from everybody but root for the length of the block."""
+    owners = [folder.stat() for folder in folders]
+    for folder in folders:
+        os.chown(folder, os.geteuid(), os.getegid())
+        folder.chmod(0)
+    yield
+    for folder, owner in zip(folders, owners, strict=True):
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        folder.chmod(0o755)

@@ -31,6 +31,7 @@ from paperfleet.model import (
     moved_row,
 )
 from paperfleet.storage import abilities
+from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +83,10 @@ class Executor:
         if isinstance(operation, Put):
             return self._put(operation)
         if isinstance(operation, Move):
-            return self._move(operation)
+            try:
+                return self._move(operation)
+            except AlreadyExistsError as error:
+                raise self._in_the_way(operation.target_name, error) from error
         if isinstance(operation, MoveFolder):
             return self._move_folder(operation, folder_etag)
         return self._delete(operation)
@@ -100,8 +104,25 @@ class Executor:
         except ArrivedDamagedError:
             self._proof.damaged()
             raise
+        except AlreadyExistsError as error:
+            raise self._in_the_way(put.target_name, error) from error
         self._proof.require(self._target, stored, source.sha256, wanted=wanted)
         return _put_result(put, stored, events)
+
+    def _in_the_way(self, name: str, error: AlreadyExistsError) -> AlreadyExistsError:
+        """Return what stands under a name that is taken; a file is looked at and kept anyway."""
+        hint = "Rename or remove it there, or rename the document: what is not ours is not touched"
+        with contextlib.suppress(StorageError):
+            files = (up for up in parents(name) if abilities.find(self._target, up))
+            if (file := next(files, None)) is not None:
+                reason = f"the file {file!r} at the target stands where a folder has to be"
+            elif abilities.find(self._target, name) is None:
+                reason = f"a folder {name!r} at the target stands where this file belongs"
+            else:
+                return error
+            label = abilities.label_of(self._target)
+            return AlreadyExistsError(reason, operation="save", name=name, storage=label, hint=hint)
+        return error
 
     def _set_aside(self, put: Put) -> tuple[Done, ...]:
         if put.aside is None:
@@ -159,11 +180,18 @@ class Executor:
         stored = cast("protocol.SupportsSaveBatch", self._target).save_batch(files) if files else []
         sent = iter(zip(readable, stored, strict=True))
         by_name = {
-            put.source.name: one if isinstance(one, StorageError) else self._batched(put, one)
+            put.source.name: self._refused(put, one)
+            if isinstance(one, StorageError)
+            else self._batched(put, one)
             for (put, _), one in sent
         }
         failed = iter(answers)
         return [by_name[p.source.name] if p.source.name in by_name else next(failed) for p in puts]
+
+    def _refused(self, put: Put, error: StorageError) -> StorageError:
+        if isinstance(error, AlreadyExistsError):
+            return self._in_the_way(put.target_name, error)
+        return error
 
     def _batched(self, put: Put, stored: FileStat) -> Result | StorageError:
         try:
