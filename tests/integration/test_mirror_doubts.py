@@ -63,6 +63,27 @@ def test_renames_of_what_is_in_doubt_are_moves(kind: str, request: pytest.Fixtur
     assert rig.counts() == {"moved": len(arrived), "created": COUNT - len(arrived)}
 
 
+@pytest.mark.parametrize("kind", ["cloud", "disk"])
+def test_renames_of_overwrites_in_doubt_are_moves(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """What was being written has another size than what the journal knows of the name."""
+    rig: Rig = request.getfixturevalue(kind)
+    rig.write({f"old/{n}.pdf": b"short" for n in range(4)} | {"stays.pdf": b"stays"})
+    rig.sync()
+    changed = {f"old/{n}.pdf": f"much longer content {n}".encode() for n in range(4)}
+    arrived = dict(list(changed.items())[:3])
+    for name in changed:
+        rig.path(name).unlink()  # another inode: a program writes beside it and renames
+    rig.write(changed)
+    killed(rig, arrived, changed)
+    rig.path("old").rename(rig.path("new"))
+    rig.path("new/0.pdf").rename(rig.path("another name.pdf"))
+    rig.write({"unrelated.pdf": b"new"})
+    rig.sync()
+    assert rig.counts() == {"moved": 3, "created": 2, "deleted": 1}
+
+
 def test_what_is_in_doubt_goes_in_batches(cloud: Rig, server: NextcloudDouble) -> None:
     files = {f"f{n % 5}/{n}.pdf": f"content {n}".encode() for n in range(2 * COUNT)}
     begun = dict(list(files.items())[:COUNT])

@@ -218,8 +218,9 @@ def batches(
 
     A move is found only among files of one size; so what has vanished goes together with the
     changed files of the sizes that vanished or were overwritten, and with a file that stands where
-    a folder was, or the other way round. With 100,000 new files and nothing gone, nothing has to
-    wait for all to be hashed.
+    a folder was, or the other way round. Where an overwrite in doubt has vanished, nobody knows
+    which size it was to have, and every new file goes with it. With 100,000 new files and nothing
+    gone, nothing has to wait for all to be hashed.
     """
     names = {known.name for known in vanished}
     above = {folder for name in names for folder in parents(name)}
@@ -228,9 +229,11 @@ def batches(
     if not vanished:
         fresh = {stat.size for stat, known in changed if known is None or stat.size != known.size}
         sizes &= fresh
+    overwritten = any(known.sha256 and known.intended_sha256 for known in vanished)
     together, rest = list[Pair](), list[Pair]()
     for stat, known in changed:
-        paired = stat.size in sizes or (known is not None and known.size in sizes)
+        size = stat.size if known is None else known.size
+        paired = stat.size in sizes or size in sizes or (overwritten and known is None)
         in_place = stat.name in above or any(folder in names for folder in parents(stat.name))
         (together if paired or in_place else rest).append((stat, known))
     return Batch(together, vanished, renamed), rest
