@@ -104,10 +104,11 @@ class Upload(NamedTuple):
     read_back: bool = False
 
 
-class ToMove(NamedTuple):
-    """A file that was looked at, or read, to be moved at once; ``content`` is the storage's own."""
+class BegunMove(NamedTuple):
+    """A move that was begun, of a file as it is now; ``content`` is the storage's own."""
 
     file: FileStat
+    new_name: str
     content: object
 
 
@@ -140,7 +141,7 @@ class Capabilities:
     presign: bool = False
     copy_from: bool = False
     entry: bool = False
-    move_read: bool = False
+    move_in_two: bool = False
 
     hashes_uploads: bool = False
     reads_back: bool = False

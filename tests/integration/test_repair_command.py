@@ -14,7 +14,7 @@ from tests.servers.s3 import S3Bypass, new_location
 from paperfleet.cli.entry import main
 from paperfleet.errors import UnavailableError
 from paperfleet.storage.localfs import SAVING_PREFIX
-from paperfleet.storage.objects import moving
+from paperfleet.storage.objects import settling
 from paperfleet.storage.objects.client import ObjectClient
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_a_move_that_was_cut_off_is_finished(
     assert "nothing older than 1d settled" in repair()
     assert "nothing older than 0s settled" in repair("--older-than", "0s"), "it may be under way"
     assert documents(bypass) == {"old.pdf", "new.pdf"}
-    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
     assert "older than 0s settled" in repair("--older-than", "0s")
     assert documents(bypass) == {"new.pdf"} == bypass.names()
     assert bypass.read("new.pdf") == CONTENT
@@ -113,7 +113,7 @@ def test_a_move_whose_copy_is_another_file_is_undone(
 ) -> None:
     cut_off_a_move(server, location, monkeypatch)
     bypass.write("new.pdf", b"somebody's other document")
-    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
     repair("--older-than", "0s")
     assert bypass.names() == {"old.pdf", "new.pdf"}
 

@@ -54,7 +54,7 @@ def test_a_rename_costs_what_the_docs_say_on_other_stores(
     backend = memory_backend(features=features)
     backend.save("old", io.BytesIO(b"document"))
     counted = Cut(backend, 99, after=False)
-    backend.move_read(backend.read_to_move("old"), "new")
+    backend.end_move(backend.begin_move("old", "new"))
     assert free + counted.count == told
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from obstore.store import MemoryStore
-from tests.unit.objects_memory import ALL, EVERY_KIND, memory_backend
+from tests.unit.objects_memory import ALL, CREATE, EVERY_KIND, memory_backend
 
 from paperfleet.errors import (
     AlreadyExistsError,
@@ -18,7 +18,7 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
-from paperfleet.storage.objects import copying, moving
+from paperfleet.storage.objects import copying, moving, settling
 from paperfleet.storage.objects.client import Put
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def keys(store: MemoryStore) -> set[str]:
 def test_cut_at_every_request(
     features: Features, monkeypatch: pytest.MonkeyPatch, after: bool, heal: str, ahead: bool
 ) -> None:
-    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
     for number in range(1, MOST_REQUESTS):
         store = MemoryStore()
         backend = memory_backend(store, features)
@@ -102,7 +102,7 @@ def test_cut_at_every_request(
         cut = Cut(backend, number, after=after)
         try:
             if ahead:
-                backend.move_read(backend.read_to_move("old"), "new")
+                backend.end_move(backend.begin_move("old", "new"))
             else:
                 backend.move("old", "new")
         except KilledError:
@@ -126,23 +126,59 @@ def survives(store: MemoryStore, features: Features, heal: str) -> None:
     assert keys(store) == {f"docs/{name}" for name in content(survivor)}
 
 
-def test_what_was_read_too_long_ago_is_read_again(
+def test_what_was_begun_too_long_ago_is_read_again(
     backend: ObjectStoreBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend.save("old", io.BytesIO(b"document"))
-    source = backend.read_to_move("old")
+    begun = backend.begin_move("old", "new")
     backend.save("old", io.BytesIO(b"another"))
     monkeypatch.setattr(moving, "FRESH", -1.0)
-    backend.move_read(source, "new")
+    backend.end_move(begun)
     assert content(backend) == {"new": b"another"}
+    assert backend.sweep(0) == 0
+
+
+def test_a_begun_move_keeps_other_moves_out_until_it_is_left(store: MemoryStore) -> None:
+    ours, theirs = memory_backend(store, CREATE), memory_backend(store, CREATE)
+    ours.save("old", io.BytesIO(b"document"))
+    begun = ours.begin_move("old", "new")
+    for backend in (ours, theirs):
+        with pytest.raises(LockedError):
+            backend.move("old", "third")
+        assert backend.sweep(0) == 0
+    ours.leave_move(begun)
+    theirs.move("old", "third")
+    with pytest.raises(NotFoundError):
+        ours.end_move(begun)
+    assert content(ours) == {"third": b"document"}
+
+
+@pytest.mark.parametrize("heal", ["sweep", "move"])
+def test_a_document_that_is_alike_is_not_taken_for_the_copy(
+    store: MemoryStore, features: Features, monkeypatch: pytest.MonkeyPatch, heal: str
+) -> None:
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
+    backend = memory_backend(store, features)
+    for name in ("old", "new"):
+        backend.save(name, io.BytesIO(b"document"))
+    monkeypatch.setattr(backend._client, "delete", killed)
+    with pytest.raises((KilledError, AlreadyExistsError)):
+        backend.move("old", "new")
+    survivor = memory_backend(store, features)
+    if heal == "move":
+        survivor.move("old", "third")
+    survivor.sweep(0)
+    kept = "third" if heal == "move" else "old"
+    assert content(survivor) == {kept: b"document", "new": b"document"}
+
+
+def killed(*_: object) -> None:
+    raise KilledError
 
 
 def cut_before_delete(store: MemoryStore) -> None:
     """Leave a move after its copy: the document under both names, and the mark."""
     backend = memory_backend(store, ALL)
-
-    def killed(*_: object) -> None:
-        raise KilledError
 
     backend._client.delete = killed  # type: ignore[method-assign, assignment]  # the fault
     with pytest.raises(KilledError):
@@ -152,7 +188,7 @@ def cut_before_delete(store: MemoryStore) -> None:
 def test_what_was_saved_again_is_not_taken_for_the_moved_one(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
     backend = memory_backend(store)
     backend.save("old", io.BytesIO(b"document"))
     cut_before_delete(store)
@@ -164,7 +200,7 @@ def test_what_was_saved_again_is_not_taken_for_the_moved_one(
 def test_what_was_changed_at_the_new_name_does_not_cost_the_old(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
     backend = memory_backend(store)
     backend.save("old", io.BytesIO(b"document"))
     cut_before_delete(store)
@@ -191,7 +227,7 @@ def test_a_move_of_another_host_is_waited_for(store: MemoryStore) -> None:
         with pytest.raises(LockedError) as caught:
             backend.move("old", new)
         assert caught.value.transient
-        assert 50 < (caught.value.retry_after or 0) <= moving.LEAST_SECONDS + 1
+        assert 50 < (caught.value.retry_after or 0) <= settling.LEAST_SECONDS + 1
     assert backend.sweep(0) == 0
     assert content(backend) == {"old": b"document", "new": b"document"}
 
@@ -234,7 +270,7 @@ def test_a_failed_move_is_superseded_by_one_to_another_name(backend: ObjectStore
 def test_a_superseded_copy_that_was_changed_stays(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
     backend = memory_backend(store)
     backend.save("old", io.BytesIO(b"document"))
     cut_before_delete(store)
@@ -257,7 +293,7 @@ def test_a_move_is_done_also_if_its_mark_cannot_be_removed(
     backend._client.delete = failing  # type: ignore[method-assign]  # the fault
     backend.move("old", "new")
     backend._client.delete = delete  # type: ignore[method-assign]  # healed
-    assert "though the move is done" in caplog.text
+    assert "though the move is over" in caplog.text
     assert content(backend) == {"new": b"document"}
     assert backend.sweep(0) == 1
     assert content(backend) == {"new": b"document"}
@@ -335,7 +371,7 @@ def test_a_mark_that_is_none_deletes_nothing_and_is_named(stored: bytes) -> None
     with backend:
         for name in ("a", "b", "theirs"):
             backend.save(name, io.BytesIO(b"old"))
-        key = backend._mover._mark_key("a")
+        key = backend._mover._marks.key("a")
         backend._client.put(key, stored, Put("overwrite"), "move", "a")
         assert backend.sweep(0.0) == 0
         with pytest.raises(StorageError, match="no mark of a move") as caught:

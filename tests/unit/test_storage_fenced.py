@@ -10,7 +10,7 @@ import pytest
 from paperfleet.errors import LeaseLostError, NotFoundError
 from paperfleet.locks.backends.memory import MemoryLeases
 from paperfleet.locks.store import Leases
-from paperfleet.model import ANYTHING, BatchFile, FileStat, ToMove, Upload
+from paperfleet.model import ANYTHING, BatchFile, BegunMove, FileStat, Upload
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
 from paperfleet.storage.wrappers.base import EveryAbility, Wrapper
@@ -33,7 +33,9 @@ WRITES: dict[str, Callable[[Fenced], object]] = {
     "save_batch": lambda s: s.save_batch([BatchFile("new", b"x", None)]),
     "delete_if": lambda s: s.delete_if("kept", "etag"),
     "move_folder": lambda s: s.move_folder("folder", "other"),
-    "move_read": lambda s: s.move_read(ToMove(FileStat("kept", 4), None), "moved"),
+    "begin_move": lambda s: s.begin_move("kept", "moved"),
+    "end_move": lambda s: s.end_move(BegunMove(FileStat("kept", 4), "moved", None)),
+    "leave_move": lambda s: s.leave_move(BegunMove(FileStat("kept", 4), "moved", None)),
     "make_folder": lambda s: s.make_folder("empty"),
     "remove_folder": lambda s: s.remove_folder("folder"),
     "sweep": lambda s: s.sweep(0.0),

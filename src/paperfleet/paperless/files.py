@@ -313,13 +313,13 @@ def move(old: Place, new: Place) -> None:
     if new.key in _hidden.effects:
         _clear_the_way(new)
     storage = old.mount.storage
-    source = looks.taken_to_move(old)
+    begun = looks.taken_move(old, new)
     _changed(old)
     _changed(new)
-    if source is None:
-        storage.move(old.name, new.name)
+    if begun and (in_two := abilities.moves_in_two(storage)):
+        in_two.end_move(begun)
     else:
-        abilities.move_read(storage, source, new.name)
+        storage.move(old.name, new.name)
     looks.remember(old, None)
     if transactions.in_transaction():
         _follow(f"moving {old.path}", rollback=lambda: move_back(old, new))

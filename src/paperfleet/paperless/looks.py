@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,10 +15,12 @@ from paperfleet.storage import abilities
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from paperfleet.model import ToMove
+    from paperfleet.model import BegunMove
     from paperfleet.paperless.mounts import Place
+    from paperfleet.storage.protocol import SupportsMoveInTwo
 
 Key = tuple[str, str]
+_log = logging.getLogger("paperfleet.paperless")
 
 
 @dataclass
@@ -27,22 +30,39 @@ class Looks:
     files: dict[Key, FileStat | None] = field(default_factory=dict)
     no_folders: set[Key] = field(default_factory=set)
     """Names below which there was nothing."""
-    free: set[str] = field(default_factory=set)
-    """Roots of mounts in which a free name was looked for, and found, and not used yet."""
-    to_move: dict[Key, ToMove] = field(default_factory=dict)
+    free: dict[str, str] = field(default_factory=dict)
+    """By the root of a mount the free name that was looked for there, and is not used yet."""
+    begun: tuple[Place, BegunMove] | None = None
+    """The move that a look has begun."""
     alone: bool = False
     """Whether nobody else may change files meanwhile."""
 
     def clear(self) -> None:
         """Forget all."""
-        for seen in (self.files, self.no_folders, self.free, self.to_move):
-            seen.clear()
+        self.files.clear()
+        self.no_folders.clear()
+        self.free.clear()
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of the move that was begun, if it was not ended."""
+        if self.begun is None:
+            return
+        (place, begun), self.begun = self.begun, None
+        storage = abilities.moves_in_two(place.mount.storage)
+        if storage is None:
+            return
+        try:
+            storage.leave_move(begun)
+        except OSError as error:
+            _log.warning("the claim of a move of %s stays for a while: %s", place.path, error)
 
     def changed(self, place: Place) -> None:
         """Forget what a change of this file makes untrue."""
         self.files.pop(place.key, None)
-        self.to_move.pop(place.key, None)
-        self.free.discard(place.key[0])
+        self.free.pop(place.key[0], None)
+        if self.begun and self.begun[0].key == place.key:
+            self.leave()
         self.may_be_folder(place)
 
     def may_be_folder(self, place: Place) -> None:
@@ -91,40 +111,38 @@ def remembering_alone() -> Iterator[None]:
 def _no_longer_alone(looks: Looks) -> None:
     looks.alone = False
     looks.free.clear()
-    looks.to_move.clear()
+    looks.leave()
 
 
 def find(place: Place) -> FileStat | None:
     """Return what is known of a file, None where there is none; one request at the most.
 
     Who has just looked for a free name, alone, is about to give it to a file: the look at that one
-    is made so that it serves the move as well (``SupportsMoveRead``).
+    begins its move (``SupportsMoveInTwo``).
     """
     looks = _looks.get()
     if looks is not None and place.key in looks.files:
         return looks.files[place.key]
     storage = place.mount.storage
-    if (
-        looks is not None
-        and looks.alone
-        and place.key[0] in looks.free
-        and abilities.capabilities_of(storage).move_read
-    ):
-        found = _read_to_move(looks, place)
+    able = abilities.moves_in_two(storage)
+    if looks is not None and looks.alone and able and (new_name := looks.free.get(place.key[0])):
+        found = _begun(looks, able, place, new_name)
     else:
         found = abilities.find(storage, place.name)
     remember(place, found)
     return found
 
 
-def _read_to_move(looks: Looks, place: Place) -> FileStat | None:
+def _begun(
+    looks: Looks, storage: SupportsMoveInTwo, place: Place, new_name: str
+) -> FileStat | None:
+    looks.leave()  # one move at a time
     try:
-        source = abilities.read_to_move(place.mount.storage, place.name)
+        begun = storage.begin_move(place.name, new_name)
     except NotFoundError:
         return None
-    looks.to_move.clear()  # one file's bytes at a time
-    looks.to_move[place.key] = source
-    return source.file
+    looks.begun = place, begun
+    return begun.file
 
 
 def entry(place: Place) -> FileStat | bool:
@@ -140,7 +158,7 @@ def entry(place: Place) -> FileStat | bool:
     if looks and found is False:
         looks.no_folders.add(place.key)
         if looks.alone:
-            looks.free.add(place.key[0])
+            looks.free[place.key[0]] = place.name
     return found
 
 
@@ -168,7 +186,13 @@ def made_folder(place: Place) -> None:
         looks.may_be_folder(place)
 
 
-def taken_to_move(place: Place) -> ToMove | None:
-    """Return what was read for the move of this file, once."""
+def taken_move(old: Place, new: Place) -> BegunMove | None:
+    """Return the move of this file to this name that was begun, once."""
     looks = _looks.get()
-    return looks.to_move.pop(place.key, None) if looks else None
+    if looks is None or looks.begun is None:
+        return None
+    place, begun = looks.begun
+    if (place.key, begun.new_name) != (old.key, new.name):
+        return None
+    looks.begun = None
+    return begun

@@ -21,7 +21,7 @@ from paperfleet.storage.names import parents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.model import Capabilities, Precondition, ToMove, Upload
+    from paperfleet.model import Capabilities, Precondition, Upload
     from paperfleet.storage import protocol
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -58,14 +58,10 @@ def entry(storage: DocumentStorage, name: str) -> FileStat | bool:
     return find(storage, name) or next(iter(storage.list_files(name)), None) is not None
 
 
-def read_to_move(storage: DocumentStorage, name: str) -> ToMove:
-    """Look at a file that is to be moved at once (``SupportsMoveRead``, which it has to have)."""
-    return cast("protocol.SupportsMoveRead", storage).read_to_move(name)
-
-
-def move_read(storage: DocumentStorage, source: ToMove, new_name: str) -> None:
-    """Rename what was looked at for it (``SupportsMoveRead``)."""
-    cast("protocol.SupportsMoveRead", storage).move_read(source, new_name)
+def moves_in_two(storage: DocumentStorage) -> protocol.SupportsMoveInTwo | None:
+    """Return the storage if a look at a file can begin its move (``SupportsMoveInTwo``)."""
+    able = capabilities_of(storage).move_in_two
+    return cast("protocol.SupportsMoveInTwo", storage) if able else None
 
 
 def require_readable_above(storage: DocumentStorage, name: str) -> None:

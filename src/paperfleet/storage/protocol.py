@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from paperfleet.errors import StorageError
     from paperfleet.model import (
         BatchFile,
+        BegunMove,
         Capabilities,
         FileStat,
         FolderListing,
         FolderStat,
         Obstacle,
         Precondition,
-        ToMove,
         Upload,
     )
 
@@ -272,19 +272,23 @@ class SupportsEntry(Protocol):
         ...
 
 
-class SupportsMoveRead(Protocol):
-    """``capabilities.move_read``: a look at a file that is about to be moved serves its move, too.
+class SupportsMoveInTwo(Protocol):
+    """``capabilities.move_in_two``: the look at a file that is about to be moved begins its move.
 
-    Only for who keeps others from changing the file meanwhile, and moves it within seconds; after
-    more than some seconds it is looked at again.
+    Until it is ended or left, other moves of the file raise ``LockedError``, on all hosts where the
+    storage can ensure it. It is to be ended or left within seconds.
     """
 
-    def read_to_move(self, name: str) -> ToMove:
-        """Return what is known of a file, and what its move needs; raise ``NotFoundError``."""
+    def begin_move(self, old_name: str, new_name: str) -> BegunMove:
+        """Claim the file and read it; raise ``NotFoundError``, and then nothing is begun."""
         ...
 
-    def move_read(self, source: ToMove, new_name: str) -> None:
-        """Rename as ``move`` does, with the same promises and errors."""
+    def end_move(self, begun: BegunMove) -> None:
+        """Rename as ``move`` does, with the same promises and errors; once."""
+        ...
+
+    def leave_move(self, begun: BegunMove) -> None:
+        """Rename nothing; a move that was ended or left already stays as it is."""
         ...
 
 

@@ -57,7 +57,7 @@ METHODS = {
     "copy_from": ("can_copy_from", "copy_from"),
     "presign": ("presigned_url",),
     "entry": ("entry",),
-    "move_read": ("read_to_move", "move_read"),
+    "move_in_two": ("begin_move", "end_move", "leave_move"),
 }
 
 

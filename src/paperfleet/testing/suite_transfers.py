@@ -47,30 +47,33 @@ class TransfersSuite(SuiteBase):
         assert {name: bypass.read(name) for name in bypass.names()} == {"a": b"one", "b": b"two"}
 
     @pytest.mark.parametrize("size", [0, 5, 8_000_000])
-    def test_what_was_read_to_move_moves(
-        self, able: EveryAbility, bypass: Bypass, size: int
-    ) -> None:
-        claims(able, "move_read")
+    def test_what_was_begun_is_moved(self, able: EveryAbility, bypass: Bypass, size: int) -> None:
+        claims(able, "move_in_two")
         put(able, "a/ü #%.pdf", MEGABYTES[:size])
-        source = able.read_to_move("a/ü #%.pdf")
-        assert (source.file.name, source.file.size) == ("a/ü #%.pdf", size)
-        able.move_read(source, "new/b")
+        begun = able.begin_move("a/ü #%.pdf", "new/b")
+        assert (begun.file.name, begun.file.size) == ("a/ü #%.pdf", size)
+        assert bypass.names() == {"a/ü #%.pdf"}
+        able.end_move(begun)
+        able.leave_move(begun)
         assert bypass.names() == {"new/b"}
         assert bypass.read("new/b") == MEGABYTES[:size]
 
-    def test_what_was_read_to_move_keeps_what_is_there(
-        self, able: EveryAbility, bypass: Bypass
-    ) -> None:
-        claims(able, "move_read")
+    def test_what_was_begun_keeps_what_is_there(self, able: EveryAbility, bypass: Bypass) -> None:
+        claims(able, "move_in_two")
         put(able, "a", b"one")
         put(able, "b", b"one")
         with pytest.raises(AlreadyExistsError):
-            able.move_read(able.read_to_move("a"), "b")
+            able.end_move(able.begin_move("a", "b"))
         with pytest.raises(NotFoundError):
-            able.read_to_move("missing")
+            able.begin_move("missing", "c")
         with pytest.raises(InvalidNameError):
-            able.move_read(able.read_to_move("a"), "../c")
+            able.begin_move("a", "../c")
+        able.leave_move(able.begin_move("a", "c"))
         assert {name: bypass.read(name) for name in bypass.names()} == {"a": b"one", "b": b"one"}
+        able.move("a", "c")
+        put(able, "missing", b"two")
+        able.move("missing", "d")
+        assert bypass.names() == {"b", "c", "d"}
 
     def test_presigned_url_needs_no_password(self, able: EveryAbility, bypass: Bypass) -> None:
         claims(able, "presign")

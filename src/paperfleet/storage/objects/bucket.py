@@ -10,7 +10,7 @@ import obstore
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError
-from paperfleet.model import Capabilities, ToMove
+from paperfleet.model import BegunMove, Capabilities
 from paperfleet.storage.names import check_prefix
 from paperfleet.storage.objects.across import Crossing
 from paperfleet.storage.objects.client import ObjectClient
@@ -19,7 +19,7 @@ from paperfleet.storage.objects.errors import translated
 from paperfleet.storage.objects.features import Features, Probe
 from paperfleet.storage.objects.keys import Keys, normal_location
 from paperfleet.storage.objects.listing import Listing
-from paperfleet.storage.objects.moving import Mover, Source
+from paperfleet.storage.objects.moving import Begun, Mover
 from paperfleet.storage.objects.namelocks import NameLocks
 from paperfleet.storage.objects.reading import open_object
 from paperfleet.storage.objects.saving import Saver
@@ -100,7 +100,7 @@ class ObjectStoreBackend:
             copy=True,
             presign=self._presigns,
             entry=True,
-            move_read=True,
+            move_in_two=True,
             copy_from=self.crossing.service is not None,
             ranged_read=self._client.ranged,
             conditional_create=self._probe.creates,
@@ -155,15 +155,22 @@ class ObjectStoreBackend:
         """Rename; raise ``NotFoundError`` for the old name, ``AlreadyExistsError`` for the new."""
         self._mover.move(old_name, new_name)
 
-    def read_to_move(self, name: str) -> ToMove:
-        """Read what a move needs of a file (``SupportsMoveRead``); small files with their bytes."""
-        source = self._mover.read(name)
-        return ToMove(source.found.stat(name), source)
+    def begin_move(self, old_name: str, new_name: str) -> BegunMove:
+        """Claim a move and read its file (``SupportsMoveInTwo``)."""
+        begun = self._mover.begin(old_name, new_name)
+        return BegunMove(begun.found.stat(old_name), new_name, begun)
 
-    def move_read(self, source: ToMove, new_name: str) -> None:
-        """Rename what was read (``SupportsMoveRead``)."""
-        read = source.content if isinstance(source.content, Source) else None
-        self._mover.move(source.file.name, new_name, read)
+    def end_move(self, begun: BegunMove) -> None:
+        """Carry out a move that was begun (``SupportsMoveInTwo``)."""
+        if isinstance(begun.content, Begun):
+            self._mover.end(begun.content, begun.file.name, begun.new_name)
+        else:
+            self.move(begun.file.name, begun.new_name)
+
+    def leave_move(self, begun: BegunMove) -> None:
+        """Let go of a move that was begun (``SupportsMoveInTwo``)."""
+        if isinstance(begun.content, Begun):
+            self._mover.leave(begun.content)
 
     def entry(self, name: str) -> FileStat | bool:
         """Return the file of this name, else whether there are some below (``SupportsEntry``).

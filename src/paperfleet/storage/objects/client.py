@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 SHA256 = "paperfleetsha256"
 ETAG = "paperfleetetag"
 SAVE = "paperfleetsave"
-"""Our metadata: SHA-256, the etag that proves it, and what tells one save from another.
+FROM = "paperfleetfrom"
+"""Our metadata: SHA-256, the etag that proves it, what tells one save from another, and of which
+state of its old name a moved object is.
 
 Letters alone, as Azure takes no hyphens and proxies drop underscores.
 """

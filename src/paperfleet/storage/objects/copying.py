@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import AlreadyExistsError, IntegrityError
 from paperfleet.storage.objects import client as requests
@@ -22,6 +22,13 @@ ONE_COPY = 5 * 10**9
 """Bytes that a store copies with one request (Amazon S3 API reference, CopyObject)."""
 THROUGH_MEMORY = 64 << 20
 """Bytes up to which an object is read and written to be placed with a condition."""
+
+
+class Origin(NamedTuple):
+    """What is noted with a copy: the token of the move that made it, and the state it is of."""
+
+    token: str
+    state: str
 
 
 class Copier:
@@ -72,7 +79,15 @@ class Copier:
         """Return an object for ``place``, without its bytes where they are too many."""
         return read_whole(self._client, key, name, operation, THROUGH_MEMORY)
 
-    def place(self, source: Found, data: bytes, new_key: str, operation: str, name: str) -> None:
+    def place(
+        self,
+        source: Found,
+        data: bytes,
+        new_key: str,
+        operation: str,
+        name: str,
+        origin: Origin,
+    ) -> None:
         """Write what was read to where nothing is, and prove it; raise ``AlreadyExistsError``.
 
         Raises ``IntegrityError`` also when what was read is not what was once saved there. The
@@ -82,6 +97,7 @@ class Copier:
         if digests.count != source.size or source.sha256 not in {None, digests.sha256}:
             raise self._damaged(operation, name)
         noted = {requests.SHA256: digests.sha256, requests.ETAG: digests.etag}
+        noted |= {requests.SAVE: origin.token, requests.FROM: origin.state}
         etag = self._put_new(data, {**source.noted, **noted}, new_key, operation, name)
         if bare(etag) != digests.etag:
             self.compared(source, new_key, operation, name)
@@ -98,19 +114,18 @@ class Copier:
     def _write(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
         with open_object(self._client, key, name) as stream:
             data = stream.read()
-        self._put_new(data, source.noted, new_key, operation, name)
+        noted = {**source.noted, requests.SAVE: uuid.uuid4().hex}
+        self._put_new(data, noted, new_key, operation, name)
 
     def _put_new(
         self, data: bytes, noted: Attributes, new_key: str, operation: str, name: str
     ) -> str | None:
-        token = uuid.uuid4().hex
-        put = Put("create", {**noted, requests.SAVE: token})
         try:
-            return self._client.put(new_key, data, put, operation, name)
+            return self._client.put(new_key, data, Put("create", noted), operation, name)
         except AlreadyExistsError:
             # The first try of a request that was sent again may have been what made it so.
             found = self._client.find(new_key, operation, name)
-            if found is None or found.noted.get(requests.SAVE) != token:
+            if found is None or found.noted.get(requests.SAVE) != noted[requests.SAVE]:
                 raise
             return found.etag
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from paperfleet.errors import StorageError
     from paperfleet.model import (
         BatchFile,
+        BegunMove,
         Capabilities,
         FileStat,
         FolderListing,
         FolderStat,
         Obstacle,
         Precondition,
-        ToMove,
         Upload,
     )
     from paperfleet.storage.protocol import DocumentStorage
@@ -47,7 +47,7 @@ class EveryAbility(
     protocol.SupportsCopyFrom,
     protocol.SupportsPresign,
     protocol.SupportsEntry,
-    protocol.SupportsMoveRead,
+    protocol.SupportsMoveInTwo,
     Protocol,
 ):
     """A storage that has every method; which of them may be called, its capabilities say."""
@@ -212,14 +212,20 @@ class Wrapper:
         """See ``SupportsEntry``."""
         return self._around("entry", (name,), lambda: self._inner.entry(name))
 
-    def read_to_move(self, name: str) -> ToMove:
-        """See ``SupportsMoveRead``."""
-        return self._around("read_to_move", (name,), lambda: self._inner.read_to_move(name))
+    def begin_move(self, old_name: str, new_name: str) -> BegunMove:
+        """See ``SupportsMoveInTwo``."""
+        names = (old_name, new_name)
+        return self._around("begin_move", names, lambda: self._inner.begin_move(*names))
 
-    def move_read(self, source: ToMove, new_name: str) -> None:
-        """See ``SupportsMoveRead``; it passes as a ``move``."""
-        names = (source.file.name, new_name)
-        self._around("move", names, lambda: self._inner.move_read(source, new_name))
+    def end_move(self, begun: BegunMove) -> None:
+        """See ``SupportsMoveInTwo``; it passes as a ``move``."""
+        names = (begun.file.name, begun.new_name)
+        self._around("move", names, lambda: self._inner.end_move(begun))
+
+    def leave_move(self, begun: BegunMove) -> None:
+        """See ``SupportsMoveInTwo``."""
+        names = (begun.file.name, begun.new_name)
+        self._around("leave_move", names, lambda: self._inner.leave_move(begun))
 
     def sweep(self, older_than: float) -> int:
         """See ``SupportsSweep``."""

@@ -33,7 +33,6 @@ _READS = frozenset(
         "free_bytes",
         "presigned_url",
         "entry",
-        "read_to_move",
         "can_copy_from",
     }
 )

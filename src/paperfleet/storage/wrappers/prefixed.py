@@ -13,7 +13,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from paperfleet.model import BatchFile, FolderStat, Obstacle, Precondition, ToMove, Upload
+    from paperfleet.model import BatchFile, BegunMove, FolderStat, Obstacle, Precondition, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
 
@@ -184,17 +184,25 @@ class Prefixed(Wrapper):
             found = self._inner.entry(inner_name)
             return self._up_stat(found) if isinstance(found, FileStat) else found
 
-    def read_to_move(self, name: str) -> ToMove:
-        """See ``SupportsMoveRead``."""
-        with self._named(name, "move") as inner_name:
-            source = self._inner.read_to_move(inner_name)
-            return source._replace(file=self._up_stat(source.file))
+    def begin_move(self, old_name: str, new_name: str) -> BegunMove:
+        """See ``SupportsMoveInTwo``."""
+        with self._named(old_name, "move") as old, self._named(new_name, "move") as new:
+            begun = self._inner.begin_move(old, new)
+            return begun._replace(file=self._up_stat(begun.file), new_name=new_name)
 
-    def move_read(self, source: ToMove, new_name: str) -> None:
-        """See ``SupportsMoveRead``."""
-        file = source.file
-        with self._named(file.name, "move") as old, self._named(new_name, "move") as new:
-            self._inner.move_read(source._replace(file=file._replace(name=old)), new)
+    def end_move(self, begun: BegunMove) -> None:
+        """See ``SupportsMoveInTwo``."""
+        with self._renamed_errors():
+            self._inner.end_move(self._down_begun(begun))
+
+    def leave_move(self, begun: BegunMove) -> None:
+        """See ``SupportsMoveInTwo``."""
+        with self._renamed_errors():
+            self._inner.leave_move(self._down_begun(begun))
+
+    def _down_begun(self, begun: BegunMove) -> BegunMove:
+        old, new = (self._down(name, "move") for name in (begun.file.name, begun.new_name))
+        return begun._replace(file=begun.file._replace(name=old), new_name=new)
 
     def keeps_versions(self, name: str) -> bool:
         """See ``SupportsVersions``."""

@@ -24,7 +24,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from paperfleet.model import FileStat, Obstacle, Precondition, ToMove, Upload
+    from paperfleet.model import BegunMove, FileStat, Obstacle, Precondition, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
 _T = TypeVar("_T")
@@ -147,10 +147,10 @@ class Retrying(Wrapper):
         """See ``DocumentStorage``."""
         self._move(lambda: self._inner.move(old_name, new_name), old_name, new_name, self.exists)
 
-    def move_read(self, source: ToMove, new_name: str) -> None:
-        """See ``SupportsMoveRead``."""
-        old_name = source.file.name
-        self._move(lambda: self._inner.move_read(source, new_name), old_name, new_name, self.exists)
+    def end_move(self, begun: BegunMove) -> None:
+        """See ``SupportsMoveInTwo``."""
+        old_name, new_name = begun.file.name, begun.new_name
+        self._move(lambda: self._inner.end_move(begun), old_name, new_name, self.exists)
 
     def move_folder(self, old_name: str, new_name: str, etag: str | None = None) -> None:
         """See ``SupportsMoveFolder``."""
