@@ -20,6 +20,9 @@ from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
     from tests.servers.s3 import S3Server
 
     from paperfleet.storage.backends.memory import MemoryBackend
@@ -30,7 +33,7 @@ LATER = 5
 """Seconds by which what others write is younger: servers make etags of whole seconds."""
 
 STALE = 150.0
-"""Seconds for which a worker of a real Nextcloud may not find a file where another kind was."""
+"""Seconds for which a real Nextcloud may not give a file: one is locked, or was a folder before."""
 
 
 class Place(Protocol):
@@ -208,14 +211,19 @@ class RealPlace:
         A worker that knew a folder's name as a file's answers 503 ("file does seem to exist") for
         what is in it for a while, probably PHP's ``realpath_cache_ttl`` (120 s).
         """
-        deadline = time.monotonic() + STALE
-        answer = self.client.dav("GET", name)
-        while answer.status_code == 503 and time.monotonic() < deadline:
-            time.sleep(0.5)
-            answer = self.client.dav("GET", name)
+        answer = self._when_free(lambda: self.client.dav("GET", name))
         if answer.status_code == 404:
             return None
         return answer.raise_for_status().content
+
+    def _when_free(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Ask until no worker is at the file: 423 while the mirror writes or moves it."""
+        deadline = time.monotonic() + STALE
+        answer = ask()
+        while answer.status_code in {423, 503} and time.monotonic() < deadline:
+            time.sleep(0.5)
+            answer = ask()
+        return answer
 
     def folders(self) -> set[str] | None:
         return self._names(folders=True)
@@ -229,10 +237,12 @@ class RealPlace:
         for folder in parents(path):
             self.client.dav("MKCOL", folder)
         when = str(int(time.time()) + LATER)
-        self.client.store(path, content, X_OC_Mtime=when).raise_for_status()
+        self._when_free(
+            lambda: self.client.store(path, content, X_OC_Mtime=when)
+        ).raise_for_status()
 
     def delete(self, path: str) -> None:
-        self.client.dav("DELETE", path).raise_for_status()
+        self._when_free(lambda: self.client.dav("DELETE", path)).raise_for_status()
 
     def kept(self, path: str) -> list[bytes]:
         """Return the versions (Nextcloud developer manual, WebDAV: versions)."""
