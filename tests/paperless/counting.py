@@ -1,6 +1,7 @@
 """Counts what each operation of paperless-ngx asks of an S3 server; prints JSON. In a child.
 
 The first argument is the address of the server. Its requests pass through a proxy of this process.
+A second one is how many milliseconds each request takes longer; then seconds are printed, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,17 +31,20 @@ class Counter:
     def __init__(self, faults: S3Faults) -> None:
         self._faults = faults
         self.found: dict[str, list[str]] = {}
+        self.seconds: dict[str, float] = {}
 
     def count(self, name: str, work: Callable[[], Any], *, request: bool = True) -> None:
         """Do the work, as a request has it done or as a task, and note what it asked for."""
         from paperfleet.paperless import looks
 
         self._faults.heal()
+        began = time.monotonic()
         if request:
             with looks.remembering():
                 work()
         else:
             work()
+        self.seconds[name] = time.monotonic() - began
         self.found[name] = [f"{method} {path}" for method, path in self._faults.requests]
 
 
@@ -96,7 +101,7 @@ def operations(counter: Counter, folder: Path) -> None:
     counter.count("empty the trash, for each document", lambda: tasks.empty_trash([both.pk]))
 
 
-def main(endpoint: str) -> None:
+def main(endpoint: str, delay: str = "") -> None:
     """Set Django up on the proxy, count, and print."""
     server = S3Server(endpoint, "testing-key", "testing-secret")
     with s3_faults(server) as (proxied, faults), tempfile.TemporaryDirectory() as folder:
@@ -114,9 +119,11 @@ def main(endpoint: str) -> None:
 
         django.setup()
         counter = Counter(faults)
+        faults.delay = int(delay or 0) / 1000
         operations(counter, Path(folder))
-        sys.stdout.write(json.dumps(counter.found))
+        both = {"requests": counter.found, "seconds": counter.seconds}
+        sys.stdout.write(json.dumps(both if delay else counter.found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
+import time
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
@@ -74,6 +75,8 @@ class S3Faults:
 
     def __init__(self) -> None:
         self.sent = 0
+        self.delay = 0.0
+        """Seconds that each request takes longer, as if the server were far away."""
         self.requests: list[tuple[str, str]] = []
         self.hanging = threading.Event()
         """Set as soon as a request hangs."""
@@ -125,6 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
+        time.sleep(self.faults.delay)
         fault = self.faults.take(self.command, self.path, self.headers)
         kind = fault.kind if fault else None
         if fault and kind == "answer":
