@@ -21,8 +21,8 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.dav.answers import Answer, error_of
 from paperfleet.storage.dav.login import Login, refusing_jar
-from paperfleet.storage.dav.reach import Reach
 from paperfleet.storage.dav.transport import Reused, error_of_transport, make_transport
+from paperfleet.storage.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import obstore
 from obstore.exceptions import GenericError
 
-from paperfleet.errors import NotFoundError
+from paperfleet.errors import NotFoundError, StorageError
 from paperfleet.model import FileStat
 from paperfleet.storage.objects.digests import bare, is_md5
 from paperfleet.storage.objects.errors import translated
 from paperfleet.storage.objects.feeding import feed
+from paperfleet.storage.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,11 +90,31 @@ class ObjectClient:
         self.ranged = True
         self._confirmed = -CONFIRMED_FOR
         self._lock = threading.Lock()
+        self._reach = Reach(self._lists)
+
+    @contextmanager
+    def asking(self, operation: str, name: str, *, work: bool = True) -> Iterator[None]:
+        """Translate the errors of requests about one name; those that ``work`` show a store well.
+
+        ``BusyError`` for what the store cannot do now with this name, while it answers for others.
+        """
+        with translated(operation, name, self.label, self._reach.judged):
+            yield
+        if work:
+            self._reach.answered("PUT")
+
+    def _lists(self) -> bool:
+        """Say whether the store answers a listing."""
+        try:
+            next(iter(self.list(self.keys.work_folder)), None)
+        except StorageError:
+            return False
+        return True
 
     def find(self, key: str, operation: str, name: str) -> Found | None:
         """Return what is known of an object with one request; None when there is none."""
         try:
-            with translated(operation, name, self.label):
+            with self.asking(operation, name, work=False):
                 return found_of(obstore.get(self.store, key, options={"head": True}))
         except NotFoundError:
             self._confirm_bucket(operation)
@@ -130,7 +152,7 @@ class ObjectClient:
         The answer's own range says which bytes come: all of them from a store that does not answer
         with a part (RFC 9110, 14.2), which is then not asked for one again (``ranged``).
         """
-        with translated("open", name, self.label):
+        with self.asking("open", name):
             if self.ranged:
                 try:
                     return obstore.get(self.store, key, options=_options(etag, (start, end)))
@@ -146,7 +168,7 @@ class ObjectClient:
 
     def put(self, key: str, data: bytes, put: Put, operation: str, name: str) -> str | None:
         """Write an object with one request, whole or not at all; return its etag."""
-        with translated(operation, name, self.label):
+        with self.asking(operation, name):
             result = obstore.put(
                 self.store,
                 key,
@@ -176,19 +198,19 @@ class ObjectClient:
                 max_concurrency=self._parallel,
             )
 
-        with translated(operation, name, self.label):
+        with self.asking(operation, name):
             feed(content, send)
 
     def copy(
         self, key: str, new_key: str, operation: str, name: str, *, overwrite: bool = True
     ) -> None:
         """Copy an object inside of the bucket, at most 5 GB, with all that is noted with it."""
-        with translated(operation, name, self.label):
+        with self.asking(operation, name):
             obstore.copy(self.store, key, new_key, overwrite=overwrite)
 
     def delete(self, key: str, operation: str, name: str) -> None:
         """Delete an object; a missing one is fine on some stores, ``NotFoundError`` on others."""
-        with translated(operation, name, self.label):
+        with self.asking(operation, name):
             obstore.delete(self.store, key)
 
     def list(self, folder: str | None, operation: str = "list") -> Iterator[ObjectMeta]:

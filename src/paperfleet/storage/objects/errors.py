@@ -32,7 +32,7 @@ from paperfleet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>\s*([\w.]+)\s*</Code>")
@@ -248,8 +248,16 @@ def translate(error: BaseException, operation: str, name: str, storage: str) -> 
 
 
 @contextmanager
-def translated(operation: str, name: str, storage: str) -> Iterator[None]:
-    """Turn an error of obstore into one of ours; all others pass through as they are."""
+def translated(
+    operation: str,
+    name: str,
+    storage: str,
+    judged: Callable[[StorageError, int], StorageError] | None = None,
+) -> Iterator[None]:
+    """Turn an error of obstore into one of ours; all others pass through as they are.
+
+    ``judged`` is given what a store answered, with its HTTP status, and returns what to raise.
+    """
     try:
         yield
     except StorageError:
@@ -257,5 +265,9 @@ def translated(operation: str, name: str, storage: str) -> Iterator[None]:
     except (their.BaseError, FileNotFoundError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the content that was being sent, not of the store
+        told = translate(error, operation, name, storage)
+        status = _STATUS.search(str(error))
+        if judged and status:
+            told = judged(told, int(status[1]))
         # Without the cause: its text holds parts of the request.
-        raise translate(error, operation, name, storage) from None
+        raise told from None

@@ -14,7 +14,6 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.objects.client import Found, found_of
-from paperfleet.storage.objects.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +53,7 @@ def open_object(client: ObjectClient, key: str, name: str, tries: int = _TRIES) 
     start, end = answer.range
     if end - start < FIRST:
         try:
-            with translated("open", name, client.label):
+            with client.asking("open", name):
                 return io.BytesIO(answer.bytes())
         except UnavailableError:
             if tries == 1:
@@ -77,7 +76,7 @@ def read_whole(client: ObjectClient, key: str, name: str, operation: str, most: 
     """Return an object with one request, its bytes up to ``most``; raise ``NotFoundError``."""
     for turn in range(_TRIES):
         try:
-            with translated(operation, name, client.label):
+            with client.asking(operation, name):
                 answer = client.get_all(key)
                 found = found_of(answer)
                 return Whole(found, bytes(answer.bytes()) if found.size <= most else None)
@@ -198,7 +197,7 @@ class _ObjectReader(io.RawIOBase):
         self._rest, self._rest_at, self._until = _NOTHING, self._at, -1
 
     def _next(self) -> None:
-        with translated("open", self._document, self._client.label):
+        with self._client.asking("open", self._document):
             piece = next(self._pieces, _NOTHING) if self._pieces else _NOTHING
         if not piece:
             raise self._error(UnavailableError, "the connection ended before the file did")

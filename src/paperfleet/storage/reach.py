@@ -27,9 +27,10 @@ class Reach:
     """Tells the two apart; safe in many threads.
 
     503 or 429 to a request about one file may mean that file, which the server still works on or
-    limits, or that nobody gets anything now. So the root is looked at: a server that answers for it
-    is well. Yet a limit of requests lets one pass now and then, so the second file that is told to
-    wait (429) means the whole server, and so does each one after several files that failed.
+    limits, or that nobody gets anything now. So the root is looked at (a bucket is listed): a
+    server that answers for it is well. Yet a limit of requests lets one pass now and then, so the
+    second file that is told to wait (429, SlowDown) means the whole server, and so does each one
+    after several files that failed.
     ``root_answers`` looks at the root.
     """
 
