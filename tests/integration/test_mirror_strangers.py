@@ -124,6 +124,18 @@ def test_the_guard_asks_for_the_number(rig: Rig, person: Person) -> None:
     assert rig.place.tree() == DOCUMENTS | THEIRS
 
 
+def test_most_of_a_few_files_ask_for_the_number_as_at_the_mirror(rig: Rig, person: Person) -> None:
+    few = {f"2018/{number}.pdf": b"%d" % number for number in range(20)}
+    for name, content in few.items():
+        rig.place.write(name, content)
+    code, text = person.run("prune", "--yes", "--name", "2018/")
+    assert code == REFUSED
+    assert "more than 50%" in text
+    assert rig.place.tree() == DOCUMENTS | OLD | THEIRS | few
+    assert person.run("prune", "--yes", "--name", "2018/", "--approve", "20")[0] == FINE
+    assert rig.place.tree() == DOCUMENTS | OLD | THEIRS
+
+
 def test_nothing_is_judged_by_an_empty_source(rig: Rig, person: Person) -> None:
     shutil.rmtree(rig.source)
     rig.source.mkdir()

@@ -76,14 +76,14 @@ def command(
 
 def _objection(places: Places, choice: Choice) -> str:
     """Return what the guard of the mirror would say, '' for nothing."""
-    limits, count = places.settings, len(choice.chosen)
+    from paperfleet.mirror.guard import Limits, too_many  # noqa: PLC0415  # slow to import
+
+    settings, count = places.settings, len(choice.chosen)
     total = places.journal.count_proven() + count + len(choice.others)
-    if count <= limits.delete_floor or count <= limits.delete_share * total:
+    excess = too_many(count, total, Limits(settings.delete_share, settings.delete_floor))
+    if not excess:
         return ""
-    return (
-        f"{count:,} of {files_text(total)} at the target would be deleted, more than "
-        f"{limits.delete_floor} and more than {limits.delete_share:.0%}"
-    )
+    return f"{count:,} of {files_text(total)} at the target would be deleted, {excess}"
 
 
 def _delete(places: Places, choice: Choice) -> int:

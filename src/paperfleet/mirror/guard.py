@@ -151,10 +151,16 @@ def _too_many_gone(deleted: int, emptied: int, total: int, limits: Limits) -> st
     count = deleted + emptied
     what = "deleted or emptied" if deleted and emptied else "emptied" if emptied else "deleted"
     text = f"{count} of {total} files would be {what} within an hour"
+    excess = too_many(count, total, limits)
+    return f"{text}, {excess}" if excess else ""
+
+
+def too_many(count: int, total: int, limits: Limits) -> str:
+    """Return in which way so many deletes of so many files are an accident, '' for none."""
     if count > limits.floor and count > limits.share * total:
-        return f"{text}, more than {limits.floor} and more than {limits.share:.0%}"
+        return f"more than {limits.floor} and more than {limits.share:.0%}"
     most = max(MOST, limits.share)
-    return f"{text}, more than {most:.0%}" if count > most * total else ""
+    return f"more than {most:.0%}" if count > most * total else ""
 
 
 def _most(count: int, total: int, limits: Limits) -> bool:
