@@ -44,7 +44,7 @@ class Zeros(io.RawIOBase):
         self.left -= taken
         return bytes(taken)
 
-storage = open_storage(sys.argv[1])
+storage = open_storage(sys.argv[1], {"secret_key": sys.argv[3]})
 storage.save("small", io.BytesIO(b"x"))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 storage.save("large", Zeros(int(sys.argv[2])))
@@ -159,7 +159,8 @@ def test_moves_of_one_file_happen_once(hosts: list[S3CompatibleBackend], bypass:
 
 def test_memory_stays_at_a_few_parts(server: S3Server, location: str, bypass: S3Bypass) -> None:
     size = 300_000_000
-    command = [sys.executable, "-c", CHILD, server.url(location), str(size)]
+    arguments = [server.url(location), str(size), server.secret_key]
+    command = [sys.executable, "-c", CHILD, *arguments]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) < 80_000, "KiB"

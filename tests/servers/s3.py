@@ -66,11 +66,10 @@ class S3Server:
         return S3CompatibleBackend(**(given | options))
 
     def url(self, location: str) -> str:
-        """Return the storage's address with all of its options."""
+        """Return the storage's address with all of its options but the secret key."""
         query = {
             "endpoint_url": self.endpoint_url,
             "access_key": self.access_key,
-            "secret_key": self.secret_key,
         }
         pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
         return f"s3://{self.bucket}/{quote(location)}?{pairs}"

@@ -11,7 +11,7 @@ from paperfleet.cli import main
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import config
 from paperfleet.private import open_text, shared_text
-from paperfleet.storage.registry import secret_in
+from paperfleet.storage.registry import open_storage, secret_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,14 @@ WITHOUT = [
 @pytest.mark.parametrize(("spec", "name"), WITH.items())
 def test_a_secret_is_found(spec: str, name: str) -> None:
     assert secret_in(spec) == name
+
+
+@pytest.mark.parametrize("spec", WITH)
+def test_a_library_opens_none_with_a_secret_either(spec: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_storage(spec)
+    assert f"the URL has a {WITH[spec]} in it" in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("spec", WITHOUT)

@@ -215,8 +215,10 @@ def test_no_error_shows_a_password(spec: str) -> None:
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_password_in_an_address_is_used_and_not_shown() -> None:
-    storage = open_storage(f"nextclouds://user:{SECRET}@cloud.example/Folder")
+def test_a_password_is_an_option_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="the URL has a password in it"):
+        open_storage(f"nextclouds://user:{SECRET}@cloud.example/Folder")
+    storage = open_storage("nextclouds://user@cloud.example/Folder", {"password": SECRET})
     assert SECRET not in repr(storage) + str(getattr(storage, "label", ""))
     assert SECRET not in repr(meaning_of(f"webdavs://user:{SECRET}@cloud.example/"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.filesystems import filesystem_type, is_network
-from paperfleet.service.storages import options_of, refuse_secret
+from paperfleet.service.storages import options_of
 from paperfleet.service.storagevars import (
     ANY_VERSION,
     CACHE_DIR,
@@ -20,7 +20,7 @@ from paperfleet.service.storagevars import (
     OUTAGE,
 )
 from paperfleet.storage.addresses import LOCAL, MEMORY, meaning_of
-from paperfleet.storage.registry import open_storage
+from paperfleet.storage.registry import open_storage, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

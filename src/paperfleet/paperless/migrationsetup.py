@@ -12,9 +12,9 @@ from paperfleet.paperless.config import backend_named
 from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.paperless.rows import ALWAYS
-from paperfleet.service.storages import check_apart, options_of, refuse_secret
+from paperfleet.service.storages import check_apart, options_of
 from paperfleet.service.storagevars import SOURCE_OPTIONS
-from paperfleet.storage.registry import open_storage
+from paperfleet.storage.registry import open_storage, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -87,7 +87,7 @@ def read(arguments: Mapping[str, object], environ: Mapping[str, str]) -> Reading
 
 def settings_of(reading: Reading, environ: Mapping[str, str]) -> Settings:
     """Return the settings of a mirror; raise ``ConfigurationError`` when one is missing."""
-    from paperfleet.service.storages import refuse_secret  # noqa: PLC0415  # health needs it not
+    from paperfleet.storage.registry import refuse_secret  # noqa: PLC0415  # health needs it not
 
     values = {key: found.value for key, found in reading.found.items()}
     for key in ("source", "target"):

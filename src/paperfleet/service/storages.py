@@ -13,7 +13,7 @@ from paperfleet.service.storagevars import FILE
 from paperfleet.storage.apartness import require_local_apart
 from paperfleet.storage.backends.local import LocalBackend
 from paperfleet.storage.backends.memory import MemoryBackend
-from paperfleet.storage.registry import accepted_options, open_storage, secret_in
+from paperfleet.storage.registry import accepted_options, open_storage, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,22 +42,6 @@ def storage_of(
         if any(repr(name) in error.message for name in options):
             raise ConfigurationError(f"{variable}: {error.message}", hint=error.hint) from None
         raise
-
-
-def refuse_secret(spec: str, *, hint: str, origin: str = "") -> None:
-    """Raise ``ConfigurationError`` for an address with a secret in it, without quoting it.
-
-    Everybody can read the list of processes, and addresses stand in logs and shell histories.
-    """
-    before = f"{origin}: " if origin else ""
-    try:
-        found = secret_in(spec)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{before}{error.message}") from None
-    if found:
-        raise ConfigurationError(
-            f"{before}the URL has a {found} in it, where others can read it", hint=hint
-        )
 
 
 def for_looking(storage: DocumentStorage) -> DocumentStorage:

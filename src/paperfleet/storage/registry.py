@@ -54,8 +54,10 @@ def open_storage(spec: str, options: Mapping[str, object] | None = None) -> Docu
     ``spec`` is what ``addresses.meaning_of`` takes. ``options`` are the keyword arguments of the
     backend's constructor; one that is None counts as not given, others take precedence over what
     the address says. A text becomes a bool, a number or a ``Secret`` where the constructor asks for
-    one. Raises ``ConfigurationError`` that names what is wrong and never shows a password.
+    one. Raises ``ConfigurationError`` that names what is wrong and never shows a password; also for
+    an address with a secret in it (``secret_in``): those are options.
     """
+    refuse_secret(spec, hint="Take it out, and give it as an option")
     meant = meaning_of(spec)
     factory = _load(meant.backend)
     given = {key: value for key, value in (options or {}).items() if value is not None}
@@ -70,6 +72,22 @@ def open_storage(spec: str, options: Mapping[str, object] | None = None) -> Docu
 def accepted_options(spec: str) -> frozenset[str]:
     """Return the names of all options that the backend of ``spec`` takes."""
     return frozenset(_parameters(_load(meaning_of(spec).backend)))
+
+
+def refuse_secret(spec: str, *, hint: str, origin: str = "") -> None:
+    """Raise ``ConfigurationError`` for an address with a secret in it, without quoting it.
+
+    Everybody can read the list of processes, and addresses stand in logs and shell histories.
+    """
+    before = f"{origin}: " if origin else ""
+    try:
+        found = secret_in(spec)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{before}{error.message}") from None
+    if found:
+        raise ConfigurationError(
+            f"{before}the URL has a {found} in it, where others can read it", hint=hint
+        )
 
 
 def secret_in(spec: str) -> str:
