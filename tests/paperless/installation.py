@@ -157,6 +157,12 @@ class Installation:
             | self._settings
         )
 
+    def on_another_host(self, folder: Path) -> Installation:
+        """Return the same installation with a port and local folders of its own."""
+        made = Installation(self.checkout, self.servers, folder, self.bucket, self._settings)
+        made.database = self.database
+        return made
+
     # Database
 
     def database_url(self, name: str = "") -> str:
@@ -305,6 +311,16 @@ def installed(
     """Make an installation with its database; programs that it starts end with the block."""
     made = Installation(checkout, servers, folder, bucket, settings)
     made.make_database()
+    try:
+        yield made
+    finally:
+        made.stop_all()
+
+
+@contextlib.contextmanager
+def another_host(first: Installation, folder: Path) -> Iterator[Installation]:
+    """Return an installation as another host runs it: all is shared but the local folders."""
+    made = first.on_another_host(folder)
     try:
         yield made
     finally:
