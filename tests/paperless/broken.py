@@ -47,6 +47,12 @@ class Broken:
         """Break all requests like this one, or the next ``left`` of them."""
         self.faults.fail(kind, point.method, point.text, left=left, spare=point.spare, **more)
 
+    def heal(self) -> None:
+        """Heal the storage; a fault that nothing has met would have shown nothing."""
+        unused = self.faults.unused()
+        self.faults.heal()
+        assert not unused, "these faults were never met"
+
     def kill_when_it_hangs(self, name: str) -> None:
         """Kill a program as soon as the request hangs, heal the storage, start it again."""
         assert self.faults.hanging.wait(HANG_TIMEOUT), "the point was never reached"

@@ -79,7 +79,7 @@ def test_reads_answer_503_and_come_back(storage: Broken, rest: Rest) -> None:
             assert caught.value.response.status_code == 503, name
             assert int(caught.value.response.headers["Retry-After"]) > 0
             assert time.monotonic() - begun < 30, f"{name} kept somebody waiting"
-        storage.faults.heal()
+        storage.heal()
         assert rest.download(number).content == content
 
 
@@ -90,7 +90,7 @@ def test_the_trash_says_what_it_could_not_delete(storage: Broken, rest: Rest) ->
     with pytest.raises(httpx.HTTPStatusError) as caught:
         rest.post("trash/", json={"documents": [number], "action": "empty"})
     assert caught.value.response.status_code == 503
-    storage.faults.heal()
+    storage.heal()
     trash = rest.get("trash/").json()["results"]
     assert number in [document["id"] for document in trash], "it stays in the trash"
     storage.compare().require_agreement()

@@ -50,6 +50,8 @@ class Fault:
     code: str = "SlowDown"
     more: str = ""
     header: str = ""
+    struck: int = 0
+    """How often it has happened."""
 
     def strikes(self, method: str, path: str, headers: Message) -> bool:
         """Say whether this request is struck; counts it."""
@@ -61,6 +63,7 @@ class Fault:
             self.spare -= 1
             return False
         self.left -= 1
+        self.struck += 1
         return True
 
     @property
@@ -98,6 +101,11 @@ class S3Faults:
             self._faults.clear()
             self.requests.clear()
             self.sent = 0
+
+    def unused(self) -> list[Fault]:
+        """Return the faults that no request has met since all was healed."""
+        with self._lock:
+            return [fault for fault in self._faults if not fault.struck]
 
     def take(self, method: str, path: str, headers: Message) -> Fault | None:
         """Note a request; return the fault that strikes it."""
