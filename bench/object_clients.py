@@ -9,7 +9,7 @@ import obstore
 from obstore.store import S3Store
 
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable

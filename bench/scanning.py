@@ -10,7 +10,7 @@ from pathlib import Path
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.scan import scan
 from paperfleet.storage.abilities import label_of
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 
 
 def main() -> None:

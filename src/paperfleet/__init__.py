@@ -6,14 +6,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paperfleet.storage.backends.local import LocalBackend as LocalFilesystemBackend
-    from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+    from paperfleet.storage.bucket.backends import S3CompatibleBackend
+    from paperfleet.storage.local.backend import LocalBackend as LocalFilesystemBackend
 
 __all__ = ["LocalFilesystemBackend", "S3CompatibleBackend"]
 
 _BACKENDS = {
-    "LocalFilesystemBackend": ("paperfleet.storage.backends.local", "LocalBackend"),
-    "S3CompatibleBackend": ("paperfleet.storage.backends.objectstore", "S3CompatibleBackend"),
+    "LocalFilesystemBackend": ("paperfleet.storage.local.backend", "LocalBackend"),
+    "S3CompatibleBackend": ("paperfleet.storage.bucket.backends", "S3CompatibleBackend"),
 }
 """The names that settings of paperless-ngx use, and where they lead when they are asked for."""
 

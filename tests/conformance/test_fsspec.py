@@ -9,7 +9,7 @@ import pytest
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.storage.addresses import meaning_of
-from paperfleet.storage.backends.fsspec import FsspecBackend
+from paperfleet.storage.fsspec_backend import FsspecBackend
 from paperfleet.storage.registry import open_storage
 from paperfleet.testing.storage_suite import FolderBypass, StorageSuite
 

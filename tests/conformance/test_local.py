@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.storage import durable
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local import writing as durable
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.testing.storage_suite import FolderBypass, StorageSuite
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paperfleet.model import NINE_METHODS
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.storage_suite import StorageSuite
 
 

@@ -19,7 +19,7 @@ from lxml import etree
 from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 from paperfleet.testing.storage_suite import Bypass, FolderBypass, StorageSuite
 
 if TYPE_CHECKING:

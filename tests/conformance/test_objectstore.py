@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+    from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 NO_FOLDERS = "an object store has no folders: keys 'a' and 'a/b' are there side by side"
 SIDE_BY_SIDE = {

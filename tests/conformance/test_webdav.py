@@ -13,7 +13,7 @@ from tests.servers.kinds import KINDS
 
 from paperfleet.errors import StorageError
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.testing.storage_suite import FolderBypass, StorageSuite
 from paperfleet.testing.suite_base import get, put
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from paperfleet.errors import LockedError, UnavailableError
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.prefixed import Prefixed

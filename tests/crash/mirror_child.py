@@ -16,13 +16,13 @@ import httpx
 
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror, Outcome
-from paperfleet.mirror.guard import Limits
 from paperfleet.mirror.options import Options
-from paperfleet.mirror.watch_polling import PollingWatcher
+from paperfleet.mirror.planning.guard import Limits
+from paperfleet.mirror.watch.polling import PollingWatcher
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav.transport import make_transport
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ def open_target(setup: Setup, transport: httpx.BaseTransport | None) -> Document
         "transport": transport,
     }
     if setup.kind == "nextcloud":
-        from paperfleet.storage.backends.nextcloud import NextcloudBackend
+        from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
         return NextcloudBackend(setup.target, **options)
     return WebDavBackend(setup.target, **options)

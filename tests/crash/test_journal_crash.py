@@ -20,9 +20,8 @@ from unittest.mock import patch
 import pytest
 
 from paperfleet.journal import database
-from paperfleet.journal.doubts import doubts_of
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.states import State
+from paperfleet.journal.operations import State, doubts_of
 from paperfleet.model import (
     Delete,
     FileStat,

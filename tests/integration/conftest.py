@@ -15,7 +15,7 @@ from tests.servers.nextcloud_double import nextcloud_double
 
 from paperfleet.mirror import engine, policy
 from paperfleet.model import NINE_METHODS
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,11 +24,11 @@ from paperfleet.journal.known import KnownFiles
 from paperfleet.journal.opening import open_for_reading
 from paperfleet.mirror.engine import Mirror, Outcome
 from paperfleet.mirror.events import Done, Event, Failed, Planned, Synced
-from paperfleet.mirror.guard import Limits
 from paperfleet.mirror.options import Options
-from paperfleet.mirror.watch import choose_watcher
+from paperfleet.mirror.planning.guard import Limits
+from paperfleet.mirror.watch.choose import choose_watcher
 from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import is_below, is_temporary, parents
 from paperfleet.testing.faults import Call, FaultyStorage
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from paperfleet.mirror.watch import Watcher
+    from paperfleet.mirror.watch.choose import Watcher
     from paperfleet.model import KnownFile
     from paperfleet.storage.protocol import DocumentStorage
 

@@ -14,10 +14,10 @@ from tests.servers.nextcloud_double import NextcloudDouble
 from tests.servers.s3 import S3Bypass, new_location
 
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import parents
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import httpx
     from tests.servers.s3 import S3Server
 
-    from paperfleet.storage.backends.memory import MemoryBackend
+    from paperfleet.storage.memory.backend import MemoryBackend
     from paperfleet.storage.protocol import DocumentStorage
 
 Files = dict[str, bytes]

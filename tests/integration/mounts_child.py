@@ -10,7 +10,7 @@ from tests.integration.mirror_kit import Rig
 from tests.integration.mirror_places import FolderPlace
 
 from paperfleet.mirror.events import Refused
-from paperfleet.mirror.guard import Limits
+from paperfleet.mirror.planning.guard import Limits
 
 TREE = {f"disk/{n}.pdf": b"on the disk %d" % n for n in range(3)}
 REST = {f"rest/{n}.pdf": b"beside it %d" % n for n in range(30)}

@@ -24,9 +24,9 @@ from paperfleet.storage.apartness import (
     require_apart,
     require_local_apart,
 )
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.storage.wrappers.retrying import Retrying
 from paperfleet.testing.faults import FaultyStorage
@@ -135,7 +135,7 @@ def test_a_bind_mount_is_known_by_its_inode(tmp_path: Path) -> None:
     from pathlib import Path
     from paperfleet.errors import ConfigurationError
     from paperfleet.storage.apartness import require_local_apart
-    from paperfleet.storage.backends.local import LocalBackend
+    from paperfleet.storage.local.backend import LocalBackend
     base = Path(sys.argv[1])
     def overlap(source, target):
         try:

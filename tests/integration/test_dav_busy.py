@@ -14,10 +14,9 @@ from tests.servers.dialect_server import Dialect, DialectServer, dialect_server
 from paperfleet import errors
 from paperfleet.mirror.events import Paused, Resumed
 from paperfleet.model import ANYTHING, Upload
-from paperfleet.storage.backends import webdav
-from paperfleet.storage.backends.webdav import WebDavBackend
-from paperfleet.storage.dav import arrivals, trials
+from paperfleet.storage.dav import arrivals, trials, webdav
 from paperfleet.storage.dav.temporary import trial_above
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from tests.servers.wsgidav_server import wsgidav_server
 from paperfleet.errors import ConfigurationError, NotAStorageError, UnavailableError
 from paperfleet.model import ABSENT, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

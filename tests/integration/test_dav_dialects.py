@@ -12,7 +12,7 @@ from tests.integration.mirror_places import ServerPlace, storage_on
 from tests.servers.dialect_server import Dialect, DialectServer, dialect_server
 
 from paperfleet import errors
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,8 @@ def server() -> Iterator[str]:
 
 CHILD = """
 import resource, sys
-from paperfleet.storage.backends import nextcloud, webdav
+from paperfleet.storage.nextcloud import backend as nextcloud
+from paperfleet.storage.dav import webdav
 
 def used():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,8 +13,8 @@ from tests.servers.nextcloud_double import nextcloud_double
 
 from paperfleet import errors
 from paperfleet.model import ABSENT, Upload
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav import login
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 if TYPE_CHECKING:
     import pytest

@@ -21,9 +21,9 @@ from paperfleet.errors import (
 )
 from paperfleet.model import BatchFile, FileStat
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
-from paperfleet.storage.dav import bulk as bulk_module
-from paperfleet.storage.dav.bulk import Bulk
+from paperfleet.storage.nextcloud import bulk as bulk_module
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
+from paperfleet.storage.nextcloud.bulk import Bulk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

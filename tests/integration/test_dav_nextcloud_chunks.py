@@ -23,10 +23,10 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
-from paperfleet.storage.dav import chunks as chunks_module
 from paperfleet.storage.dav import client as client_module
-from paperfleet.storage.dav import cloud_saves
+from paperfleet.storage.nextcloud import chunks as chunks_module
+from paperfleet.storage.nextcloud import saving as cloud_saves
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,8 +29,8 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
 from paperfleet.storage.dav import client as client_module
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

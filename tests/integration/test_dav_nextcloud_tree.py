@@ -19,9 +19,9 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav.temporary import temporary_beside
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,9 +26,9 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, ANYTHING, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav import accepted, trials
 from paperfleet.storage.dav.temporary import temporary_beside
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -31,9 +31,9 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, ANYTHING, FileStat, Precondition, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.backends import webdav
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav import client as client_module
+from paperfleet.storage.dav import webdav
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,8 @@ from tests.servers.base import HOST, free_port, server_process
 from tests.servers.rclone_server import rclone_binary
 
 from paperfleet.paperless.config import BACKEND, OPTIONS
-from paperfleet.service.storages import options_of
-from paperfleet.service.storagevars import VARIABLES
+from paperfleet.settings.storages import options_of
+from paperfleet.settings.storagevars import VARIABLES
 from paperfleet.storage.registry import open_storage
 
 ROOT = Path(__file__).parents[2]

@@ -15,15 +15,15 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from paperfleet.errors import FileAccessError, UnavailableError
-from paperfleet.migration.bandwidth import Bandwidth
-from paperfleet.migration.migrate import Account, FileEvent, Migration, Planned, Step
-from paperfleet.migration.progress import Progress
-from paperfleet.migration.receipt import Receipt
-from paperfleet.migration.verify import State, check
 from paperfleet.model import Capabilities, FileStat, Obstacle
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import Call, FaultyStorage
+from paperfleet.transfer.bandwidth import Bandwidth
+from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned, Step
+from paperfleet.transfer.progress import Progress
+from paperfleet.transfer.receipt import Receipt
+from paperfleet.transfer.verify import State, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,12 @@ import pytest
 from tests.servers.wsgidav_server import wsgidav_server
 
 from paperfleet.errors import NotFoundError
-from paperfleet.migration.bandwidth import Bandwidth
-from paperfleet.migration.migrate import Account, FileEvent, Migration, Planned, Step
-from paperfleet.migration.progress import Progress
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import FaultyStorage
+from paperfleet.transfer.bandwidth import Bandwidth
+from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned, Step
+from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

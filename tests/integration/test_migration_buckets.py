@@ -15,11 +15,11 @@ from tests.servers.s3 import S3Bypass, new_location
 from tests.servers.s3_faults import s3_faults
 
 from paperfleet.errors import NotAStorageError
-from paperfleet.migration.bandwidth import Bandwidth
-from paperfleet.migration.migrate import Account, FileEvent, Migration, Planned, Step
-from paperfleet.migration.progress import Progress
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.prefixed import Prefixed
+from paperfleet.transfer.bandwidth import Bandwidth
+from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned, Step
+from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,12 +14,12 @@ from tests.servers.dialect_server import Hiding, dialect_server
 from tests.servers.wsgidav_server import wsgidav_server
 
 from paperfleet.cli import main
-from paperfleet.cli.exitcodes import FAILED, FINE, WRONG
-from paperfleet.migration.migrate import listed
+from paperfleet.running.exitcodes import FAILED, FINE, WRONG
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.fsspec import FsspecBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.fsspec_backend import FsspecBackend
 from paperfleet.storage.names import readable
+from paperfleet.transfer.migrate import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

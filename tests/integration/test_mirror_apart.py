@@ -14,7 +14,7 @@ from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.rclone_server import rclone_server
 from tests.servers.wsgidav_server import wsgidav_server
 
-from paperfleet.cli.exitcodes import FINE, UNFINISHED, WRONG
+from paperfleet.running.exitcodes import FINE, UNFINISHED, WRONG
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,11 +24,11 @@ from tests.servers.s3 import S3Bypass, new_location
 from tests.servers.wsgidav_server import wsgidav_server
 
 from paperfleet.journal.journal import Journal
-from paperfleet.migration.bandwidth import Bandwidth
-from paperfleet.migration.migrate import Account, FileEvent, Migration, Planned
-from paperfleet.migration.progress import Progress
 from paperfleet.mirror.proof import EVERY, FIRST, Proof
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
+from paperfleet.transfer.bandwidth import Bandwidth
+from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned
+from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from paperfleet.journal.journal import Journal
 from paperfleet.mirror.events import Notice
 from paperfleet.model import Put
 from paperfleet.storage.abilities import label_of
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from tests.integration.mirror_kit import Rig
 from tests.integration.mirror_places import MemoryPlace, ServerPlace
 
 from paperfleet.mirror.events import Planned, Synced
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paperfleet.mirror.events import Notice, Refused
-from paperfleet.mirror.guard import Limits
+from paperfleet.mirror.planning.guard import Limits
 
 if TYPE_CHECKING:
     from tests.integration.mirror_kit import Rig

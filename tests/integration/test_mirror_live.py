@@ -13,7 +13,7 @@ import pytest
 from tests.integration.mirror_places import remove, write_file
 
 from paperfleet.mirror.events import Notice
-from paperfleet.mirror.guard import Limits
+from paperfleet.mirror.planning.guard import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from tests.integration.mirror_places import FolderPlace, ServerPlace
 from tests.servers.nextcloud_double import NextcloudDouble
 
 from paperfleet.cli import main
-from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, WRONG
 from paperfleet.mirror.events import Synced
-from paperfleet.mirror.guard import Limits
+from paperfleet.mirror.planning.guard import Limits
+from paperfleet.running.exitcodes import FAILED, FINE, REFUSED, WRONG
 
 if TYPE_CHECKING:
     from tests.integration.mirror_kit import Rig

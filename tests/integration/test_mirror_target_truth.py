@@ -163,7 +163,7 @@ def test_theirs_is_set_aside_where_a_nextcloud_keeps_no_versions(
 def test_versions_may_be_switched_off_while_the_mirror_runs(
     cloud: Rig, server: NextcloudDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paperfleet.storage.dav.cloud.BELIEVED", 0.0)
+    monkeypatch.setattr("paperfleet.storage.nextcloud.server.BELIEVED", 0.0)
     cloud.write(START)
     cloud.options["target_check"] = 0.1
     with cloud.live() as live:

@@ -17,8 +17,8 @@ from paperfleet.journal.journal import Journal
 from paperfleet.mirror import policy, room
 from paperfleet.mirror.events import Paused, Resumed, Synced
 from paperfleet.mirror.parallelism import Parallelism
-from paperfleet.storage.backends.memory import MemoryBackend
 from paperfleet.storage.dav.temporary import temporary_beside
+from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from pathlib import Path

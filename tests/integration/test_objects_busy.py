@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.servers.s3 import S3Server
 
-    from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+    from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 SPOKEN = [(503, "SlowDown"), (429, "TooManyRequests"), (500, "InternalError"), (503, "")]
 FOR_LONG = 1000

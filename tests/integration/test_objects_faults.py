@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers.s3 import S3Server
     from tests.servers.s3_faults import S3Faults
 
-    from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+    from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 PART = 5 << 20
 LARGE = bytes(range(256)) * (12 << 12)
@@ -123,7 +123,7 @@ def test_answers(
 
 
 def test_a_bucket_that_vanishes(real: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paperfleet.storage.objects.client.CONFIRMED_FOR", 0.0)
+    monkeypatch.setattr("paperfleet.storage.bucket.client.CONFIRMED_FOR", 0.0)
     real.client.create_bucket(Bucket="vanishing")
     gone = real.backend(bucket_name="vanishing", location="")
     gone.save("a", io.BytesIO(b"bytes"))

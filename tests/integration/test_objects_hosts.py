@@ -20,7 +20,7 @@ from paperfleet.errors import (
     PreconditionFailedError,
 )
 from paperfleet.model import ABSENT, Precondition, Upload
-from paperfleet.storage.objects.features import Features
+from paperfleet.storage.bucket.features import Features
 from paperfleet.testing.suite_threads import THREADS, at_once
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.servers.s3 import S3Server
 
-    from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+    from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 REPOSITORY = Path(__file__).parents[2]
 CHILD = """

@@ -16,13 +16,13 @@ from tests.servers.rclone_server import rclone_binary
 from tests.servers.s3 import S3Bypass, S3Server, new_location
 
 from paperfleet.errors import CredentialsError, NameRefusedError
-from paperfleet.migration.bandwidth import Bandwidth
-from paperfleet.migration.migrate import FileEvent, Migration, Planned
-from paperfleet.migration.progress import Progress
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.memory import MemoryBackend
-from paperfleet.storage.objects.bucket import ObjectStoreBackend
+from paperfleet.storage.bucket.bucket import ObjectStoreBackend
+from paperfleet.storage.memory.backend import MemoryBackend
+from paperfleet.transfer.bandwidth import Bandwidth
+from paperfleet.transfer.migrate import FileEvent, Migration, Planned
+from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from tests.servers.s3 import S3Bypass, new_location
 
 from paperfleet.cli.entry import main
 from paperfleet.errors import UnavailableError
-from paperfleet.storage.localfs import SAVING_PREFIX
-from paperfleet.storage.objects import settling
-from paperfleet.storage.objects.client import ObjectClient
+from paperfleet.storage.bucket import settling
+from paperfleet.storage.bucket.client import ObjectClient
+from paperfleet.storage.local.root import SAVING_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.mirror.changes import EVERYTHING, SOMEWHERE, Changes, Hint
+from paperfleet.mirror.watch.changes import EVERYTHING, SOMEWHERE, Changes, Hint
 
 pytest.importorskip("inotify_simple", reason="inotify is Linux alone")
 
 import inotify_simple
 
-from paperfleet.mirror import watch_inotify
-from paperfleet.mirror.watch_inotify import InotifyWatcher
+from paperfleet.mirror.watch import inotify as watch_inotify
+from paperfleet.mirror.watch.inotify import InotifyWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.mirror.watch_tree import Folder
+    from paperfleet.mirror.watch.tree import Folder
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.mirror import watch
-from paperfleet.mirror.watch import EVERYTHING, Hint, choose_watcher
-from paperfleet.mirror.watch_polling import PollingWatcher
+from paperfleet.mirror.watch import choose as watch
+from paperfleet.mirror.watch.choose import EVERYTHING, Hint, choose_watcher
+from paperfleet.mirror.watch.polling import PollingWatcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_wake(tmp_path: Path) -> None:
 
 
 def test_says_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paperfleet.mirror.watch_polling.filesystem_type", lambda _: "nfs4")
+    monkeypatch.setattr("paperfleet.mirror.watch.polling.filesystem_type", lambda _: "nfs4")
     assert PollingWatcher(tmp_path, 10.0).description == "polling every 10 s (nfs4)"
 
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paperfleet.mirror.changes import Changes
+from paperfleet.mirror.watch.changes import Changes
 from paperfleet.storage.names import is_below
 
 pytest.importorskip("inotify_simple", reason="inotify is Linux alone")
 
-from paperfleet.mirror.watch_inotify import InotifyWatcher
+from paperfleet.mirror.watch.inotify import InotifyWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

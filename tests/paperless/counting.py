@@ -35,7 +35,7 @@ class Counter:
 
     def count(self, name: str, work: Callable[[], Any], *, request: bool = True) -> None:
         """Do the work, as a request has it done or as a task, and note what it asked for."""
-        from paperfleet.paperless import looks
+        from paperfleet.paperless.documents import looks
 
         self._faults.heal()
         began = time.monotonic()

@@ -7,17 +7,17 @@ import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from paperfleet.paperless import rows
+from paperfleet.paperless.documents import rows
+from paperfleet.paperless.documents.rows import ARCHIVE, ORIGINALS, Expected
 from paperfleet.paperless.homes import Home
-from paperfleet.paperless.rows import ARCHIVE, ORIGINALS, Expected
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     import pytest
 
-    from paperfleet.migration.migrate import FileEvent, Planned
+    from paperfleet.transfer.migrate import FileEvent, Planned
 
 AREAS = (ORIGINALS, ARCHIVE)
 

@@ -9,10 +9,10 @@ import pytest
 from tests.paperless.home_kit import AREAS, Rows, held, home_of, md5, no_rest, sha256
 
 from paperfleet.errors import FileAccessError, UnavailableError
-from paperfleet.paperless.checking import check, left_behind
+from paperfleet.paperless.care.checking import check, left_behind
+from paperfleet.paperless.care.repairing import repair
+from paperfleet.paperless.care.report import Kind, Report
 from paperfleet.paperless.homes import Home
-from paperfleet.paperless.repairing import repair
-from paperfleet.paperless.report import Kind, Report
 from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_a_rename_in_progress_is_no_finding(rows: Rows, monkeypatch: pytest.Monk
     home = home_of({"originals/new": b"a"})
     before = rows.add(1, "old", sha256(b"a"))
     rows.add(1, "new", sha256(b"a"))
-    monkeypatch.setattr("paperfleet.paperless.rows.expected", lambda _: iter([before]))
+    monkeypatch.setattr("paperfleet.paperless.documents.rows.expected", lambda _: iter([before]))
     assert checked(home).agrees
 
 

@@ -10,11 +10,11 @@ from tests.paperless.home_kit import AREAS, Rows, held, home_of, md5, sha256, si
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, UnavailableError
 from paperfleet.model import Obstacle
+from paperfleet.paperless.care.migrating import DocumentMigration, Result, prove_apart
+from paperfleet.paperless.care.surveying import survey
 from paperfleet.paperless.homes import Home
-from paperfleet.paperless.migrating import DocumentMigration, Result, prove_apart
-from paperfleet.paperless.surveying import survey
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.testing.faults import FaultyStorage
 

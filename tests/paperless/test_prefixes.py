@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.paperless.home_kit import home_of
 
-from paperfleet.paperless.prefixes import Carrier, carries, stripped
+from paperfleet.paperless.care.prefixes import Carrier, carries, stripped
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from tests.servers.moto_server import moto_server
 from tests.unit.objects_memory import ALL, CREATE, memory_backend
 from tests.unit.test_objects_moving import Cut
 
-from paperfleet.storage.objects import copying
-from paperfleet.storage.objects.features import NONE
+from paperfleet.storage.bucket import copying
+from paperfleet.storage.bucket.features import NONE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,8 +24,8 @@ def pytest_configure() -> None:
     """Follow the folders that tests set."""
     from django.core.signals import setting_changed
 
-    from paperfleet.paperless import files
     from paperfleet.paperless.activation import documents
+    from paperfleet.paperless.documents import files
 
     setting_changed.connect(_follow)
     # Each test has its own, empty storages, which belong to nobody.
@@ -38,7 +38,7 @@ def pytest_collection_finish() -> None:
     """Let tests that write their own documents write them where they set the folder up."""
     from documents.tests import conftest, utils
 
-    from paperfleet.paperless.paths import StoragePath
+    from paperfleet.paperless.documents.paths import StoragePath
 
     set_up = utils.setup_directories
 
@@ -54,7 +54,7 @@ def pytest_collection_finish() -> None:
 
 
 def _as_storage_path(dirs: object, name: str) -> object:
-    from paperfleet.paperless.paths import StoragePath
+    from paperfleet.paperless.documents.paths import StoragePath
 
     value = object.__getattribute__(dirs, name)
     return StoragePath(str(value)) if name in {"media", "originals", "archive"} else value
@@ -62,8 +62,8 @@ def _as_storage_path(dirs: object, name: str) -> object:
 
 def _made_where_told(original: Callable[..., tuple[int, str]]) -> Callable[..., tuple[int, str]]:
     """Return a ``mkstemp`` that makes a document where a test asks for one."""
-    from paperfleet.paperless.active import place_of
-    from paperfleet.paperless.paths import StoragePath
+    from paperfleet.paperless.documents.active import place_of
+    from paperfleet.paperless.documents.paths import StoragePath
 
     def new(*arguments: Any, **keywords: Any) -> tuple[int, str]:  # noqa: ANN401  # mkstemp's signature
         folder = keywords.get("dir")
@@ -79,10 +79,11 @@ def _made_where_told(original: Callable[..., tuple[int, str]]) -> Callable[..., 
 def _follow(*, setting: str, value: object, **_: object) -> None:
     from django.conf import settings
 
-    from paperfleet.paperless import active, seams
-    from paperfleet.paperless.mounts import Mount
-    from paperfleet.paperless.paths import StoragePath
-    from paperfleet.storage.backends.memory import MemoryBackend
+    from paperfleet.paperless.documents import active
+    from paperfleet.paperless.documents.mounts import Mount
+    from paperfleet.paperless.documents.paths import StoragePath
+    from paperfleet.paperless.seams import table as seams
+    from paperfleet.storage.memory.backend import MemoryBackend
 
     if value is None or setting not in {"MEDIA_ROOT", *seams.SETTINGS}:
         return
@@ -100,7 +101,8 @@ def _nothing_past_the_storage() -> Iterator[None]:
     yield
     from django.conf import settings
 
-    from paperfleet.paperless import active, seams
+    from paperfleet.paperless.documents import active
+    from paperfleet.paperless.seams import table as seams
 
     current = {os.path.realpath(str(getattr(settings, name))) for name in seams.SETTINGS}
     left = []

@@ -20,11 +20,11 @@ from tests.unit.dav_kit import Server, client
 from paperfleet.errors import NameRefusedError, NotAStorageError, StorageError
 from paperfleet.model import BatchFile
 from paperfleet.storage.dav.answers import Answer, error_of, retry_after
-from paperfleet.storage.dav.bulk import Bulk
-from paperfleet.storage.dav.cloud import Cloud, cloud_address
 from paperfleet.storage.dav.multistatus import clean_etag, read_entries, time_of
 from paperfleet.storage.dav.urls import Root, parse_root
 from paperfleet.storage.dav.values import json_of, number_of
+from paperfleet.storage.nextcloud.bulk import Bulk
+from paperfleet.storage.nextcloud.server import Cloud, cloud_address
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.multistatus import Entry

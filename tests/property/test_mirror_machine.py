@@ -23,14 +23,14 @@ from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 from paperfleet.errors import StorageError
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror
-from paperfleet.mirror.guard import Limits
 from paperfleet.mirror.options import Options
-from paperfleet.mirror.watch_polling import PollingWatcher
+from paperfleet.mirror.planning.guard import Limits
+from paperfleet.mirror.watch.polling import PollingWatcher
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav.temporary import is_own
 from paperfleet.storage.dav.transport import make_transport
+from paperfleet.storage.dav.webdav import WebDavBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import is_below, parents
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class MirrorMachine(RuleBasedStateMachine):
             "transport": MortalTransport(life, self.double.url),
         }
         if self.nextcloud:
-            from paperfleet.storage.backends.nextcloud import NextcloudBackend
+            from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
             return NextcloudBackend(self.double.url, **options)
         return WebDavBackend(self.double.url, **options)

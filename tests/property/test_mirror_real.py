@@ -24,7 +24,7 @@ from tests.property.test_mirror_machine import (
 )
 
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.nextcloud import NextcloudBackend
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperfleet.mirror.plan import Plan, plan
-from paperfleet.mirror.view import View
+from paperfleet.mirror.planning.plan import Plan, plan
+from paperfleet.mirror.planning.view import View
 from paperfleet.model import ABSENT, Capabilities, Delete, FileStat, KnownFile, Move, MoveFolder
 from paperfleet.storage.names import collision_key, is_below, parents
 

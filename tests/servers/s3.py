@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from paperfleet.secret import Secret
-from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

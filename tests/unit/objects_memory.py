@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from obstore.store import MemoryStore
 
-from paperfleet.storage.objects.bucket import ObjectStoreBackend
-from paperfleet.storage.objects.features import NONE, Features
+from paperfleet.storage.bucket.bucket import ObjectStoreBackend
+from paperfleet.storage.bucket.features import NONE, Features
 
 CREATE = Features(create=True, update=False, copy_new=False)
 ALL = Features(create=True, update=True, copy_new=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paperfleet.mirror.changes import EVERYTHING, SOMEWHERE, Changes, Hint
+from paperfleet.mirror.watch.changes import EVERYTHING, SOMEWHERE, Changes, Hint
 from paperfleet.storage.names import is_below
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from paperfleet.cli import main
 from paperfleet.cli.entry import COMMANDS
-from paperfleet.service.settings import table
+from paperfleet.settings.settings import table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +126,7 @@ def test_secrets_stay_out_of_settings() -> None:
 
 STOPPING = """
 import signal, sys, time
-from paperfleet.cli.stopping import Stopper, signals_to
+from paperfleet.running.stopping import Stopper, signals_to
 stop = []
 stopper = Stopper(patience=float(sys.argv[2]))
 with signals_to(stopper):

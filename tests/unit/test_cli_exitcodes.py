@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from paperfleet.cli.entry import COMMANDS, main
-from paperfleet.cli.exitcodes import COMMANDS as TABLE
-from paperfleet.cli.exitcodes import MEANINGS, exit_codes_page
+from paperfleet.running.exitcodes import COMMANDS as TABLE
+from paperfleet.running.exitcodes import MEANINGS, exit_codes_page
 
 
 def test_every_command_is_in_the_table() -> None:

@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from rich.console import Console
 
-from paperfleet.cli.lines import WORDS, level_of, line, stands_out
-from paperfleet.cli.progress import BarReporter
-from paperfleet.cli.reporters import LogReporter, as_json, as_text
-from paperfleet.cli.words import duration_text, files_text, seconds_of, size_text
 from paperfleet.mirror.events import (
     Done,
     Event,
@@ -27,6 +23,10 @@ from paperfleet.mirror.events import (
     Started,
     Synced,
 )
+from paperfleet.running.lines import WORDS, level_of, line, stands_out
+from paperfleet.running.progress import BarReporter
+from paperfleet.running.reporters import LogReporter, as_json, as_text
+from paperfleet.running.words import duration_text, files_text, seconds_of, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

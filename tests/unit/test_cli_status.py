@@ -12,12 +12,11 @@ import pytest
 
 from paperfleet.cli import main
 from paperfleet.cli.health import judge
-from paperfleet.cli.state import MirrorState, read_state
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.quarantine import Quarantined
-from paperfleet.journal.refusals import Refusal
+from paperfleet.journal.tables import Quarantined, Refusal
 from paperfleet.model import Delete, Held, KnownFile, Loss
-from paperfleet.service.places import default_journal
+from paperfleet.running.state import MirrorState, read_state
+from paperfleet.settings.places import default_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.cli.stopping import Stopper
-from paperfleet.cli.waiting import wait_for_password
 from paperfleet.errors import CredentialsError
 from paperfleet.mirror.events import Notice
-from paperfleet.service.settings import Settings
+from paperfleet.running.stopping import Stopper
+from paperfleet.running.waiting import wait_for_password
+from paperfleet.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

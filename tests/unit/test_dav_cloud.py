@@ -16,8 +16,8 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav.client import Request
-from paperfleet.storage.dav.cloud import Cloud, NameRules, cloud_address
 from paperfleet.storage.dav.urls import parse_root
+from paperfleet.storage.nextcloud.server import Cloud, NameRules, cloud_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,7 @@ def test_versions_are_asked_for_again_after_a_while(monkeypatch: pytest.MonkeyPa
         cloud = Cloud(dav, ADDRESS)
         assert [cloud.keeps_versions(), cloud.keeps_versions()] == [True, True]
         assert len(server.requests) == 1
-        monkeypatch.setattr("paperfleet.storage.dav.cloud.BELIEVED", 0.0)
+        monkeypatch.setattr("paperfleet.storage.nextcloud.server.BELIEVED", 0.0)
         assert [cloud.keeps_versions(), cloud.keeps_versions()] == [False, True]
 
 

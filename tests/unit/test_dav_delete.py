@@ -7,7 +7,7 @@ import pytest
 from tests.unit.dav_kit import URL, Server, entry, listing
 
 from paperfleet.errors import NotFoundError, PreconditionFailedError
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 
 def test_the_state_that_is_there() -> None:

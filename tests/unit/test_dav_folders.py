@@ -21,7 +21,6 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, Upload
-from paperfleet.storage.backends.webdav import WebDavBackend
 from paperfleet.storage.dav import arrivals, tidying
 from paperfleet.storage.dav import client as client_module
 from paperfleet.storage.dav import folders as folders_module
@@ -29,6 +28,7 @@ from paperfleet.storage.dav.folders import Folders
 from paperfleet.storage.dav.listing import Listing
 from paperfleet.storage.dav.removing import Remover
 from paperfleet.storage.dav.tidying import Tidier
+from paperfleet.storage.dav.webdav import WebDavBackend
 
 MADE, EXISTS, NO_PARENT, GONE = sabre(201), sabre(405), sabre(409), sabre(404)
 A_FOLDER, A_FILE = listing(entry("x", folder=True)), listing(entry("x"))

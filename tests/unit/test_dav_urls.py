@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
-from paperfleet.storage.dav.urls import Root, is_loopback, parse_root
+from paperfleet.storage.addresses import is_loopback
+from paperfleet.storage.dav.urls import Root, parse_root
 
 ROOT = Root("https://cloud.example", "/dav/Ordner%20%C3%A4/")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from paperfleet.mirror.guard import Circumstances, Limits, Verdict, judge
-from paperfleet.mirror.plan import plan
-from paperfleet.mirror.view import View
+from paperfleet.mirror.planning.guard import Circumstances, Limits, Verdict, judge
+from paperfleet.mirror.planning.plan import plan
+from paperfleet.mirror.planning.view import View
 from paperfleet.model import FileStat, KnownFile
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from paperfleet.service.config import read
+from paperfleet.settings.config import read
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("base", "build", "dev")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from paperfleet.journal.journal import Journal
-from paperfleet.service.places import default_journal
+from paperfleet.settings.places import default_journal
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "docker"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paperfleet.journal.database import queries
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.queries import queries
 from paperfleet.model import FileStat, Held, KnownFile
 from paperfleet.storage.names import is_below
 

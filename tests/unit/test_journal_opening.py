@@ -13,10 +13,8 @@ import pytest
 
 from paperfleet.errors import JournalError
 from paperfleet.journal import opening
-from paperfleet.journal.database import Database
-from paperfleet.journal.faults import explain
+from paperfleet.journal.database import MIGRATIONS, Database, explain, queries, read_sql
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.queries import MIGRATIONS, queries, read_sql
 from paperfleet.model import KnownFile
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from paperfleet.errors import JournalError
-from paperfleet.journal.doubts import decode, doubts_of, encode
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.operations import PendingOperation
+from paperfleet.journal.operations import PendingOperation, decode, doubts_of, encode
 from paperfleet.model import Delete, FileStat, KnownFile, Move, MoveFolder, Operation, Put
 
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32

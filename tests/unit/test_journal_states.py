@@ -8,7 +8,7 @@ import pytest
 
 from paperfleet.errors import JournalError
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.states import STORED, TRANSITIONS, State, Step, next_state
+from paperfleet.journal.operations import STORED, TRANSITIONS, State, Step, next_state
 from paperfleet.model import FileStat, Put
 
 ENDED = set(State) - STORED

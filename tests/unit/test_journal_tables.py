@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from paperfleet.errors import JournalError
-from paperfleet.journal.facts import JsonValue
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.quarantine import Quarantined
-from paperfleet.journal.refusals import Refusal
+from paperfleet.journal.tables import JsonValue, Quarantined, Refusal
 from paperfleet.model import FileStat, Held, KnownFile, Put
 
 

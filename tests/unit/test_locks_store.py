@@ -11,7 +11,7 @@ from paperfleet.errors import LeaseError, LeaseLostError, LeaseTimeoutError
 from paperfleet.locks.backends.memory import Memory, MemoryLeases
 from paperfleet.locks.protocol import Refused
 from paperfleet.locks.store import Leases
-from paperfleet.service.standby import mirror_lease_name, stand_by
+from paperfleet.running.leased import mirror_lease_name, stand_by
 
 
 def test_an_error_of_the_store_reaches_the_caller() -> None:

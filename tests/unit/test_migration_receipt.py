@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.migration.progress import Progress, Verified
-from paperfleet.migration.receipt import (
+from paperfleet.transfer.progress import Progress, Verified
+from paperfleet.transfer.receipt import (
     BY_READING,
     Entry,
     Receipt,

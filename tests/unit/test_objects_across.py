@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paperfleet.storage.backends.objectstore import S3CompatibleBackend
+from paperfleet.storage.bucket.backends import S3CompatibleBackend
 
 
 def bucket(name: str, **options: str) -> S3CompatibleBackend:

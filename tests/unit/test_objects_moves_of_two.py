@@ -16,8 +16,8 @@ from paperfleet.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from paperfleet.storage.objects.bucket import ObjectStoreBackend
-    from paperfleet.storage.objects.features import Features
+    from paperfleet.storage.bucket.bucket import ObjectStoreBackend
+    from paperfleet.storage.bucket.features import Features
 
 
 def moved(backend: ObjectStoreBackend) -> None:

@@ -18,14 +18,14 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
-from paperfleet.storage.objects import copying, moving, settling
-from paperfleet.storage.objects.client import Put
+from paperfleet.storage.bucket import copying, moving, settling
+from paperfleet.storage.bucket.client import Put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from paperfleet.storage.objects.bucket import ObjectStoreBackend
-    from paperfleet.storage.objects.features import Features
+    from paperfleet.storage.bucket.bucket import ObjectStoreBackend
+    from paperfleet.storage.bucket.features import Features
 
 REQUESTS = ("get_all", "find", "get", "put", "put_parts", "copy", "delete")
 MOST_REQUESTS = 30

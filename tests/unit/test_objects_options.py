@@ -12,12 +12,12 @@ from paperfleet.model import NINE_METHODS
 from paperfleet.secret import Secret
 from paperfleet.storage.abilities import label_of
 from paperfleet.storage.addresses import meaning_of
-from paperfleet.storage.backends.objectstore import (
+from paperfleet.storage.bucket.backends import (
     AzureBackend,
     GoogleCloudBackend,
     S3CompatibleBackend,
 )
-from paperfleet.storage.objects.options import client_options, s3_config
+from paperfleet.storage.bucket.options import client_options, s3_config
 from paperfleet.storage.registry import open_storage
 
 if TYPE_CHECKING:

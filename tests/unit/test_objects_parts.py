@@ -21,12 +21,12 @@ from paperfleet.errors import (
     PreconditionFailedError,
 )
 from paperfleet.model import ABSENT, Precondition, Upload
-from paperfleet.storage import findings
-from paperfleet.storage.objects.digests import Digests, digests_of, is_md5, part_size
-from paperfleet.storage.objects.features import Probe
-from paperfleet.storage.objects.feeding import StoppedError, feed
-from paperfleet.storage.objects.keys import LONGEST, WORK, Keys
-from paperfleet.storage.objects.namelocks import NameLocks
+from paperfleet.storage.bucket import findings
+from paperfleet.storage.bucket.digests import Digests, digests_of, is_md5, part_size
+from paperfleet.storage.bucket.features import Probe
+from paperfleet.storage.bucket.feeding import StoppedError, feed
+from paperfleet.storage.bucket.keys import LONGEST, WORK, Keys
+from paperfleet.storage.bucket.namelocks import NameLocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from paperfleet.mirror.classify import aside_name, passing_name
-from paperfleet.mirror.plan import describe, plan
-from paperfleet.mirror.view import View
+from paperfleet.mirror.planning.classify import aside_name, passing_name
+from paperfleet.mirror.planning.plan import describe, plan
+from paperfleet.mirror.planning.view import View
 from paperfleet.model import Capabilities, FileStat, KnownFile
 from paperfleet.storage.names import collision_key, is_below
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 from paperfleet.errors import NameRefusedError, StorageError, UnavailableError
 from paperfleet.mirror.execute import Executor, Result, UntriedError
-from paperfleet.mirror.grouping import in_batches, in_rows
-from paperfleet.mirror.work import Errand, Work
+from paperfleet.mirror.queue import Errand, Work, in_batches, in_rows
 from paperfleet.model import ABSENT, Delete, FileStat, KnownFile, Put, Upload
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paperfleet.mirror.work import Task
+    from paperfleet.mirror.queue import Task
     from paperfleet.model import Precondition
 
 

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from paperfleet.mirror.scan import hashed
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:

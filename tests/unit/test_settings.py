@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.service.config import read, settings_of
-from paperfleet.service.reference import settings_page
-from paperfleet.service.settings import Settings, table
+from paperfleet.settings.config import read, settings_of
+from paperfleet.settings.reference import settings_page
+from paperfleet.settings.settings import Settings, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

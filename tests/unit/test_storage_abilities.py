@@ -10,7 +10,7 @@ import pytest
 from paperfleet.errors import AlreadyExistsError, IntegrityError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING, NINE_METHODS, Capabilities, FileStat
 from paperfleet.storage import abilities
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.names import readable
 from paperfleet.testing.faults import FaultyStorage
 from paperfleet.testing.suite_base import get, put, upload

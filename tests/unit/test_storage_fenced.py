@@ -11,8 +11,8 @@ from paperfleet.errors import LeaseLostError, NotFoundError
 from paperfleet.locks.backends.memory import MemoryLeases
 from paperfleet.locks.store import Leases
 from paperfleet.model import ANYTHING, BatchFile, BegunMove, FileStat, Upload
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.base import EveryAbility, Wrapper
 from paperfleet.storage.wrappers.fenced import _READS, Fenced
 from paperfleet.storage.wrappers.retrying import Retrying

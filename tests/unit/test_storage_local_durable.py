@@ -25,14 +25,14 @@ from paperfleet.errors import (
     TooLargeError,
 )
 from paperfleet.model import ABSENT, ANYTHING, Upload
-from paperfleet.storage import durable
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.localfs import SAVING_PREFIX
+from paperfleet.storage.local import writing as durable
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.local.root import SAVING_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.storage.localfs import Place
+    from paperfleet.storage.local.root import Place
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_filesystems_without_fsync_of_folders(
 
 SAVING_FOR_EVER = """
 import sys
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 
 class Endless:
     def read(self, size):

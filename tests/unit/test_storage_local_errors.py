@@ -24,9 +24,9 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, Capabilities, Upload
-from paperfleet.storage import localcase
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.localfs import TranslatedFile
+from paperfleet.storage.local import root as localcase
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.local.root import TranslatedFile
 from paperfleet.storage.oserrors import translate, translate_root, translated
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paperfleet.errors import AlreadyExistsError, InvalidNameError, NotFoundError
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable

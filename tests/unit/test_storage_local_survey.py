@@ -13,7 +13,7 @@ import pytest
 
 from paperfleet.errors import FileAccessError, NotAStorageError, NotFoundError
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import RESERVED
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from paperfleet.errors import InvalidNameError
 from paperfleet.model import ANYTHING, NINE_METHODS, Capabilities, Obstacle
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.names import RESERVED
 from paperfleet.testing.suite_base import get, put, upload
 

@@ -17,8 +17,8 @@ from paperfleet.storage.addresses import (
     meaning_of,
     redacted,
 )
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.registry import accepted_options, open_storage
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_a_backend_of_the_users_own() -> None:
         (f"{HERE}.Complet", "Did you mean 'Complete'?"),
         (f"{HERE}.NUMBER", "no storage 'NUMBER'"),
         ("no_such_package.module.Storage", "no module no_such_package"),
-        ("paperfleet.storage.backends.locla.LocalBackend", "no module"),
+        ("paperfleet.storage.locla.LocalBackend", "no module"),
     ],
 )
 def test_what_is_no_backend(dotted: str, text: str) -> None:

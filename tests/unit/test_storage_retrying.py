@@ -19,7 +19,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.model import ABSENT, Precondition, Upload
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.retrying import Retrying
 from paperfleet.testing.faults import Call, FaultyStorage
 from paperfleet.testing.suite_base import OneWay, as_content, get, put, upload

@@ -11,7 +11,7 @@ from tests.conformance.test_memory import MemoryBypass
 
 from paperfleet.errors import StorageError
 from paperfleet.model import ANYTHING, FileStat, Precondition, Upload
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.storage_suite import StorageSuite
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def test_replaced_tests_must_be_declared() -> None:
 
 ADOPTION = """
 import pytest
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.testing.storage_suite import FolderBypass, StorageSuite
 
 

@@ -18,7 +18,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.model import ANYTHING, NINE_METHODS, BatchFile, FileStat, Upload
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.storage.wrappers.verified import Verified

@@ -15,10 +15,10 @@ from paperfleet.cli.choosing import (
     recount,
     show,
 )
-from paperfleet.cli.exitcodes import FINE, help_text
 from paperfleet.cli.options import setting_options
-from paperfleet.cli.printing import say
-from paperfleet.cli.words import files_text
+from paperfleet.running.exitcodes import FINE, help_text
+from paperfleet.running.printing import say
+from paperfleet.running.words import files_text
 
 EXAMPLES = """\b
 Examples:

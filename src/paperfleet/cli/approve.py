@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.exitcodes import help_text
 from paperfleet.cli.options import setting_options
-from paperfleet.cli.printing import say
-from paperfleet.cli.state import open_journal
-from paperfleet.cli.words import files_text
 from paperfleet.errors import ConfigurationError
+from paperfleet.running.exitcodes import help_text
+from paperfleet.running.printing import say
+from paperfleet.running.state import open_journal
+from paperfleet.running.words import files_text
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
-    from paperfleet.journal.refusals import Refusal
-    from paperfleet.journal.view import JournalView
+    from paperfleet.journal.journal import JournalView
+    from paperfleet.journal.tables import Refusal
 
 SHOWN_NAMES = 10
 EXAMPLES = """\b

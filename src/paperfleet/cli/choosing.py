@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from paperfleet.cli.printing import say
-from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
 from paperfleet.journal.journal import Journal
-from paperfleet.service.config import read, settings_of
+from paperfleet.running.printing import say
+from paperfleet.running.words import files_text, size_text
+from paperfleet.settings.config import read, settings_of
 from paperfleet.storage.names import is_below, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from paperfleet.journal.view import JournalView
+    from paperfleet.journal.journal import JournalView
     from paperfleet.mirror.strangers import Stranger
-    from paperfleet.service.settings import Settings
+    from paperfleet.settings.settings import Settings
     from paperfleet.storage.protocol import DocumentStorage
 
     Command = Callable[..., object]
@@ -60,7 +60,7 @@ class Choice(NamedTuple):
 @contextmanager
 def open_places(arguments: Mapping[str, object]) -> Iterator[Places]:
     """Open what a command for strangers needs; raise ``ConfigurationError`` for another pair."""
-    from paperfleet.service.build import local_source, open_target  # noqa: PLC0415  # slow to import
+    from paperfleet.running.build import local_source, open_target  # noqa: PLC0415  # slow to import
     from paperfleet.storage.abilities import label_of  # noqa: PLC0415
 
     settings = settings_of(read(arguments, os.environ), os.environ)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from paperfleet.cli import mirror
-from paperfleet.cli.exitcodes import help_text
 from paperfleet.errors import ConfigurationError
+from paperfleet.running.exitcodes import help_text
 
 EXAMPLES = """\b
 Examples:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from paperfleet.cli.exitcodes import FINE, WRONG
-from paperfleet.cli.printing import say
 from paperfleet.errors import PaperfleetError
+from paperfleet.running.exitcodes import FINE, WRONG
+from paperfleet.running.printing import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

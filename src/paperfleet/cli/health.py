@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.exitcodes import FINE, WRONG, help_text
 from paperfleet.cli.options import setting_options
-from paperfleet.cli.printing import say
-from paperfleet.cli.state import pause_text, read_state
-from paperfleet.cli.words import duration_text, files_text
-from paperfleet.service.config import read
+from paperfleet.running.exitcodes import FINE, WRONG, help_text
+from paperfleet.running.printing import say
+from paperfleet.running.state import pause_text, read_state
+from paperfleet.running.words import duration_text, files_text
+from paperfleet.settings.config import read
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
-    from paperfleet.cli.state import MirrorState
+    from paperfleet.running.state import MirrorState
 
 EXAMPLES = """\b
 Examples:

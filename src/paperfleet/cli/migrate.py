@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.cli.migratebar import MigrationBar
 from paperfleet.cli.options import threads_option
-from paperfleet.cli.printing import say
 from paperfleet.cli.receipts import write_receipt
-from paperfleet.cli.stopping import Stopper, signals_to
-from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError, StorageError
 from paperfleet.printable import readable_json
 from paperfleet.private import open_text
-from paperfleet.service.places import state_folder
-from paperfleet.service.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
+from paperfleet.running.exitcodes import FAILED, FINE, UNFINISHED, help_text
+from paperfleet.running.printing import say
+from paperfleet.running.stopping import Stopper, signals_to
+from paperfleet.running.words import files_text, size_text
+from paperfleet.settings.places import state_folder
+from paperfleet.settings.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
-    from paperfleet.migration.migrate import Account, Migration
     from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.transfer.migrate import Account, Migration
 
 EXAMPLES = """\b
 Examples:
@@ -74,12 +74,12 @@ def command(
     Nothing at SOURCE is changed without --delete-source, and nothing is deleted while anything
     failed or was left out.
     """
-    from paperfleet.migration.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
-    from paperfleet.migration.migrate import Migration  # noqa: PLC0415
-    from paperfleet.migration.progress import Progress  # noqa: PLC0415
-    from paperfleet.service.ownfiles import without_own  # noqa: PLC0415
-    from paperfleet.service.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
+    from paperfleet.running.ownfiles import without_own  # noqa: PLC0415
+    from paperfleet.settings.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
     from paperfleet.storage.abilities import label_of  # noqa: PLC0415
+    from paperfleet.transfer.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
+    from paperfleet.transfer.migrate import Migration  # noqa: PLC0415
+    from paperfleet.transfer.progress import Progress  # noqa: PLC0415
 
     rate = parse_rate(bwlimit) if bwlimit else None
     old = storage_of(source, SOURCE_OPTIONS, os.environ, is_there=True)
@@ -147,7 +147,7 @@ def parse_rate(text: str) -> float:
 
 def finish(account: Account, report: Path | None, *, delete: bool) -> int:
     """Print how it ended, write the report, return the exit code."""
-    from paperfleet.migration.receipt import BY_HASH, BY_READING  # noqa: PLC0415
+    from paperfleet.transfer.receipt import BY_HASH, BY_READING  # noqa: PLC0415
 
     counts = {step.value: count for step, count in account.counts.items() if count}
     size = sum(entry.size for entry in account.entries)
@@ -196,6 +196,6 @@ def _not_complete(account: Account, *, delete: bool) -> str:
 
 
 def _deleted(account: Account) -> bool:
-    from paperfleet.migration.migrate import Step  # noqa: PLC0415
+    from paperfleet.transfer.migrate import Step  # noqa: PLC0415
 
     return account.counts[Step.DELETED] > 0

@@ -15,10 +15,10 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from paperfleet.cli.printing import say
-from paperfleet.cli.words import duration_text, files_text, size_text
-from paperfleet.migration.migrate import FileEvent, Planned, Step
+from paperfleet.running.printing import say
+from paperfleet.running.words import duration_text, files_text, size_text
 from paperfleet.storage.names import readable
+from paperfleet.transfer.migrate import FileEvent, Planned, Step
 
 if TYPE_CHECKING:
     from types import TracebackType

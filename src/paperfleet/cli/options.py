@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperfleet.service.reference import default_text
-from paperfleet.service.settings import table
+from paperfleet.settings.reference import default_text
+from paperfleet.settings.settings import table
 
 if TYPE_CHECKING:
-    from paperfleet.service.settings import Setting
+    from paperfleet.settings.settings import Setting
 
 Command = Callable[..., object]
 MOST_THREADS = 256
@@ -22,7 +22,7 @@ def setting_options(*keys: str) -> Callable[[Command], Command]:
     """Add SOURCE, TARGET, ``--config`` and the options of these settings (none named: of all).
 
     The command gets what was given as text, by key, and None for what was not: the settings are
-    read and checked in one place (``paperfleet.service.config``).
+    read and checked in one place (``paperfleet.settings.config``).
     """
     rows = [table()[key] for key in keys] if keys else list(table().values())
 

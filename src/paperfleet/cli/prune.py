@@ -17,10 +17,10 @@ from paperfleet.cli.choosing import (
     recount,
     show,
 )
-from paperfleet.cli.exitcodes import FAILED, FINE, REFUSED, help_text
 from paperfleet.cli.options import setting_options
-from paperfleet.cli.printing import say
-from paperfleet.cli.words import files_text
+from paperfleet.running.exitcodes import FAILED, FINE, REFUSED, help_text
+from paperfleet.running.printing import say
+from paperfleet.running.words import files_text
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def command(
 
 def _objection(places: Places, choice: Choice) -> str:
     """Return what the guard of the mirror would say, '' for nothing."""
-    from paperfleet.mirror.guard import Limits, too_many  # noqa: PLC0415  # slow to import
+    from paperfleet.mirror.planning.guard import Limits, too_many  # noqa: PLC0415  # slow to import
 
     settings, count = places.settings, len(choice.chosen)
     total = places.journal.count_proven() + count + len(choice.others)

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
-from paperfleet.cli.printing import say
 from paperfleet.private import open_text
+from paperfleet.running.printing import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from paperfleet.migration.migrate import Account
-    from paperfleet.migration.receipt import Receipt
+    from paperfleet.transfer.migrate import Account
+    from paperfleet.transfer.receipt import Receipt
 
 
 def write_receipt(path: Path, account: Account, source: str, target: str) -> Path | None:
@@ -24,7 +24,7 @@ def write_receipt(path: Path, account: Account, source: str, target: str) -> Pat
     What a receipt of the same target at ``path`` says stays in it. Anything else there stays as it
     is, and the new receipt is written beside it. Only the owner can read it.
     """
-    from paperfleet.migration import receipt as receipts  # noqa: PLC0415  # slow to import
+    from paperfleet.transfer import receipt as receipts  # noqa: PLC0415  # slow to import
 
     old, reason = _present(path, target)
     new = receipts.merged(account.earlier, account.entries)
@@ -46,7 +46,7 @@ def write_receipt(path: Path, account: Account, source: str, target: str) -> Pat
 
 def _present(path: Path, target: str) -> tuple[Receipt | None, str]:
     """Return the receipt that is there, or why it cannot be continued; neither for none."""
-    from paperfleet.migration.receipt import ReceiptError, parse  # noqa: PLC0415
+    from paperfleet.transfer.receipt import ReceiptError, parse  # noqa: PLC0415
 
     try:
         with path.open(encoding="utf-8") as lines:

@@ -6,11 +6,11 @@ import os
 
 import click
 
-from paperfleet.cli.exitcodes import FINE, help_text
-from paperfleet.cli.printing import say
-from paperfleet.cli.words import seconds_of
 from paperfleet.errors import ConfigurationError
-from paperfleet.service.storagevars import STORAGE_OPTIONS
+from paperfleet.running.exitcodes import FINE, help_text
+from paperfleet.running.printing import say
+from paperfleet.running.words import seconds_of
+from paperfleet.settings.storagevars import STORAGE_OPTIONS
 
 EXAMPLES = """\b
 Examples:
@@ -41,7 +41,7 @@ def command(storage: str, *, older_than: str) -> int:
     A move counts as under way for a minute, and a second more for each megabyte. Temporary files of
     saves are removed. A document is never lost by it.
     """
-    from paperfleet.service.storages import storage_of  # noqa: PLC0415  # slow to import
+    from paperfleet.settings.storages import storage_of  # noqa: PLC0415  # slow to import
     from paperfleet.storage.abilities import capabilities_of, label_of, sweep  # noqa: PLC0415
 
     seconds = seconds_of(older_than)

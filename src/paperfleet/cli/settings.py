@@ -6,11 +6,11 @@ import os
 
 import click
 
-from paperfleet.cli.exitcodes import exit_codes_page, help_text
 from paperfleet.cli.options import setting_options
-from paperfleet.cli.printing import say
-from paperfleet.service.config import origins, read
-from paperfleet.service.reference import settings_page
+from paperfleet.running.exitcodes import exit_codes_page, help_text
+from paperfleet.running.printing import say
+from paperfleet.settings.config import origins, read
+from paperfleet.settings.reference import settings_page
 from paperfleet.storage.addresses import redacted
 from paperfleet.storage.names import readable
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.exitcodes import help_text
 from paperfleet.cli.options import setting_options
-from paperfleet.cli.state import read_state
 from paperfleet.printable import readable_json
+from paperfleet.running.exitcodes import help_text
+from paperfleet.running.state import read_state
 
 if TYPE_CHECKING:
-    from paperfleet.cli.state import MirrorState
+    from paperfleet.running.state import MirrorState
 
 EXAMPLES = """\b
 Examples:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from paperfleet.cli.state import pause_text
-from paperfleet.cli.words import duration_text, files_text
+from paperfleet.running.state import pause_text
+from paperfleet.running.words import duration_text, files_text
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from paperfleet.cli.state import MirrorState
+    from paperfleet.running.state import MirrorState
 
 SHOWN_ROWS = 20
 SILENT_SECONDS = 120.0

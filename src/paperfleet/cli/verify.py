@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from paperfleet.cli.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.cli.options import threads_option
-from paperfleet.cli.printing import say, say_json
-from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError
-from paperfleet.service.storagevars import STORAGE_OPTIONS
+from paperfleet.running.exitcodes import FAILED, FINE, UNFINISHED, help_text
+from paperfleet.running.printing import say, say_json
+from paperfleet.running.words import files_text, size_text
+from paperfleet.settings.storagevars import STORAGE_OPTIONS
 from paperfleet.storage.names import readable
 
 EXAMPLES = """\b
@@ -35,9 +35,9 @@ PAPERFLEET_STORAGE_OPTIONS_FILE.
 @threads_option
 def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     """Read every file that RECEIPT names from STORAGE and compare its bytes."""
-    from paperfleet.migration.receipt import parse  # noqa: PLC0415  # slow to import
-    from paperfleet.migration.verify import State, check  # noqa: PLC0415
-    from paperfleet.service.storages import storage_of  # noqa: PLC0415
+    from paperfleet.settings.storages import storage_of  # noqa: PLC0415
+    from paperfleet.transfer.receipt import parse  # noqa: PLC0415  # slow to import
+    from paperfleet.transfer.verify import State, check  # noqa: PLC0415
 
     try:
         with receipt.open(encoding="utf-8") as lines:

@@ -2,23 +2,141 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import enum
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from paperfleet.errors import JournalError
-from paperfleet.journal.doubts import decode, encode
+from paperfleet.journal.database import queries
 from paperfleet.journal.known import doubt_known, from_row, write_known
-from paperfleet.journal.queries import queries
-from paperfleet.journal.states import STORED, State, Step, next_state
-from paperfleet.model import Delete, Move, MoveFolder, Operation, Put, overwrite_loss
+from paperfleet.model import Delete, KnownFile, Move, MoveFolder, Operation, Put, overwrite_loss
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
     from paperfleet.journal.database import Database
-    from paperfleet.model import KnownFile, Loss
+    from paperfleet.model import Loss
 
     Result = tuple[int, Iterable[KnownFile], Iterable[str]]
+    from collections.abc import Iterator, Mapping
+
+
+def doubts_of(operation: Operation) -> Iterator[KnownFile]:
+    """Yield the rows that the journal must hold, all unsure, when the outcome is unknown.
+
+    The row of a name that may have got new content carries its digest in ``intended_sha256``, and
+    an empty ``sha256`` since the name may be new. The row of a name that may have lost its content
+    has no ``intended_sha256``.
+    """
+    match operation:
+        case Put():
+            yield _after_put(operation)
+        case Move():
+            yield from _after_move(operation)
+        case MoveFolder():
+            for member in operation.members:
+                yield from _after_move(member)
+        case Delete():
+            yield _unsure(operation.known)
+        case _:
+            assert_never(operation)
+
+
+def encode(operation: Operation) -> str:
+    """Return the doubts of an operation as JSON text."""
+    # Escapes would let lone surrogates pass that SQLite refuses.
+    return json.dumps(list(doubts_of(operation)), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(text: str) -> list[KnownFile]:
+    """Return the rows that ``encode`` wrote."""
+    return [KnownFile(*fields) for fields in json.loads(text)]
+
+
+def _after_put(put: Put) -> KnownFile:
+    source = put.source
+    return KnownFile(
+        name=source.name,
+        target_name=put.target_name,
+        size=source.size,
+        sha256="",
+        modified_ns=source.modified_ns,
+        file_id=source.file_id,
+        version=source.etag,
+        target_etag=None,
+        sure=False,
+        intended_sha256=source.sha256,
+    )
+
+
+def _after_move(move: Move) -> Iterator[KnownFile]:
+    yield _unsure(move.known)
+    arrived = move.known._replace(
+        name=move.new_name,
+        target_name=move.target_name,
+        sha256="",
+        target_etag=None,
+        sure=False,
+        intended_sha256=move.known.sha256 or move.known.intended_sha256,
+    )
+    if move.source is not None:
+        arrived = arrived._replace(
+            modified_ns=move.source.modified_ns,
+            file_id=move.source.file_id,
+            version=move.source.etag,
+        )
+    yield arrived
+
+
+def _unsure(known: KnownFile) -> KnownFile:
+    return known._replace(sure=False)
+
+
+class State(enum.Enum):
+    """Where an operation is. Only ``STORED`` states have a row; the others are its end."""
+
+    RECORDED = "recorded"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"
+
+
+class Step(enum.Enum):
+    """What happens to an operation."""
+
+    START = "start"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    WITHDRAW = "withdraw"
+    DOUBT = "doubt"
+    SETTLE = "settle"
+
+
+STORED: Final = frozenset({State.RECORDED, State.RUNNING})
+
+TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = {
+    (State.RECORDED, Step.START): State.RUNNING,
+    (State.RECORDED, Step.WITHDRAW): State.WITHDRAWN,
+    (State.RUNNING, Step.COMPLETE): State.DONE,
+    (State.RUNNING, Step.FAIL): State.FAILED,
+    (State.RUNNING, Step.DOUBT): State.UNKNOWN,
+    # After a crash nothing is certain: a power cut may have taken the start of a recorded one.
+    (State.RECORDED, Step.SETTLE): State.UNKNOWN,
+    (State.RUNNING, Step.SETTLE): State.UNKNOWN,
+}
+
+
+def next_state(state: State, step: Step) -> State:
+    """Return the state after ``step``; raise ``JournalError`` when the table has no such step."""
+    try:
+        return TRANSITIONS[state, step]
+    except KeyError:
+        reason = f"An operation that is {state.value} cannot {step.value}"
+        raise JournalError(reason, hint="This is a fault in Paperfleet; please report it") from None
+
 
 _SQL = queries("operations")
 _KINDS: Final = {Put: "put", Move: "move", MoveFolder: "move folder", Delete: "delete"}

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Self
 
 from paperfleet.errors import CredentialsError, StorageError
 from paperfleet.mirror.accident import NoDisk
-from paperfleet.mirror.changes import Changes
 from paperfleet.mirror.events import Notice, Paused, Resumed, Started
 from paperfleet.mirror.execute import Executor
 from paperfleet.mirror.parallelism import Parallelism
-from paperfleet.mirror.passes import Passes
 from paperfleet.mirror.policy import pause_seconds
 from paperfleet.mirror.pool import Pool
 from paperfleet.mirror.prepare import Looker
 from paperfleet.mirror.proof import Proof
-from paperfleet.mirror.record import UPLOADS, Record
+from paperfleet.mirror.queue import Work
+from paperfleet.mirror.reconcile import Passes
 from paperfleet.mirror.room import Room
+from paperfleet.mirror.status import UPLOADS, Record
 from paperfleet.mirror.target import TargetCheck
-from paperfleet.mirror.work import Work
+from paperfleet.mirror.watch.changes import Changes
 from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.options import Options
-    from paperfleet.mirror.watch import Watcher
+    from paperfleet.mirror.watch.choose import Watcher
     from paperfleet.storage.protocol import DocumentStorage
 
 EVERYTHING = ""

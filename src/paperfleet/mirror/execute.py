@@ -16,8 +16,8 @@ from paperfleet.errors import (
     Scope,
     StorageError,
 )
-from paperfleet.mirror.classify import matches, row_of
 from paperfleet.mirror.events import Action, Done
+from paperfleet.mirror.planning.classify import matches, row_of
 from paperfleet.mirror.proof import Proof
 from paperfleet.model import (
     BatchFile,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from paperfleet.mirror.guard import Limits
+from paperfleet.mirror.planning.guard import Limits
 
 if TYPE_CHECKING:
     from paperfleet.mirror.proof import Verify

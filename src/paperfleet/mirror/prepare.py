@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from paperfleet.errors import Scope, StorageError
-from paperfleet.mirror.classify import target_name_of
+from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.mirror.scan import Pair, hashed, same_file
 from paperfleet.mirror.twins import are_one
 from paperfleet.mirror.unreadable import fault_of
@@ -18,9 +18,45 @@ from paperfleet.storage.names import parents
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from paperfleet.journal.journal import Journal
     from paperfleet.mirror.twins import Twins
     from paperfleet.model import FileStat, KnownFile
     from paperfleet.storage.protocol import DocumentStorage
+
+
+def departed(
+    source: DocumentStorage,
+    journal: Journal,
+    batch: Batch,
+    sights: Sights,
+    busy: Callable[[str], bool],
+) -> dict[str, KnownFile]:
+    """Return the rows of files that are in the batch under a new name and gone from their old one.
+
+    Of a rename into a folder that was made a moment ago inotify tells the first half alone; the
+    second is found by looking into the folder, perhaps sooner than the first has settled. Inode,
+    size and content say that it is the same file.
+    """
+    had_row = {stat.name for stat, known in batch.changed if known is not None}
+    new = {s.file_id: s for s in sights.source.values() if s.file_id and s.name not in had_row}
+    rows = journal.known_with_content({stat.sha256 or "" for stat in new.values()})
+    return {
+        row.name: row
+        for row in rows
+        if row.file_id in new
+        and new[row.file_id].sha256 == row.sha256
+        and row.name not in batch.names
+        and not busy(row.name)
+        and _is_gone(source, row.name)
+    }
+
+
+def _is_gone(source: DocumentStorage, name: str) -> bool:
+    try:
+        return abilities.find(source, name) is None
+    except StorageError:
+        return False  # it cannot be known: then it is a new file
+
 
 _SECOND = 1_000_000_000
 

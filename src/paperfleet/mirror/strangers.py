@@ -11,8 +11,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from paperfleet.errors import NotFoundError, PreconditionFailedError
-from paperfleet.journal.strangers import STRANGERS
-from paperfleet.mirror.classify import target_name_of
+from paperfleet.journal.tables import STRANGERS
+from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.model import FileStat, KnownFile, Obstacle
 from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below, loose_key, parents

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from paperfleet.errors import NotFoundError, StorageError, is_refusal
-from paperfleet.mirror.classify import matches
+from paperfleet.mirror.planning.classify import matches
 from paperfleet.mirror.strangers import by_folder
 from paperfleet.mirror.unreadable import is_hidden
 from paperfleet.model import FileStat, FolderListing, FolderStat, Obstacle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paperfleet.mirror.plan import Problem
+from paperfleet.mirror.planning.plan import Problem
 from paperfleet.mirror.policy import tried_together
 from paperfleet.model import Delete, MoveFolder, Put
 from paperfleet.storage import abilities
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from paperfleet.errors import FileAccessError
-    from paperfleet.mirror.plan import Plan
+    from paperfleet.mirror.planning.plan import Plan
     from paperfleet.model import Operation
 
 

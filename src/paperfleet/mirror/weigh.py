@@ -6,19 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from paperfleet.mirror.events import Notice
-from paperfleet.mirror.guard import Circumstances, judge, loss_of, losses
+from paperfleet.mirror.planning.guard import Circumstances, judge, loss_of, losses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.accident import Accident
-    from paperfleet.mirror.guard import Limits, Verdict
-    from paperfleet.mirror.plan import Plan
-    from paperfleet.mirror.record import Record
+    from paperfleet.mirror.planning.guard import Limits, Verdict
+    from paperfleet.mirror.planning.plan import Plan
+    from paperfleet.mirror.planning.view import View
+    from paperfleet.mirror.queue import Work
     from paperfleet.mirror.scan import Pair
-    from paperfleet.mirror.view import View
-    from paperfleet.mirror.work import Work
+    from paperfleet.mirror.status import Record
     from paperfleet.model import Loss
 
 _HOUR = 3600.0

@@ -22,28 +22,18 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.model import ABSENT, Upload
-from paperfleet.paperless import (
-    active,
-    config,
-    files,
-    homes,
-    medialock,
-    net,
-    observing,
-    outbox,
-    ownership,
-    patience,
-    recorded,
-    seams,
-    selftest,
-    versions,
-)
-from paperfleet.paperless.mounts import Mount
-from paperfleet.paperless.processstorage import ProcessStorage
+from paperfleet.paperless import config, homes, ownership, recorded, versions
+from paperfleet.paperless.documents import active, files, medialock, net, patience
+from paperfleet.paperless.documents import transactions as observing
+from paperfleet.paperless.documents.mounts import Mount
+from paperfleet.paperless.documents.processstorage import ProcessStorage
+from paperfleet.paperless.outbox import outbox
 from paperfleet.paperless.recorded import OWN_FOLDER
-from paperfleet.service import storagevars
+from paperfleet.paperless.seams import selftest
+from paperfleet.paperless.seams import table as seams
+from paperfleet.settings import storagevars
 from paperfleet.storage import abilities
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.retrying import Retrying
 

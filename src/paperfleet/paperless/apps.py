@@ -26,7 +26,8 @@ class PaperfleetConfig(AppConfig):
         )
         from django.db.models.signals import pre_delete, pre_save  # noqa: PLC0415
 
-        from paperfleet.paperless import activation, checks, patience, workers  # noqa: F401, PLC0415
+        from paperfleet.paperless import activation, checks, workers  # noqa: F401, PLC0415
+        from paperfleet.paperless.documents import patience  # noqa: PLC0415
 
         try:
             activation.activate()
@@ -37,7 +38,7 @@ class PaperfleetConfig(AppConfig):
         for signal in (pre_save, pre_delete):
             signal.connect(activation.before_document_changes, sender="documents.Document")
         if activation.documents.storage is not None:
-            from paperfleet.paperless import bulkmoves  # noqa: PLC0415
+            from paperfleet.paperless.documents import bulkmoves  # noqa: PLC0415
 
             task_prerun.connect(patience.tasks.begin)
             task_postrun.connect(patience.tasks.end)

@@ -9,8 +9,10 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.core.management import get_commands
 
-from paperfleet.paperless import activation, config, incidents, ownership, recorded, seams, versions
+from paperfleet.paperless import activation, config, ownership, recorded, versions
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.documents import incidents
+from paperfleet.paperless.seams import table as seams
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
 _PAPERLESS = ("documents", "paperless")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.filesystems import filesystem_type, is_network
-from paperfleet.service.storages import options_of
-from paperfleet.service.storagevars import (
+from paperfleet.settings.storages import options_of
+from paperfleet.settings.storagevars import (
     ANY_VERSION,
     CACHE_DIR,
     CACHE_MB,

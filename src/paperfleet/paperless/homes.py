@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from paperfleet.paperless.rows import BUNDLES, THUMBNAILS
-from paperfleet.service.storages import for_looking
+from paperfleet.paperless.documents.rows import BUNDLES, THUMBNAILS
+from paperfleet.settings.storages import for_looking
 from paperfleet.storage import abilities
-from paperfleet.storage.backends.local import LocalBackend
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.names import collision_key
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.storage.wrappers.retrying import Retrying
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat, Obstacle
     from paperfleet.storage.protocol import DocumentStorage
+
+IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".keep", ".gitkeep"})
+"""Names of files that are no documents wherever they lie."""
+
+
+def local_names(root: str) -> Iterator[str]:
+    """Yield the names of all files below a folder of the local disk, whatever is mounted there."""
+    for folder, subfolders, names in os.walk(root):
+        subfolders.sort()
+        for name in sorted(names):
+            if name not in IGNORED:
+                yield f"{folder}/{name}"[len(root) + 1 :]
+
 
 SETTINGS = {
     "originals": "ORIGINALS_DIR",

@@ -15,8 +15,8 @@ from django.http import JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from paperfleet.errors import LeaseError, NotAStorageError, UnavailableError
-from paperfleet.paperless import looks, patience
 from paperfleet.paperless.activation import documents, stop
+from paperfleet.paperless.documents import looks, patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import NotFoundError, StorageError
-from paperfleet.paperless import recorded, rows
-from paperfleet.paperless.localnames import local_names
+from paperfleet.paperless import recorded
+from paperfleet.paperless.documents import rows
+from paperfleet.paperless.homes import local_names
 from paperfleet.paperless.models import Installation
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL, Tables
 from paperfleet.storage import abilities

@@ -11,7 +11,7 @@ from django.db import connections
 
 from paperfleet.errors import NotAStorageError
 from paperfleet.paperless.activation import documents, stop
-from paperfleet.storage import findings
+from paperfleet.storage.bucket import findings
 
 
 def check_before_beating(**_signal: object) -> None:

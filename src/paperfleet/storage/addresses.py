@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
@@ -13,15 +14,15 @@ from paperfleet.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_BACKENDS = "paperfleet.storage.backends"
-LOCAL = f"{_BACKENDS}.local.LocalBackend"
-MEMORY = f"{_BACKENDS}.memory.MemoryBackend"
-WEBDAV = f"{_BACKENDS}.webdav.WebDavBackend"
-NEXTCLOUD = f"{_BACKENDS}.nextcloud.NextcloudBackend"
-S3 = f"{_BACKENDS}.objectstore.S3CompatibleBackend"
-GOOGLE = f"{_BACKENDS}.objectstore.GoogleCloudBackend"
-AZURE = f"{_BACKENDS}.objectstore.AzureBackend"
-FSSPEC = f"{_BACKENDS}.fsspec.FsspecBackend"
+_STORAGE = "paperfleet.storage"
+LOCAL = f"{_STORAGE}.local.backend.LocalBackend"
+MEMORY = f"{_STORAGE}.memory.backend.MemoryBackend"
+WEBDAV = f"{_STORAGE}.dav.webdav.WebDavBackend"
+NEXTCLOUD = f"{_STORAGE}.nextcloud.backend.NextcloudBackend"
+S3 = f"{_STORAGE}.bucket.backends.S3CompatibleBackend"
+GOOGLE = f"{_STORAGE}.bucket.backends.GoogleCloudBackend"
+AZURE = f"{_STORAGE}.bucket.backends.AzureBackend"
+FSSPEC = f"{_STORAGE}.fsspec_backend.FsspecBackend"
 
 _FSSPEC = "fsspec+"
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -63,6 +64,16 @@ def meaning_of(spec: str) -> Meant:
             hint=nearest(kind, SCHEMES) + "; a folder of this name is written with ./ before it",
         )
     return SCHEMES[kind](_split(spec, kind))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address means this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def redacted(spec: str) -> str:

@@ -25,7 +25,7 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, FileStat, Upload
 from paperfleet.storage import abilities
-from paperfleet.storage.backends.local import LocalBackend
+from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import readable
 from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.prefixed import Prefixed

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paperfleet.storage.backends.memory import EVERYTHING, MemoryBackend
+from paperfleet.storage.memory.backend import EVERYTHING, MemoryBackend
 from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from documents.models import Document
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import LeaseLostError
-from paperfleet.paperless import bulkmoves, medialock, observing
+from paperfleet.paperless.documents import bulkmoves, medialock
+from paperfleet.paperless.documents import transactions as observing
 
 if "project" not in str(importlib.import_module("documents").__file__):
     pytest.skip("the end-to-end test changes a storage path", allow_module_level=True)

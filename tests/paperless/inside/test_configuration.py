@@ -15,10 +15,12 @@ from django.core.checks import run_checks
 from tests.paperless.inside import stores
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import activation, active, checks, config, seams
+from paperfleet.paperless import activation, checks, config
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.paths import StoragePath
-from paperfleet.service import storagevars
+from paperfleet.paperless.documents import active
+from paperfleet.paperless.documents.paths import StoragePath
+from paperfleet.paperless.seams import table as seams
+from paperfleet.settings import storagevars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from tests.paperless.inside import stores
 from tests.paperless.inside.stores import store
 
 from paperfleet.errors import UnavailableError
-from paperfleet.paperless import active, files, localcopies
+from paperfleet.paperless.documents import active, files, localcopies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -158,7 +158,7 @@ CHILD = """
     django.setup()
     from pathlib import Path
     from django.conf import settings
-    from paperfleet.paperless import files
+    from paperfleet.paperless.documents import files
     if sys.argv[1] == "killed":
         class Cut:
             def __init__(self, stream): self.stream = stream

@@ -15,8 +15,8 @@ from filelock import FileLock
 from tests.paperless.inside.stores import store
 
 from paperfleet.errors import ConfigurationError, LeaseError, LeaseLostError, LeaseTimeoutError
-from paperfleet.paperless import looks, medialock
-from paperfleet.paperless.medialock import LeaseFactory, MediaLock
+from paperfleet.paperless.documents import looks, medialock
+from paperfleet.paperless.documents.medialock import LeaseFactory, MediaLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping

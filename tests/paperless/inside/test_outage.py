@@ -13,8 +13,8 @@ from documents.models import Document
 from tests.paperless.inside.stores import store
 
 from paperfleet.errors import LeaseTimeoutError, UnavailableError
-from paperfleet.paperless import incidents, patience
-from paperfleet.paperless.medialock import MediaLock
+from paperfleet.paperless.documents import incidents, patience
+from paperfleet.paperless.documents.medialock import MediaLock
 from paperfleet.paperless.middleware import unavailable
 
 if TYPE_CHECKING:

@@ -22,12 +22,13 @@ from documents.models import Document
 from tests.paperless.inside.stores import LIKE_A_BUCKET, memory, store
 
 from paperfleet.errors import NotFoundError
-from paperfleet.mirror.watch import Hint
-from paperfleet.paperless import bulkmoves, mirroring, outbox
+from paperfleet.mirror.watch.choose import Hint
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.documents import bulkmoves
 from paperfleet.paperless.models import DocumentChange
+from paperfleet.paperless.outbox import mirroring, outbox
 from paperfleet.storage.abilities import list_stats, stat
-from paperfleet.storage.backends.memory import MemoryBackend
+from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

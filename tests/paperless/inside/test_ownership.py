@@ -16,8 +16,8 @@ from django.core.management.base import SystemCheckError
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import NotAStorageError
-from paperfleet.paperless import active
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.documents import active
 from paperfleet.paperless.models import Installation
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from django.conf import settings
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import InvalidNameError, UnavailableError
-from paperfleet.paperless import active
-from paperfleet.paperless.paths import StoragePath
+from paperfleet.paperless.documents import active
+from paperfleet.paperless.documents.paths import StoragePath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping

@@ -13,8 +13,8 @@ from django.test import Client, RequestFactory
 from documents.models import Document
 from tests.paperless.inside.stores import store
 
-from paperfleet.paperless import looks
 from paperfleet.paperless.activation import MIDDLEWARE, documents
+from paperfleet.paperless.documents import looks
 from paperfleet.paperless.middleware import document_storage
 from paperfleet.paperless.models import Installation
 

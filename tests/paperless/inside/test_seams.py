@@ -23,10 +23,12 @@ from django.db import transaction
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import active, files, net, seams, selftest
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.medialock import MediaLock
-from paperfleet.paperless.paths import StoragePath
+from paperfleet.paperless.documents import active, files, net
+from paperfleet.paperless.documents.medialock import MediaLock
+from paperfleet.paperless.documents.paths import StoragePath
+from paperfleet.paperless.seams import selftest
+from paperfleet.paperless.seams import table as seams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping

@@ -19,7 +19,7 @@ from tests.paperless.inside import stores
 from tests.paperless.inside.stores import store
 
 from paperfleet.errors import AlreadyExistsError
-from paperfleet.paperless import transactions
+from paperfleet.paperless.documents import transactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

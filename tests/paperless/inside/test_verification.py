@@ -21,8 +21,9 @@ from documents.models import Document
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import IntegrityError
-from paperfleet.paperless import checks, incidents, verification
+from paperfleet.paperless import checks
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.documents import incidents, verification
 from paperfleet.paperless.models import Incident
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def test_a_local_copy_that_was_damaged_is_fetched_anew(originals: Path, stored: 
     stored["originals/a.pdf"] = GOOD
     copy = Path(original_copy(originals / "a.pdf"))
     copy.chmod(0o644)
-    from paperfleet.paperless import active
+    from paperfleet.paperless.documents import active
 
     with active.unmounted():
         fault = io.FileIO(_descriptor(copy), "r+b")
@@ -201,7 +202,7 @@ def test_a_local_copy_that_was_damaged_is_fetched_anew(originals: Path, stored: 
 
 def _descriptor(path: Path) -> int:
     """Open for writing past the net, as a broken disk would."""
-    from paperfleet.paperless import active
+    from paperfleet.paperless.documents import active
 
     folder = active.scratch.copies.folder
     active.scratch.copies.folder = folder / "elsewhere"

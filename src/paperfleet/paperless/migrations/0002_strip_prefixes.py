@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 def forwards(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Look into the storage only when a row begins like a prefix."""
-    from paperfleet.paperless import active, prefixes  # noqa: PLC0415  # a migration is loaded early
+    from paperfleet.paperless.care import prefixes  # noqa: PLC0415  # a migration is loaded early
+    from paperfleet.paperless.care.setup import configured  # noqa: PLC0415
+    from paperfleet.paperless.documents import active  # noqa: PLC0415  # a migration is loaded early
     from paperfleet.paperless.homes import Home, own_folders  # noqa: PLC0415
-    from paperfleet.paperless.migrationsetup import configured  # noqa: PLC0415
 
     rows, notes = _managers(apps, schema_editor)
     if next(prefixes.suspects(rows), None) is None:
@@ -31,7 +32,7 @@ def forwards(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 def backwards(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Give back what was stripped."""
-    from paperfleet.paperless import prefixes  # noqa: PLC0415
+    from paperfleet.paperless.care import prefixes  # noqa: PLC0415
 
     prefixes.restore(*_managers(apps, schema_editor))
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from paperfleet.errors import NotAStorageError, StorageError, UnavailableError
+from paperfleet.storage.addresses import is_loopback
 from paperfleet.storage.dav.answers import CERTIFICATE_HINT
-from paperfleet.storage.dav.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
+from paperfleet.storage.addresses import is_loopback
 from paperfleet.storage.names import check_name, is_utf8
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -163,13 +163,3 @@ def _folder_path(path: str) -> str:
     if any(segment in {".", ".."} for segment in segments):
         raise ConfigurationError("the path of the WebDAV address has a segment '.' or '..'")
     return "".join("/" + encode(segment) for segment in segments) + "/"
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address means this machine alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import ConfigurationError, PaperfleetError
-from paperfleet.paperless import active
-from paperfleet.paperless import migrationsetup as setup
-from paperfleet.paperless.migrating import DocumentMigration, Result, prove_apart
-from paperfleet.paperless.showing import Bar, tell
-from paperfleet.paperless.surveying import Part, survey
+from paperfleet.paperless.care import setup
+from paperfleet.paperless.care.migrating import DocumentMigration, Result, prove_apart
+from paperfleet.paperless.care.surveying import Part, survey
+from paperfleet.paperless.documents import active
 from paperfleet.printable import readable
+from paperfleet.running.bar import Bar, tell
+from paperfleet.running.words import files_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

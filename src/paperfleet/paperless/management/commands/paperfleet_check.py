@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from paperfleet.cli.words import files_text, size_text
 from paperfleet.errors import PaperfleetError
-from paperfleet.paperless import checksetup, incidents, repairing
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.atrest import documents_at_rest
-from paperfleet.paperless.checking import check, left_behind
-from paperfleet.paperless.report import BROKEN
-from paperfleet.paperless.showing import Bar, tell, tell_json
+from paperfleet.paperless.care import repairing, setup
+from paperfleet.paperless.care.atrest import documents_at_rest
+from paperfleet.paperless.care.checking import check, left_behind
+from paperfleet.paperless.care.report import BROKEN
+from paperfleet.paperless.documents import incidents
 from paperfleet.printable import readable
+from paperfleet.running.bar import Bar, tell, tell_json
+from paperfleet.running.words import files_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from paperfleet.paperless.care.report import Report
     from paperfleet.paperless.homes import Home
-    from paperfleet.paperless.report import Report
 
 _LEAVING = (
     "Before the app or its settings go, bring them home: docs/how-to/paperless-storage.md, Back"
@@ -73,7 +74,7 @@ class Command(BaseCommand):
                 "--delete-orphans needs to see all contents; leave --quick and --fast out"
             )
         try:
-            with checksetup.current() as home:
+            with setup.current() as home:
                 report = self._run(home, options)
         except PaperfleetError as error:
             raise CommandError(readable(str(error))) from error
@@ -83,14 +84,14 @@ class Command(BaseCommand):
 
     def _run(self, home: Home, options: dict[str, Any]) -> Report:
         if options["take_ownership"]:
-            checksetup.take_ownership(home)
-        faults = list(checksetup.faults(home))
+            setup.take_ownership(home)
+        faults = list(setup.faults(home))
         if faults and options["repair"]:
             raise CommandError(readable(f"nothing is repaired: {faults[0]}"))
         with ExitStack() as blocks:
             report = check(
                 home,
-                checksetup.areas(),
+                setup.areas_in_storage(),
                 quick=options["quick"],
                 fast=options["fast"],
                 begin=_bar(blocks),

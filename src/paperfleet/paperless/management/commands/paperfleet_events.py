@@ -12,17 +12,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 from documents.models import Document
 
-from paperfleet.cli.exitcodes import FINE
-from paperfleet.cli.mirror import keep_mirroring, prepare
-from paperfleet.cli.stopping import Stopper, signals_to
 from paperfleet.errors import ConfigurationError, PaperfleetError
-from paperfleet.mirror.wakeup import Wakeup
-from paperfleet.paperless import mirroring, outbox
+from paperfleet.mirror.watch.wakeup import Wakeup
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.showing import tell
+from paperfleet.paperless.outbox import mirroring, outbox
 from paperfleet.printable import readable, readable_json
-from paperfleet.service import storagevars
-from paperfleet.service.places import default_journal
+from paperfleet.running.bar import tell
+from paperfleet.running.exitcodes import FINE
+from paperfleet.running.mirror import keep_mirroring, prepare
+from paperfleet.running.stopping import Stopper, signals_to
+from paperfleet.settings import storagevars
+from paperfleet.settings.places import default_journal
 from paperfleet.storage.abilities import label_of
 
 if TYPE_CHECKING:

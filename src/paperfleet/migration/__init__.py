@@ -1,1 +1,0 @@
-"""Copy all of one storage to another, verify all, then let go."""

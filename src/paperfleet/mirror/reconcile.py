@@ -1,0 +1,463 @@
+"""One pass: scan names, look at what differs, plan, guard, record, hand over to the work."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import StorageError
+from paperfleet.journal.journal import LOOK_AGAIN
+from paperfleet.mirror.accident import Accident
+from paperfleet.mirror.events import Done, Notice, Planned
+from paperfleet.mirror.execute import FolderHasOthersError, Result, UntriedError
+from paperfleet.mirror.folders import TargetFolders
+from paperfleet.mirror.planning.classify import target_name_of
+from paperfleet.mirror.planning.guard import losses
+from paperfleet.mirror.planning.plan import describe, plan
+from paperfleet.mirror.planning.view import View
+from paperfleet.mirror.policy import Effect, Then, again_seconds, tried_together, verdict
+from paperfleet.mirror.prepare import Batch, Sights, batches, departed, portion, with_known, without
+from paperfleet.mirror.queue import BATCH_BYTES, BATCH_FILES, Errand, in_batches, in_rows
+from paperfleet.mirror.scan import scan
+from paperfleet.mirror.strangers import Tally
+from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
+from paperfleet.mirror.unreadable import is_hidden, kept_out
+from paperfleet.mirror.weigh import Weigher
+from paperfleet.model import MoveFolder
+from paperfleet.storage import abilities
+from paperfleet.storage.names import collision_key, is_below
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.accident import Disk
+    from paperfleet.mirror.options import Options
+    from paperfleet.mirror.planning.guard import Verdict
+    from paperfleet.mirror.planning.plan import Plan
+    from paperfleet.mirror.pool import Pool
+    from paperfleet.mirror.prepare import Looker
+    from paperfleet.mirror.queue import Finished, Task, Work
+    from paperfleet.mirror.scan import Pair, Scan
+    from paperfleet.mirror.status import Record
+    from paperfleet.mirror.target import Finding
+    from paperfleet.mirror.watch.changes import Changes
+    from paperfleet.model import FileStat, KnownFile, Operation
+    from paperfleet.storage.protocol import DocumentStorage
+
+EVERYTHING = ""
+_LOOK_FILES, _LOOK_BYTES = 200, 64_000_000
+_LOOKS_AHEAD = 2
+_READ_FILES = 8
+"""Files in doubt that one thread reads at the target, one after the other."""
+
+
+class Passes:
+    """Turns names to look at into recorded operations, and their ends into known state."""
+
+    def __init__(
+        self,
+        source: DocumentStorage,
+        target: DocumentStorage,
+        journal: Journal,
+        work: Work,
+        looker: Looker,
+        record: Record,
+        changes: Changes,
+        options: Options,
+        pool: Pool,
+        disk: Disk,
+    ) -> None:
+        self._source, self._target = source, target
+        self._journal, self._work, self._looker = journal, work, looker
+        self._record, self._changes, self._options = record, changes, options
+        self._can = abilities.capabilities_of(target)
+        self._listing: dict[str, FileStat] | None = None
+        self._absent: set[str] = set()
+        self._folders = TargetFolders(target, journal, pool, record.report)
+        self._strangers = Tally(journal)
+        self._twins = remembered_twins(journal)
+        self._accident = Accident(journal, disk)
+        self._weigher = Weigher(journal, work, record, self._accident, options.limits)
+        self.backlog: dict[str, Pair] = {}
+        self.renamed: set[tuple[str, str]] = set()
+        self.sees_writers = True
+        self._released: set[str] = set()
+
+    def accept(self, finding: Finding) -> None:
+        """Take over what a check of the target found."""
+        for row in finding.doubtful:
+            if row.sure:  # else it is our own send, cut off
+                text = f"{row.name} was changed at the target by others"
+                self._record.report(Notice(text, "info"))
+        if finding.listing is not None:
+            self._listing = finding.listing
+        self._absent = set(finding.absent)
+        self._folders.accept(finding)
+        self._strangers.accept(finding)
+        self._take_unreadable(finding)
+        self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
+        self._journal.set_folder_etags(finding.trusted, finding.distrusted)
+
+    def _take_unreadable(self, finding: Finding) -> None:
+        """Take over what the check could not read; where it can again, all is looked at again."""
+        if finding.unreadable is None:
+            return
+        opened = self._record.unreadable.keys() - finding.unreadable.keys()
+        waiting = [
+            name
+            for name in self._record.in_quarantine()
+            if is_hidden(target_name_of(name, self._can), opened)
+        ]
+        if opened:
+            self._record.release(waiting)
+            self._changes.put_back([EVERYTHING], time.monotonic(), 0.0)
+        self._record.tell_unreadable(finding.unreadable)
+
+    def scan(self, names: Sequence[str], *, first: bool) -> Planned | None:
+        """Scan names; look at what may be a move now, and put the rest into the backlog.
+
+        Returns what a scan of everything found to do. Raises ``NotAStorageError`` when the source
+        is gone.
+        """
+        whole = EVERYTHING in names
+        self._accident.look()
+        found = scan(self._source, self._journal, names, self._left_out)
+        self._record.source_fault = ""
+        young = self._young(found.changed)
+        self._changes.put_back(young, time.monotonic(), self._options.open_settle)
+        if whole:
+            self._accident.judge(found)
+            self._record.counted(found)
+            self.backlog.clear()
+        self._record.doubt_mounts(self._accident.mount_fault)
+        self._record.obstacles(found.obstacles, names)
+        self._record.release_others(names, found.questions(self._left_out))
+        changed = [
+            pair
+            for pair in found.changed
+            if pair[0].name not in young and not (whole and self._record.resting(pair[0].name))
+        ]
+        # What rests with the new name of a move must not be deleted meanwhile.
+        vanished = [k for k in found.vanished if not (whole and self._record.resting(k.name))]
+        together, rest = batches(changed, vanished, self._renames(names))
+        if self._weigher.is_much(changed):
+            together, rest = with_known(together, rest)
+        self._drop_obsolete_refusals(names, found)
+        self.backlog.update((pair[0].name, pair) for pair in rest)
+        if together.names:
+            self._look(together)
+        if not whole or not (changed or found.vanished):
+            return None
+        size = sum(stat.size for stat, _ in changed)
+        return Planned(first, len(changed), size, 0, len(found.vanished), 0)
+
+    def _young(self, changed: Iterable[Pair]) -> set[str]:
+        """Return the files that somebody may still be writing, where no watcher would tell."""
+        if self.sees_writers:
+            return set()
+        now, settle = time.time_ns(), self._options.open_settle * 1e9
+        return {s.name for s, _ in changed if 0 <= now - (s.modified_ns or 0) < settle}
+
+    def _left_out(self, name: str) -> bool:
+        return self._changes.unsettled(name) or self._work.busy(name)
+
+    def _renames(self, names: Sequence[str]) -> frozenset[tuple[str, str]]:
+        pairs = frozenset(self.renamed)
+        self.renamed.difference_update(pair for pair in pairs if set(pair) & set(names))
+        return pairs
+
+    def _drop_obsolete_refusals(self, names: Sequence[str], found: Scan) -> None:
+        still = {k.name for k in found.vanished} | {stat.name for stat, k in found.changed if k}
+        back = [n for n in self._record.refused if _under(n, names) and n not in still]
+        if back:
+            self._record.refuse({}, back)
+
+    def feed(self) -> None:
+        """Look at the next of the backlog, so far ahead that the target never waits."""
+        bulk = self._can.save_batch and self._options.bulk
+        files, size = (BATCH_FILES, BATCH_BYTES) if bulk else (_LOOK_FILES, _LOOK_BYTES)
+        while (
+            self.backlog
+            and self._work.looking < _LOOKS_AHEAD
+            and self._work.queued < 2 * self._options.connections
+        ):
+            pairs = portion(self.backlog.values(), files, size)
+            for stat, _ in pairs:
+                del self.backlog[stat.name]
+            free = [pair for pair in pairs if not self._left_out(pair[0].name)]
+            self._changes.put_back(
+                (stat.name for stat, _ in pairs if self._left_out(stat.name)), time.monotonic(), 0.0
+            )
+            for some in self._looked_at_together(free):
+                self._look(Batch(some))
+        if not self.backlog and self._work.idle:
+            self._listing = None
+            if self._accident.unsettled:
+                self._accident.settle([*self._record.refused, *self._record.in_quarantine()])
+                self._record.doubt_mounts(self._accident.mount_fault)
+            self._folders.prune(self._work.busy)
+
+    def _looked_at_together(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+        """Part the files whose bytes at the target have to be read, so that many are at a time."""
+        read = [
+            (stat, known)
+            for stat, known in pairs
+            if known and not known.sure and known.name not in self._absent
+        ]
+        names = {stat.name for stat, _ in read}
+        others = [pair for pair in pairs if pair[0].name not in names]
+        if others:
+            yield others
+        yield from (read[at : at + _READ_FILES] for at in range(0, len(read), _READ_FILES))
+
+    def _look(self, batch: Batch) -> None:
+        listing = self._listing
+        rows = [*(known for _, known in batch.changed if known), *batch.vanished]
+        free = {
+            known.target_name for known in rows if not known.sure and known.name in self._absent
+        }
+        twins, hidden = Twins(self._journal, frozenset(self._twins)), self._record.unreadable
+        self._work.look(batch, lambda: self._looker.look(batch, listing, twins, free, hidden))
+
+    def carry_out(self, batch: Batch, sights: Sights) -> StorageError | None:
+        """Plan what was looked at and begin it; return an error of the target as a whole."""
+        now = time.monotonic()
+        self._changes.put_back(sights.moving, now, self._options.settle)
+        batch, sights = self._settled(batch, sights)
+        for name, error in sights.failed.items():
+            if (delay := self._record.unseen(name, error, self._options.settle)) is not None:
+                self._changes.put_back([name], now, delay)
+        judged = self._judged(self._without_moved(batch), sights)
+        work = judged.plan
+        self._journal.remember(work.rows, [f.name for f in work.forgets])
+        self._record.release([*(row.name for row in work.rows), *(f.name for f in work.forgets)])
+        self._note_twins(batch, sights)
+        self._freed(f.name for f in work.forgets)
+        self._folders.forgotten(target_name_of(f.name, self._can) for f in work.forgets)
+        self._record.done([Done("adopted", name) for name in work.adopted])
+        self._record.done([Done("let go", f.name) for f in work.forgets if f.foreign])
+        for problem in work.problems:
+            reason = StorageError(problem.reason, name=problem.name, hint=problem.hint)
+            self._record.failed(problem.name, reason)
+        # What is approved stays so until it is done: the server may fail on the way.
+        going = losses(work, {k.name: k for _, k in batch.changed if k}).keys()
+        self._record.refuse(judged.refused, batch.names - going)
+        self._weigher.warn(judged.warning)
+        return self._begin(work)
+
+    def _note_twins(self, batch: Batch, sights: Sights) -> None:
+        """Keep in mind which names wait for another one to be free."""
+        before, names = self._twins, batch.names
+        folded = {n: other for n, other in sights.folded.items() if n in sights.source}
+        self._twins = {n: other for n, other in before.items() if n not in names} | folded
+        if self._twins != before:
+            self._journal.set_fact(TWINS, self._twins)
+
+    def _freed(self, names: Iterable[str]) -> None:
+        """Look again at what waited for names that are free now."""
+        gone = set(names)
+        waiting = [name for name, other in self._twins.items() if other in gone]
+        self._changes.put_back(waiting, time.monotonic(), 0.0)
+
+    def _settled(self, batch: Batch, sights: Sights) -> tuple[Batch, Sights]:
+        """Leave out what changed again since it was scanned: its hint brings it back.
+
+        Where files vanished too, all of the batch is looked at again: one may be what another was.
+        """
+        again = {name for name in batch.names if self._changes.unsettled(name)}
+        if not again:
+            return batch, sights
+        if batch.vanished:
+            self._changes.put_back(batch.names - again, time.monotonic(), self._options.settle)
+            return Batch([]), Sights()
+        return without(batch, sights, again)
+
+    def _without_moved(self, batch: Batch) -> Batch:
+        """Leave out what has been moved meanwhile: its new name was looked at in another batch."""
+        now = self._journal.known_at(known.name for known in batch.vanished)
+        return replace(batch, vanished=[k for k in batch.vanished if now.get(k.name) == k])
+
+    def _judged(self, batch: Batch, sights: Sights) -> Verdict:
+        left = departed(self._source, self._journal, batch, sights, self._work.doing)
+        hidden = self._record.unreadable
+        left = {n: row for n, row in left.items() if not is_hidden(row.target_name, hidden)}
+        view = self._view(batch, sights, left)
+        work = kept_out(plan(view), hidden, abilities.label_of(self._target))
+        # What left and is not paired is deleted when its own name has settled.
+        deletes = tuple(delete for delete in work.deletes if delete.known.name not in left)
+        work = replace(work, deletes=deletes)
+        return self._weigher.judge(work, view)
+
+    def _view(self, batch: Batch, sights: Sights, left: Mapping[str, KnownFile]) -> View:
+        known = {k.name: k for stat, k in batch.changed if k and stat.name in sights.source}
+        known |= {k.name: k for k in batch.vanished if k.name not in sights.failed}
+        known |= left
+        return View(
+            source=sights.source,
+            known=known,
+            target=sights.target,
+            capabilities=self._can,
+            known_below=self._journal.count_below,
+            owner=self._owners(),
+            renamed=batch.renamed,
+            set_aside=self._options.set_aside,
+            versioned=sights.versioned,
+            folded=sights.folded,
+        )
+
+    def _owners(self) -> Callable[[str], str | None]:
+        """Return a look-up of the known name that the target would take for a collision key."""
+        if self._can.case_sensitive:
+            return self._journal.owner_of
+        return {
+            collision_key(known.target_name, self._can): known.name
+            for known in self._journal.known()
+        }.get
+
+    def _begin(self, work: Plan) -> StorageError | None:
+        operations = work.operations
+        if not operations:
+            return None
+        self._folders.leaving([*work.clearing, *(move for wave in work.moves for move in wave)])
+        tasks = dict(zip(map(id, operations), self._journal.record(operations), strict=True))
+
+        def numbered(some: Iterable[Operation]) -> list[Task]:
+            return [(tasks[id(operation)], operation) for operation in some]
+
+        stages = [numbered(work.clearing), *(numbered(wave) for wave in work.moves)]
+        for index, stage in enumerate(stages):
+            error = self._run_now(stage)
+            if error is not None:
+                left = [task for later in stages[index + 1 :] for task in later]
+                self._take_back([*left, *numbered(work.puts), *numbered(work.deletes)])
+                return error
+        try:
+            self._folders.prune(self._work.busy)
+            self._folders.make_for(work.puts)
+        except StorageError as error:
+            self._take_back([*numbered(work.puts), *numbered(work.deletes)])
+            return error
+        self._folders.leaving(work.deletes)
+        self._work.add(self._errands(numbered(work.puts)))
+        self._work.add(Errand([task]) for task in numbered(work.deletes))
+        self._work.pump()
+        return None
+
+    def _run_now(self, tasks: Sequence[Task]) -> StorageError | None:
+        return self.settle(self._work.run_now(tasks, self._folders.trusted_etag))
+
+    def _take_back(self, tasks: Sequence[Task]) -> None:
+        self._journal.withdraw([number for number, _ in tasks])
+        names = (name for _, operation in tasks for name in operation.names)
+        self._changes.put_back(names, time.monotonic(), 0.0)
+
+    def _errands(self, tasks: Sequence[Task]) -> Iterator[Errand]:
+        bulk = self._can.save_batch and self._options.bulk
+        # A batch has no condition: nothing may be under its names.
+        free: list[Task] = []
+        others: list[Task] = []
+        for task in tasks:
+            (free if bulk and self._is_free(task[1]) else others).append(task)
+        yield from in_rows(others, self._options.connections)
+        yield from in_batches(free)
+
+    def _is_free(self, operation: Operation) -> bool:
+        return self._listing is not None or self._absent.issuperset(operation.names)
+
+    def settle(self, finished: Sequence[Finished]) -> StorageError | None:
+        """Write down how operations ended; return an error of the target as a whole."""
+        good = [(one, one.outcome) for one in finished if isinstance(one.outcome, Result)]
+        self._journal.complete_many([(one.number, r.rows, r.forgets) for one, r in good])
+        for _, result in good:
+            self._record.done(result.events)
+            self._freed(result.forgets)
+        error: StorageError | None = None
+        for one in finished:
+            if isinstance(one.outcome, BaseException):
+                error = self._failed(one, one.outcome) or error
+        return error
+
+    def _failed(self, one: Finished, error: BaseException) -> StorageError | None:
+        if isinstance(error, FolderHasOthersError) and isinstance(one.operation, MoveFolder):
+            self._journal.fail(one.number)
+            self._folders.leaving(one.operation.members)
+            return self._run_now(self._single_moves(one.operation))
+        if isinstance(error, UntriedError):
+            self._journal.fail(one.number)
+            self._changes.put_back(one.operation.names, time.monotonic(), 0.0)
+            return None
+        effect, then = verdict(error)
+        if effect is Effect.UNKNOWN:
+            self._journal.doubt(one.number)
+            self._absent.difference_update(one.operation.names)
+            self._record.sweep_due = True
+        else:
+            self._journal.fail(one.number)
+        return self._next_step(one.operation, error, then)
+
+    def _next_step(
+        self, operation: Operation, error: BaseException, then: Then
+    ) -> StorageError | None:
+        now = time.monotonic()
+        if then is Then.PAUSE and isinstance(error, StorageError):
+            self._changes.put_back(operation.names, now, 0.0)
+            return error
+        if then is Then.QUARANTINE or not self._record.again(operation.names[-1]):
+            for name in tried_together(operation):
+                self._record.failed(name, error)
+            return None
+        self._changes.put_back(operation.names, now, again_seconds(error, self._options.settle))
+        return error if then is Then.PAUSE_AND_COUNT and isinstance(error, StorageError) else None
+
+    def _single_moves(self, folder: MoveFolder) -> list[Task]:
+        return list(zip(self._journal.record(folder.members), folder.members, strict=True))
+
+    def count_strangers(self) -> None:
+        """Write down how many files at the target are neither at the source nor known."""
+        self._strangers.settle()
+
+    def asked_for(self) -> list[str]:
+        """Return the names that another process asks to be looked at; each once."""
+        names = self._journal.get_fact(LOOK_AGAIN)
+        if not isinstance(names, list) or not names:
+            return []
+        self._journal.set_fact(LOOK_AGAIN, None)
+        return [str(name) for name in names]
+
+    def approved(self) -> list[str]:
+        """Return the refused names that a person has approved since; each once.
+
+        More often would keep a large file for ever from being read to its end.
+        """
+        approved = self._journal.approved().keys() & self._record.refused.keys()
+        new, self._released = approved - self._released, approved
+        if new:
+            self._accident.approve(new)
+            self._record.doubt_mounts(self._accident.mount_fault)
+        return sorted(name for name in new if not self._record.resting(name))
+
+    def describe(self) -> list[str]:
+        """Return what a pass over everything would do; nothing is done."""
+        self._accident.look()
+        found = scan(self._source, self._journal, [EVERYTHING], lambda _: False)
+        self._accident.judge(found)
+        batch = Batch(found.changed, found.vanished)
+        judged = self._judged(
+            batch,
+            self._looker.look(
+                batch, self._listing, Twins(self._journal, ()), hidden=self._record.unreadable
+            ),
+        )
+        lines = describe(judged.plan)
+        lines += [
+            f"hold back {'delete' if held.loss == 'delete' else 'update'} {name}: {held.reason}"
+            for name, held in judged.refused.items()
+        ]
+        lines += [f"warning: {judged.warning}"] if judged.warning else []
+        return lines + [f"skip {o.name}: {o.reason}" for o in found.obstacles]
+
+
+def _under(name: str, scope: Sequence[str]) -> bool:
+    return any(name == folder or is_below(name, folder) for folder in scope)

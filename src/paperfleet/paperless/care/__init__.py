@@ -1,0 +1,1 @@
+"""Looking after the documents: checking, repairing, migrating, and whose they are."""

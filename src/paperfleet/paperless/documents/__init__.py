@@ -1,0 +1,1 @@
+"""The documents of paperless-ngx in a storage: paths, files, streams, transactions."""

@@ -1,0 +1,154 @@
+"""Local copies of documents, for programs and C libraries that need a real path.
+
+A copy is kept under a key of its storage, name and version, so that it is never stale, and shared
+by all processes of the host: it is fetched under a temporary name and renamed, so that a crash
+leaves nothing that looks whole. Copies are removed, the longest unused first, when together they
+are larger than allowed; one that was asked for in the last hour is kept, since nobody says when a
+program is done with it (the task limit of paperless-ngx is half an hour).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from paperfleet.paperless.documents import files, verification
+from paperfleet.paperless.documents.digests import Digests, digests_of
+from paperfleet.storage import abilities
+from paperfleet.storage.hashing import CHUNK
+
+if TYPE_CHECKING:
+    from paperfleet.model import FileStat
+    from paperfleet.paperless.documents.mounts import Place
+
+IN_USE = 3600.0
+"""Seconds for which a copy that was asked for is kept in any case."""
+FETCHING = "fetching-"
+"""How the names of folders begin in which a copy is being made."""
+_LONGEST_NAME = 200
+
+_log = logging.getLogger("paperfleet.paperless")
+
+
+class _Copy(NamedTuple):
+    used: float
+    size: int
+    folder: Path
+
+
+class LocalCopies:
+    """The copies in one folder, together at most ``limit`` bytes where that can be."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder, self._limit = folder, limit
+        self._lock = threading.Lock()
+        self._hashed: dict[Path, tuple[tuple[int, ...], Digests]] = {}
+
+    def path_of(self, place: Place) -> Path:
+        """Return the path of a copy of the document as it is now; raise ``OSError``."""
+        found = files.stat(place)
+        version = found.etag or found.modified_ns
+        if version is None:  # nothing tells whether a copy is still right
+            return self._fetch(place, found, self._entry(place, found, os.urandom(8).hex()))
+        entry = self._entry(place, found, str(version))
+        path = self._usable(entry, place, found)
+        return path or self._fetch(place, found, entry)
+
+    def _entry(self, place: Place, found: FileStat, version: str) -> Path:
+        label = abilities.label_of(place.mount.storage)
+        key = "\0".join((label, place.name, str(found.size), version))
+        return self.folder / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:40]
+
+    def _usable(self, entry: Path, place: Place, found: FileStat) -> Path | None:
+        path = entry / _file_name(place)
+        try:
+            if path.stat().st_size != found.size or not self._is_right(path, place):
+                return None
+            os.utime(entry)  # the time of the folder is when it was last asked for
+        except FileNotFoundError:
+            return None
+        return path
+
+    def _is_right(self, path: Path, place: Place) -> bool:
+        """Compare a copy with the database; its bytes are read once, and when they may differ."""
+        known = verification.expected(place)
+        if known is None:
+            return True
+        about = path.stat()
+        state = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+        noted, found = self._hashed.get(path, (None, None))
+        if found is None or noted != state:
+            found = digests_of(path)
+            self._hashed[path] = state, found
+        return verification.agrees(place, known, found)
+
+    def _fetch(self, place: Place, found: FileStat, entry: Path) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_room()
+        with tempfile.TemporaryDirectory(
+            prefix=FETCHING, dir=self.folder, ignore_cleanup_errors=True
+        ) as scratch:
+            fetched = Path(scratch) / "copy"
+            fetched.mkdir()
+            target = fetched / _file_name(place)
+            with files.open_stream(place) as content, target.open("xb") as copy:
+                shutil.copyfileobj(content, copy, CHUNK)
+                arrived = copy.tell()
+            if arrived != found.size:
+                raise OSError(errno.EIO, f"{arrived} of {found.size} bytes arrived", place.path)
+            target.chmod(0o444)  # what a program wrote there would reach nobody
+            if self._usable(entry, place, found) is None:
+                with suppress(OSError):  # what a power cut has damaged
+                    entry.rename(Path(scratch) / "damaged")
+            with suppress(OSError):  # another process was quicker; its copy is the same
+                fetched.rename(entry)
+        path = self._usable(entry, place, found)
+        if path is None:
+            raise OSError(
+                errno.ENOSPC, f"no local copy of {place.path} could be made in {self.folder}"
+            )
+        return path
+
+    def _make_room(self) -> None:
+        """Remove copies that were not asked for lately until the rest is small enough."""
+        with self._lock:
+            copies = sorted(self._copies())
+            total = sum(copy.size for copy in copies)
+            now = time.time()
+            for copy in copies:
+                fresh = now - copy.used < IN_USE
+                unfinished = copy.folder.name.startswith(FETCHING)
+                if fresh or (total <= self._limit and not unfinished):
+                    continue
+                shutil.rmtree(copy.folder, ignore_errors=True)
+                total -= copy.size
+            if total > self._limit:
+                _log.warning(
+                    "the local copies in %s are larger than PAPERFLEET_CACHE_MB allows: all were"
+                    " in use within the last hour",
+                    self.folder,
+                )
+
+    def _copies(self) -> list[_Copy]:
+        found = []
+        for folder in self.folder.iterdir():
+            with suppress(OSError):  # another process may have removed it
+                size = sum(item.stat().st_size for item in folder.rglob("*"))
+                found.append(_Copy(folder.stat().st_mtime, size, folder))
+        return found
+
+
+def _file_name(place: Place) -> str:
+    """Return the document's own name, cut where it would be too long; programs go by its ending."""
+    path = PurePosixPath(place.name)
+    encoded = path.stem.encode(errors="surrogateescape")[:_LONGEST_NAME]
+    return encoded.decode(errors="ignore") + path.suffix[-20:]

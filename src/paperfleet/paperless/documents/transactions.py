@@ -1,0 +1,149 @@
+"""What was done to documents follows the database: kept on commit, taken back on rollback.
+
+A write reaches the storage before the transaction commits, so that no row ever names a document
+that is not there. When the transaction is rolled back, wholly or to a savepoint, its writes and
+moves are undone in reverse order. A delete waits for the commit: until then the document is only
+hidden from the thread that deleted it. After a kill the database rolls back by itself, and what
+was written remains for ``paperfleet_check --repair``.
+
+Django tells of commits (``transaction.on_commit``) and not of rollbacks; there it drops the
+callbacks of what was rolled back (``django/db/backends/base/base.py``). So after each atomic block
+``settle`` looks which callbacks are gone without having been called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from paperfleet.paperless.documents.mounts import Mount
+
+    Observer = Callable[[str, str, str], None]
+
+_observers: list[Observer] = []
+
+
+def observe_with(observer: Observer | None) -> None:
+    """From now on call ``observer(key of the mount, name, previous name)``; None for nobody."""
+    _observers[:] = [] if observer is None else [observer]
+
+
+def tell(mount: Mount, name: str = "", previous: str = "") -> None:
+    """Tell of a change; what the observer raises ends the transaction that made it."""
+    for observer in _observers:
+        observer(mount.key, name, previous)
+
+
+def tell_undone(mount: Mount, name: str = "", previous: str = "") -> None:
+    """Tell that a change was taken back, for those who have seen it before it was.
+
+    Nobody waits for an error here. A block that is itself about to be rolled back takes no more
+    rows, and undoes them all.
+    """
+    if not _observers or connections[DEFAULT_DB_ALIAS].needs_rollback:
+        return
+    try:
+        tell(mount, name, previous)
+    except DatabaseError as error:
+        _log.warning(
+            "the change of %s that was taken back is not in the outbox: %s. The mirror's next look"
+            " at everything will find it",
+            mount.path_of(name or previous),
+            error,
+        )
+
+
+_log = logging.getLogger("paperfleet.paperless")
+
+
+class Effect:
+    """One thing that was done, or is to be done, with what a commit and a rollback mean for it."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        commit: Callable[[], object] | None,
+        rollback: Callable[[], object] | None,
+    ) -> None:
+        self.what = what
+        self.commit, self.rollback = commit, rollback
+        self.over = False
+
+    def __call__(self) -> None:
+        """Do what the commit asks for."""
+        self._finish(self.commit, "after the commit")
+
+    def undo(self) -> None:
+        """Do what the rollback asks for."""
+        self._finish(self.rollback, "after the rollback")
+
+    def _finish(self, action: Callable[[], object] | None, when: str) -> None:
+        if self.over:
+            return
+        self.over = True
+        if action is None:
+            return
+        try:
+            action()
+        except OSError as error:
+            # The outcome of the transaction is decided; nothing above could do anything about it.
+            _log.error(  # the text says it all
+                "%s could not be finished %s: %s. `manage.py paperfleet_check --repair` will do it",
+                self.what,
+                when,
+                error,
+            )
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+
+
+_mine = _PerThread()
+
+
+def in_transaction() -> bool:
+    """Say whether this thread has a transaction open, so that an outcome is to be waited for."""
+    return connections[DEFAULT_DB_ALIAS].in_atomic_block
+
+
+def follow(effect: Effect) -> None:
+    """Let an effect follow the transaction that is open; without one it is committed at once."""
+    if not in_transaction():
+        effect()
+        return
+    _mine.effects.append(effect)
+    transaction.on_commit(effect)
+
+
+def settle() -> None:
+    """Undo, the latest first, what the database has rolled back; cheap when there is nothing."""
+    if not _mine.effects:
+        return
+    waiting = {id(entry[1]) for entry in connections[DEFAULT_DB_ALIAS].run_on_commit}
+    effects, _mine.effects = _mine.effects, []
+    gone = [effect for effect in effects if not effect.over and id(effect) not in waiting]
+    _mine.effects = [effect for effect in effects if not effect.over and id(effect) in waiting]
+    for effect in reversed(gone):
+        effect.undo()
+
+
+@contextlib.contextmanager
+def dropped(what: str, undo: Callable[[], None]) -> Iterator[None]:
+    """Within this block there is an effect whose transaction is gone; for the self-test."""
+    effect = Effect(what, commit=None, rollback=undo)
+    _mine.effects.append(effect)
+    try:
+        yield
+    finally:
+        if effect in _mine.effects:
+            _mine.effects.remove(effect)

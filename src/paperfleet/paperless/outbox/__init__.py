@@ -1,0 +1,1 @@
+"""The outbox: what happened to documents, told after the commit."""

@@ -1,0 +1,241 @@
+"""Every name of Python, Django and paperless-ngx that is replaced, in one table.
+
+paperless-ngx has no place for a storage to plug in; these are the places where its documents pass.
+Each row says why, and in which versions. At start every row is installed and looked at, and
+``selftest`` runs paperless-ngx's own helpers through all of them; a name that is missing stops the
+process, so that no version ever writes documents past the storage.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core import management
+
+from paperfleet.errors import ConfigurationError
+from paperfleet.paperless.documents.medialock import LeaseFactory
+from paperfleet.paperless.documents.paths import StoragePath
+from paperfleet.paperless.seams import replacements as new
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from paperfleet.paperless.config import AppConfiguration
+
+ALL = ""
+"""Every version that is supported."""
+V2 = "2."
+V3 = "3."
+
+
+@dataclass(frozen=True)
+class Seam:
+    """One replaced name: ``owner`` is a module or ``module:Class``, ``make`` takes the original.
+
+    A ``late`` one is replaced when its command is loaded: importing it would slow every start.
+    """
+
+    owner: str
+    name: str
+    make: Callable[[Any], Any]
+    why: str
+    versions: str = ALL
+    late: bool = False
+
+    @property
+    def label(self) -> str:
+        """The full name, for people."""
+        return f"{self.owner.replace(':', '.')}.{self.name}"
+
+
+def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
+    """Return the seams of every version."""
+
+    def lease(original: Any) -> LeaseFactory:  # noqa: ANN401  # a FileLock's class
+        return LeaseFactory(original, configuration.lock_kind, configuration.lock_ttl)
+
+    lock = "the media lock is a lease, which hosts can share"
+    return (
+        # owner, name, replacement, why
+        Seam(
+            "pathlib:Path", "__new__", new.path, "a path made from a text leads to the storage too"
+        ),
+        Seam("builtins", "open", new.open_file, "open(path) streams; pikepdf.open(str(path))"),
+        Seam("shutil", "move", new.move, "renames, trash, archiver: a move inside of the storage"),
+        Seam("shutil", "copy", new.copy, "exporter and importer copy files"),
+        Seam("shutil", "copy2", new.copy2, "as copy"),
+        Seam("shutil", "copyfile", new.copyfile, "as copy"),
+        Seam("shutil", "copymode", new.copymode, "a storage has no rights of files"),
+        Seam("shutil", "copystat", new.copystat, "a storage keeps its own times"),
+        Seam("subprocess:Popen", "__init__", new.popen, "programs get local copies of documents"),
+        Seam("pikepdf:Pdf", "save", new.pdf_save, "it saves through a temporary file beside"),
+        Seam("documents.utils", "utime", new.utime, "a storage keeps its own times"),
+        Seam(
+            "documents.file_handling",
+            "delete_empty_directories",
+            new.delete_empty_directories,
+            "a bucket has no folders to look into after each rename",
+        ),
+        Seam(
+            "documents.signals.handlers",
+            "delete_empty_directories",
+            new.delete_empty_directories,
+            "the same, as it was imported there",
+        ),
+        Seam(
+            "documents.tasks",
+            "empty_trash",
+            new.empty_trash,
+            "the trash says what it could not delete; upstream answers OK",
+        ),
+        Seam(
+            "django.db.transaction:Atomic",
+            "__exit__",
+            new.atomic_exit,
+            "what a rolled back transaction wrote is taken back",
+        ),
+        Seam("documents.consumer", "FileLock", lease, lock),
+        Seam("documents.tasks", "FileLock", lease, lock),
+        Seam("documents.mail", "FileLock", lease, lock),
+        Seam("documents.signals.handlers", "FileLock", lease, lock),
+        Seam(
+            "django.core.management", "load_command_class", _loading, "to reach the commands below"
+        ),
+        Seam(f"{_COMMANDS}.document_exporter", "FileLock", lease, lock, late=True),
+        Seam(f"{_COMMANDS}.document_importer", "FileLock", lease, lock, late=True),
+    )
+
+
+_COMMANDS = "documents.management.commands"
+
+
+def _loading(original: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    @functools.wraps(original)
+    def load(app_name: str, name: str) -> Any:  # noqa: ANN401  # Django's
+        command = original(app_name, name)
+        waiting = _waiting.pop(f"{app_name}.management.commands.{name}", None)
+        if waiting:
+            _install(waiting)
+        return command
+
+    return load
+
+
+def applying(configuration: AppConfiguration, version: str) -> Iterator[Seam]:
+    """Yield the seams of one version."""
+    return (seam for seam in table(configuration) if version.startswith(seam.versions))
+
+
+_installed: dict[str, tuple[Any, str, Any, Any]] = {}
+"""For each label: the owner, the name, the original and what stands in its place."""
+_waiting: dict[str, Seam] = {}
+"""Late seams by the module that they are for."""
+
+
+def install(configuration: AppConfiguration, version: str) -> None:
+    """Replace every name of the table; raise ``ConfigurationError`` for one that is missing."""
+    for seam in applying(configuration, version):
+        if seam.late and seam.owner not in sys.modules:
+            _waiting[seam.owner] = seam
+        elif seam.label not in _installed:
+            _install(seam)
+
+
+def _install(seam: Seam) -> None:
+    owner = _owner(seam)
+    original = vars(owner).get(seam.name)
+    if original is None:
+        raise _missing(seam, "it is not there")
+    if isinstance(original, staticmethod):
+        replacement: Any = staticmethod(seam.make(original.__func__))
+    else:
+        replacement = seam.make(original)
+    setattr(owner, seam.name, replacement)
+    _installed[seam.label] = (owner, seam.name, original, vars(owner)[seam.name])
+
+
+def uninstall() -> None:
+    """Put every original back; for tests."""
+    for owner, name, original, _ in reversed(_installed.values()):
+        setattr(owner, name, original)
+    _installed.clear()
+    _waiting.clear()
+
+
+def faults() -> Iterator[str]:
+    """Yield a text for each installed seam in whose place something else stands now."""
+    for label, (owner, name, _, replacement) in _installed.items():
+        if vars(owner).get(name) is not replacement:
+            yield f"{label} was replaced by something else after the start"
+
+
+def awaited(module: str) -> Callable[[Any], Any] | None:
+    """Return what makes the seam of a command's module that is not loaded yet, None for none."""
+    seam = _waiting.get(module)
+    return seam.make if seam else None
+
+
+def reaches_commands() -> bool:
+    """Load a small command of Django's; say whether it is one, and a seam was put in with it."""
+    seam = Seam(_SMALL_COMMAND, "checks", lambda original: original, "tried at start", late=True)
+    _waiting[seam.owner] = seam
+    try:
+        command = management.load_command_class("django.core", "check")
+        # With a name that was replaced it can be anything.
+        return hasattr(command, "handle") and seam.label in _installed
+    finally:
+        _waiting.pop(seam.owner, None)
+        _installed.pop(seam.label, None)
+
+
+_SMALL_COMMAND = "django.core.management.commands.check"
+
+
+def _owner(seam: Seam) -> Any:  # noqa: ANN401  # a module or a class
+    module_name, _, class_name = seam.owner.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise _missing(seam, f"{module_name} cannot be imported: {error}") from error
+    if not class_name:
+        return module
+    if not hasattr(module, class_name):
+        raise _missing(seam, f"{module_name} has no {class_name}")
+    return getattr(module, class_name)
+
+
+def _missing(seam: Seam, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"paperless-ngx has changed where its documents pass: {seam.label}: {reason}",
+        hint="This version is not supported yet. Nothing was touched",
+    )
+
+
+SETTINGS = {"ORIGINALS_DIR": "originals", "ARCHIVE_DIR": "archive"}
+"""The settings of paperless-ngx that become mounts, and their keys in the storage."""
+OPTIONAL_SETTINGS = {
+    "thumbnails": "THUMBNAIL_DIR",
+    "share_link_bundles": "SHARE_LINK_BUNDLE_DIR",
+}
+
+
+def mounted(settings: Any, chosen: frozenset[str]) -> dict[str, str]:  # noqa: ANN401  # Django's
+    """Turn the settings into ``StoragePath``; return the root of each mount and its key."""
+    roots = {str(getattr(settings, name)): key for name, key in SETTINGS.items()}
+    names = ["MEDIA_ROOT", *SETTINGS]
+    for key, name in OPTIONAL_SETTINGS.items():
+        if key in chosen and hasattr(settings, name):
+            roots[str(getattr(settings, name))] = key
+            names.append(name)
+    for name in names:
+        setattr(settings, name, StoragePath(str(getattr(settings, name))))
+    if "classifier" in chosen:
+        folder = Path(settings.DATA_DIR) / "classifier"
+        roots[str(folder)] = "classifier"
+        settings.MODEL_FILE = StoragePath(folder / Path(settings.MODEL_FILE).name)
+    return roots

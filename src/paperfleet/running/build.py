@@ -1,0 +1,189 @@
+"""Construct a mirror from its settings: the only place where the parts are put together."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from paperfleet.errors import ConfigurationError, JournalError
+from paperfleet.filesystems import FolderDisk
+from paperfleet.journal.database import explained
+from paperfleet.journal.journal import Journal
+from paperfleet.mirror.engine import Mirror
+from paperfleet.mirror.events import Notice
+from paperfleet.mirror.options import Options
+from paperfleet.mirror.planning.guard import Limits
+from paperfleet.mirror.watch.choose import choose_watcher
+from paperfleet.running.apart import prove_apart
+from paperfleet.running.ownfiles import DeafToOwn, WithoutOwn, own_files
+from paperfleet.settings.storages import check_apart, for_looking
+from paperfleet.storage.abilities import label_of
+from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.registry import accepted_options, open_storage
+from paperfleet.storage.wrappers.fenced import Fenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from paperfleet.mirror.accident import Disk
+    from paperfleet.mirror.events import Reporter
+    from paperfleet.mirror.watch.choose import Watcher
+    from paperfleet.settings.settings import Settings
+    from paperfleet.storage.protocol import DocumentStorage
+
+MEGABYTE = 1_000_000
+
+
+class Source(NamedTuple):
+    """What is mirrored, and who tells of its changes; neither has been entered.
+
+    ``disk`` tells what it lies on, None where that is no disk of this machine.
+    """
+
+    storage: DocumentStorage
+    watcher: Watcher
+    disk: Disk | None = None
+
+
+@contextmanager
+def build_mirror(
+    settings: Settings,
+    *,
+    report: Reporter,
+    may_write: Callable[[], None] | None = None,
+    source_of: Callable[[Settings, Reporter], Source] | None = None,
+) -> Iterator[Mirror]:
+    """Yield a mirror that is ready to run, and its journal closed afterwards.
+
+    ``may_write`` is asked before each write to the target, and raises when it may not be.
+    ``source_of`` makes the source, and is called once; without it the source is the folder that
+    the settings name. Raises ``ConfigurationError`` for settings that cannot be, ``JournalError``
+    for a journal that cannot be used.
+    """
+    source, watcher, disk = (source_of or local_source)(settings, report)
+    target = open_target(settings)
+    check_apart(source, target)
+    label = label_of(target)
+    target = for_looking(target) if settings.dry_run else target
+    target = Fenced(target, may_write) if may_write else target
+
+    with _journal(settings, label_of(source), label) as journal:
+        mirror = Mirror(
+            source,
+            target,
+            journal,
+            watcher,
+            _options(settings),
+            report,
+            disk=disk,
+            prove_apart=lambda: prove_apart(source, target, journal, report),
+        )
+        with mirror:
+            yield mirror
+
+
+def local_source(settings: Settings, report: Reporter) -> Source:
+    """Return the folder that the settings name, watched in the way that fits it."""
+    root = _source_root(settings.source)
+    watcher = choose_watcher(
+        root,
+        poll_seconds=settings.poll_seconds,
+        on_notice=lambda text: report(Notice(text)),
+        follow_links=settings.follow_links,
+    )
+    storage = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
+    ours = own_files(root, os.environ, journal=settings.journal, lease=settings.lease)
+    return Source(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
+
+
+def open_target(settings: Settings) -> DocumentStorage:
+    """Return the target that the settings name, with their credentials."""
+    return open_storage(settings.target, _target_options(settings))
+
+
+def _target_options(settings: Settings) -> Mapping[str, object]:
+    """Return those settings that the kind of target takes."""
+    options = {
+        "username": settings.username or None,
+        "password": settings.password,
+        "allow_plain_http": settings.allow_plain_http,
+        "verify": str(settings.ca_file) if settings.ca_file else True,
+        "timeout": settings.timeout_seconds,
+        "connections": settings.connections,
+        "bulk": settings.bulk == "auto",
+        "chunk_size": settings.chunk_mb * MEGABYTE,
+        "chunk_threshold": settings.chunk_threshold_mb * MEGABYTE,
+    }
+    accepted = accepted_options(settings.target)
+    return {name: value for name, value in options.items() if name in accepted}
+
+
+def _source_root(source: str) -> Path:
+    """Return the folder that is mirrored; raise ``ConfigurationError`` unless it can be read."""
+    parts = urlsplit(source)
+    path = Path(unquote(parts.path) if parts.scheme == "file" else source).absolute()
+    if not path.is_dir():
+        reason = "is not a folder" if path.exists() else "does not exist"
+        raise ConfigurationError(
+            f"the source {path} {reason}", hint="Is the volume mounted, and the path spelled so?"
+        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise ConfigurationError(
+            f"the source {path} cannot be read",
+            hint=f"Give user {os.geteuid()} the right to read it",
+        )
+    return path
+
+
+@contextmanager
+def _journal(settings: Settings, source: str, target: str) -> Iterator[Journal]:
+    """Yield the journal; for a dry run a copy of it that is thrown away."""
+    if not settings.dry_run:
+        with Journal.open(settings.journal, source=source, target=target) as journal:
+            yield journal
+        return
+    with tempfile.TemporaryDirectory(prefix="paperfleet-") as folder:
+        copy = Path(folder) / "journal.sqlite"
+        if settings.journal.exists():
+            with explained(settings.journal):
+                _copy_database(settings.journal, copy)
+        with _open_copy(copy, settings.journal, source, target) as journal:
+            yield journal
+
+
+def _open_copy(copy: Path, original: Path, source: str, target: str) -> Journal:
+    try:
+        return Journal.open(copy, source=source, target=target)
+    except JournalError as error:
+        text = error.message.replace(str(copy), str(original))
+        raise JournalError(text, hint=error.hint) from error
+
+
+def _copy_database(original: Path, copy: Path) -> None:
+    reading = sqlite3.connect(f"{original.absolute().as_uri()}?mode=ro", uri=True)
+    writing = sqlite3.connect(copy)
+    try:
+        reading.backup(writing)
+    finally:
+        writing.close()
+        reading.close()
+
+
+def _options(settings: Settings) -> Options:
+    return Options(
+        settle=settings.settle_seconds,
+        open_settle=settings.open_settle_seconds,
+        scan_interval=settings.scan_interval_seconds,
+        target_check=settings.target_check_seconds,
+        adopt=settings.adopt,
+        set_aside=settings.foreign == "keep",
+        connections=settings.connections,
+        bulk=settings.bulk == "auto",
+        verify=settings.verify,
+        limits=Limits(settings.delete_share, settings.delete_floor, settings.overwrite_share),
+    )

@@ -1,0 +1,109 @@
+"""Every exit code of every command, once: ``--help`` and the reference page are made from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FINE: Final = 0
+WRONG: Final = 1
+REFUSED: Final = 2
+FAILED: Final = 3
+UNFINISHED: Final = 4
+
+MEANINGS: Final[Mapping[int, str]] = {
+    FINE: "what was asked for is done, to its end",
+    WRONG: "the command line, a setting or the credentials are wrong, or a storage or the journal "
+    "cannot be used; standard error says what, where and what to do",
+    REFUSED: "the guard refused something",
+    FAILED: "some files could not be dealt with",
+    UNFINISHED: "it ended before its end: by a signal, or with nothing to judge",
+}
+
+_UNUSABLE = "a setting is wrong, or the storage cannot be used"
+COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
+    "mirror": {
+        FINE: "source and target agree; without --once: stopped by a signal, as asked",
+        WRONG: "a setting or the credentials are wrong, or the storage or journal cannot be used",
+        REFUSED: "with --once: the guard holds something back (paperfleet status, approve)",
+        FAILED: "with --once: some files could not be brought over (paperfleet status)",
+        UNFINISHED: "with --once: stopped before source and target agreed; run it again to go on",
+    },
+    "status": {FINE: "it is shown, whatever it says", WRONG: "there is no journal to read"},
+    "approve": {
+        FINE: "approved, or nothing is held back",
+        WRONG: "there is no journal, nobody to ask, or the answer was no",
+    },
+    "adopt": {FINE: "done, or nothing was chosen", WRONG: "a setting or a name is wrong"},
+    "prune": {
+        FINE: "done, or nothing was chosen",
+        WRONG: "a setting or a name is wrong, or the storage or journal cannot be used",
+        REFUSED: "the guard refused: so many need --approve NUMBER",
+        FAILED: "some files were left, since they changed or are needed by now",
+    },
+    "health": {
+        FINE: "source and target were in sync not long ago",
+        WRONG: "they were not, or nobody knows",
+    },
+    "migrate": {
+        FINE: "every file is at the target, proven by its bytes",
+        WRONG: "a setting is wrong, or a storage cannot be used",
+        FAILED: "some files failed or had to be left out",
+        UNFINISHED: "it was interrupted, or a storage failed as a whole; run it again to go on",
+    },
+    "verify": {
+        FINE: "every file of the receipt is there, byte for byte",
+        WRONG: "the receipt or the storage cannot be used",
+        FAILED: "some files are missing, changed or unreadable",
+        UNFINISHED: "the receipt names no file, so nothing was checked",
+    },
+    "repair": {FINE: "nothing that is older than that is left over", WRONG: _UNUSABLE},
+    "settings": {FINE: "they are shown", WRONG: "one of them is wrong"},
+    "demo": {FINE: "it was shown", WRONG: "something of it failed"},
+    "manage.py migrate_storage": {
+        FINE: "every document is in the storage, proven by its bytes",
+        WRONG: "something failed, was interrupted or differs from the database; run it again",
+    },
+    "manage.py paperfleet_check": {
+        FINE: "database, storage and checksums agree",
+        WRONG: "they do not, or it could not be found out",
+    },
+    "manage.py paperfleet_events": {
+        FINE: "all is printed, or it was stopped by a signal, as asked",
+        WRONG: "the outbox is off, or the database does not answer",
+        REFUSED: "with --mirror --once: as paperfleet mirror",
+        FAILED: "with --mirror --once: as paperfleet mirror",
+        UNFINISHED: "with --mirror --once: as paperfleet mirror",
+    },
+}
+
+
+def help_text(command: str) -> str:
+    """Return the paragraph of ``--help``; click leaves its lines as they are."""
+    rows = (f"  {code}  {text}" for code, text in COMMANDS[command].items())
+    return "\n".join(["", "\b", "Exit codes:", *rows]) + "\n"
+
+
+def exit_codes_page() -> str:
+    """Return docs/reference/exit-codes.md."""
+    lines = [
+        "# Exit codes",
+        "",
+        "<!-- Made by `make docs` from paperfleet/running/exitcodes.py; a test compares both. -->",
+        "",
+        "| code | means everywhere |",
+        "|---|---|",
+        *(f"| {code} | {text} |" for code, text in MEANINGS.items()),
+        "",
+        "A process that a signal ended at once has no code of ours: a shell shows 128 and the",
+        "signal's number, such as 143.",
+        "",
+        "| command | code | means |",
+        "|---|---|---|",
+    ]
+    for command, rows in COMMANDS.items():
+        name = command if command.startswith("manage.py") else f"paperfleet {command}"
+        lines += [f"| `{name}` | {code} | {text} |" for code, text in rows.items()]
+    return "\n".join(lines) + "\n"

@@ -1,1 +1,0 @@
-"""Settings, and the only place that constructs objects from them."""

@@ -1,0 +1,1 @@
+"""Settings: one table per component, one way to read them."""

@@ -1,1 +1,0 @@
-"""One module for each kind of storage; only the registry imports them."""

@@ -1,0 +1,1 @@
+"""Documents in a bucket of an object store."""

@@ -1,0 +1,255 @@
+"""Writing objects: small ones with one request, large ones in parts; both proven afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import mimetypes
+import uuid
+from typing import IO, TYPE_CHECKING
+
+from paperfleet.errors import (
+    AlreadyExistsError,
+    ArrivedDamagedError,
+    IntegrityError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
+from paperfleet.model import ANYTHING, FileStat, Precondition, Upload
+from paperfleet.storage.bucket import client as requests
+from paperfleet.storage.bucket.client import Put
+from paperfleet.storage.bucket.digests import (
+    Digests,
+    bare,
+    digests_in_parts,
+    digests_of,
+    is_md5,
+    part_size,
+    pieces,
+)
+from paperfleet.storage.bucket.reading import open_object
+from paperfleet.storage.conditions import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from obstore import Attributes, PutMode
+
+    from paperfleet.storage.bucket.copying import Copier
+    from paperfleet.storage.bucket.features import Probe
+
+
+class Saver:
+    """Saves documents under a condition, and proves that they arrived."""
+
+    def __init__(self, client: requests.ObjectClient, probe: Probe, copier: Copier) -> None:
+        self._client = client
+        self._probe = probe
+        self._copier = copier
+        self._etags_are_md5: bool | None = None
+
+    def save(self, key: str, name: str, content: IO[bytes]) -> None:
+        """Store all that the content yields.
+
+        Content larger than a part is read twice when it can be rewound, so that its checksum is
+        noted with the object; from any other, the store's etag alone proves the arrival.
+        """
+        begun = _read_up_to(content, self._client.part + 1)
+        if len(begun) <= self._client.part:
+            self._save_small(key, name, begun, digests_of(begun), ANYTHING)
+            return
+        digests = None
+        if content.seekable():
+            start = content.tell() - len(begun)
+            content.seek(start)
+            digests = digests_in_parts(content, self._client.part)
+            content.seek(start)
+            begun = b""
+        self._save_parts(key, name, itertools.chain([begun], pieces(content)), digests)
+
+    def save_with(self, key: str, name: str, upload: Upload, expect: Precondition) -> FileStat:
+        """Save under a condition; return what the store then has."""
+        if upload.size <= self._client.part:
+            with upload.open() as content:
+                data = _read_up_to(content, upload.size + 1)
+            digests = digests_of(data)
+            self._require_content(digests, upload, name)
+            return self._save_small(key, name, data, digests, expect)
+        with upload.open() as content:
+            digests = digests_in_parts(content, part_size(upload.size, self._client.part))
+        self._require_content(digests, upload, name)
+        if expect == ANYTHING:
+            return self._save_large(key, name, upload, digests)
+        return self._save_aside(key, name, upload, digests, expect)
+
+    def _require_content(self, read: Digests, upload: Upload, name: str) -> None:
+        if read.count != upload.size:
+            raise self._error(
+                name,
+                f"the content has {_other_length(read.count, upload.size)}",
+                "It may have changed while it was read",
+            )
+        if upload.sha256 not in {None, read.sha256}:
+            raise self._error(
+                name,
+                "the content is not the one that was meant: its checksum differs",
+                "It may have changed while it was read",
+            )
+
+    def _save_small(
+        self, key: str, name: str, data: bytes, digests: Digests, expect: Precondition
+    ) -> FileStat:
+        mode = self._mode(key, name, expect)
+        token = uuid.uuid4().hex if mode != "overwrite" else ""
+        put = Put(mode, _attributes(name, digests, token))
+        try:
+            etag = self._client.put(key, data, put, "save", name)
+        except (AlreadyExistsError, PreconditionFailedError):
+            # The first try of a request that was sent again may have been what made it so.
+            found = self._client.find(key, "save", name)
+            if found is None or found.noted.get(requests.SAVE) != token:
+                raise
+            etag = found.etag
+        except NotFoundError:
+            # What S3 answers where nothing is to be replaced (API reference, PutObject).
+            raise PreconditionFailedError(
+                "it is gone", operation="save", name=name, storage=self._client.label
+            ) from None
+        return self._proven(key, name, etag, digests)
+
+    def _mode(self, key: str, name: str, expect: Precondition) -> PutMode:
+        """Return how the store is to ensure the condition; look ourselves at what it cannot."""
+        if expect == ANYTHING:
+            return "overwrite"
+        features = self._probe.features()
+        if expect.exists is False and features.create:
+            return "create"
+        if expect.etag is not None and features.update:
+            return {"e_tag": expect.etag}
+        self._look(key, name, expect)
+        return "overwrite"
+
+    def _look(self, key: str, name: str, expect: Precondition) -> None:
+        found = self._client.find(key, "save", name)
+        stat = found.stat(name) if found else None
+        require(stat, expect, operation="save", name=name, storage=self._client.label)
+
+    def _save_large(self, key: str, name: str, upload: Upload, digests: Digests) -> FileStat:
+        with upload.open() as content:
+            return self._save_parts(key, name, pieces(content), digests)
+
+    def _save_aside(
+        self, key: str, name: str, upload: Upload, digests: Digests, expect: Precondition
+    ) -> FileStat:
+        """Upload under another key and copy it into place, as an upload in parts has no condition.
+
+        An etag is compared right before the copy: another writer in between is not noticed.
+        """
+        self._look(key, name, expect)
+        aside = self._client.keys.work("save", uuid.uuid4().hex)
+        try:
+            self._save_large(aside, name, upload, digests)
+            source = self._client.look(aside, "save", name)
+            if expect.exists is False:
+                self._copier.create(source, aside, key, "save", name)
+            else:
+                self._look(key, name, expect)
+                self._copier.replace(source, aside, key, "save", name)
+        finally:
+            self._client.delete(aside, "save", name)
+        return self._client.look(key, "save", name).stat(name)
+
+    def _save_parts(
+        self, key: str, name: str, content: Iterator[bytes], meant: Digests | None
+    ) -> FileStat:
+        sent = meant or Digests(self._client.part)
+        watched = self._compared(content, meant, name) if meant else _counted(content, sent)
+        put = Put(attributes=_attributes(name, meant), part=sent.part)
+        self._client.put_parts(key, watched, put, "save", name)
+        return self._proven(key, name, None, sent)
+
+    def _compared(self, content: Iterator[bytes], meant: Digests, name: str) -> Iterator[bytes]:
+        """Pass the content on; fail at its end, before the store shows it, if it differs."""
+        digest = hashlib.sha256()
+        for piece in content:
+            digest.update(piece)
+            yield piece
+        if digest.hexdigest() != meant.sha256:
+            raise self._error(name, "the content changed while it was read", "Save it again")
+
+    def _proven(self, key: str, name: str, etag: str | None, digests: Digests) -> FileStat:
+        """Return what the store has; raise ``IntegrityError`` if it is not what was sent."""
+        if bare(etag) == digests.etag:
+            self._etags_are_md5 = True
+            return FileStat(name, digests.count, None, etag, None, digests.sha256)
+        found = self._client.look(key, "save", name)
+        if found.size != digests.count:
+            reason = f"the store has {_other_length(found.size, digests.count)}"
+            raise self._error(name, reason, "Save it again")
+        if bare(found.etag) == digests.etag:
+            self._etags_are_md5 = True
+        elif is_md5(found.etag) and self._etags_are_md5 is not False:
+            self._read_back(key, name, digests, found)
+        return found.stat(name)
+
+    def _read_back(self, key: str, name: str, digests: Digests, found: requests.Found) -> None:
+        """Read what is stored, as its etag is another: damaged, or no MD5 in this store.
+
+        What arrived damaged is removed, unless somebody wrote there meanwhile.
+        """
+        if self.content_sha256(key, name) != digests.sha256:
+            now = self._client.find(key, "save", name)
+            if now is not None and now.etag == found.etag:
+                self._client.delete(key, "save", name)
+            raise ArrivedDamagedError(
+                "other bytes than were sent arrived",
+                operation="save",
+                name=name,
+                storage=self._client.label,
+                hint="Save it again",
+            )
+        self._etags_are_md5 = False
+
+    def content_sha256(self, key: str, name: str) -> str:
+        """Return the SHA-256 of what is stored, by reading it."""
+        digest = hashlib.sha256()
+        with open_object(self._client, key, name) as stream:
+            for piece in pieces(stream):
+                digest.update(piece)
+        return digest.hexdigest()
+
+    def _error(self, name: str, reason: str, hint: str = "") -> StorageError:
+        return IntegrityError(
+            reason, operation="save", name=name, storage=self._client.label, hint=hint
+        )
+
+
+def _counted(content: Iterator[bytes], sent: Digests) -> Iterator[bytes]:
+    """Pass the content on, and take its digests."""
+    for piece in content:
+        sent.update(piece)
+        yield piece
+
+
+def _attributes(name: str, digests: Digests | None, token: str = "") -> Attributes:
+    kind = mimetypes.guess_type(name, strict=False)[0] or "application/octet-stream"
+    noted: Attributes = {"Content-Type": kind}
+    if digests:
+        noted |= {requests.SHA256: digests.sha256, requests.ETAG: digests.etag}
+    if token:
+        noted[requests.SAVE] = token
+    return noted
+
+
+def _read_up_to(content: IO[bytes], most: int) -> bytes:
+    """Read until the end or so many bytes; some streams return less than was asked for."""
+    read = io.BytesIO()
+    while read.tell() < most and (data := content.read(most - read.tell())):
+        read.write(data)
+    return read.getvalue()
+
+
+def _other_length(found: int, meant: int) -> str:
+    return f"{found} bytes, not {meant}"

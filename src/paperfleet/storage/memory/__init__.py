@@ -1,0 +1,1 @@
+"""Documents in memory, for tests and demonstrations."""

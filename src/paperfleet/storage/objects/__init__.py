@@ -1,1 +1,0 @@
-"""What the object stores share below the backends, on obstore."""

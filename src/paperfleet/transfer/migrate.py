@@ -1,0 +1,301 @@
+"""The migration: copy all, verify all, and only then let go."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
+from paperfleet.model import FileStat, Obstacle
+from paperfleet.storage import abilities
+from paperfleet.storage.names import RESERVED, collision_key, is_temporary
+from paperfleet.transfer.copying import Brought, Copier, Outcome
+from paperfleet.transfer.letting_go import LettingGo, NotApartError
+from paperfleet.transfer.progress import Verified, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.transfer.bandwidth import Bandwidth
+    from paperfleet.transfer.progress import Progress
+    from paperfleet.transfer.receipt import Entry
+
+_AHEAD = 4
+"""Files that are handed out for each thread, so that none waits."""
+
+
+class Step(enum.Enum):
+    """What became of one file."""
+
+    COPIED = "copied"
+    REPLACED = "replaced"
+    PRESENT = "present"
+    TRUSTED = "verified before"
+    VANISHED = "vanished"
+    FAILED = "failed"
+    LEFT_OUT = "left out"
+    DELETED = "deleted"
+    KEPT = "kept"
+
+
+class FileEvent(NamedTuple):
+    """One file came to an end of a step; ``reason`` says why, where it did not go well."""
+
+    step: Step
+    name: str
+    size: int = 0
+    reason: str = ""
+
+
+class Planned(NamedTuple):
+    """What there is to do: files and bytes at the source, how many of them are at the target."""
+
+    files: int
+    size: int
+    there: int
+    there_size: int
+
+
+class Listener(Protocol):
+    """Takes events; called from the thread that runs the migration."""
+
+    def __call__(self, event: FileEvent | Planned) -> None:
+        """Take one event; must not raise."""
+        ...
+
+
+@dataclass(slots=True)
+class Account:
+    """How a migration ended: counts by step, what failed and why, and the receipt's entries.
+
+    ``copied_inside`` counts the files that the service of both storages copied by itself.
+    ``obstacles`` are what the source has and no migration can read as a file, with the reason.
+    ``earlier`` are files that earlier runs proved, that the target still has as they were then, and
+    that the source has no more.
+    """
+
+    counts: dict[Step, int] = field(default_factory=lambda: dict.fromkeys(Step, 0))
+    copied_bytes: int = 0
+    copied_inside: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    obstacles: dict[str, str] = field(default_factory=dict)
+    vanished: set[str] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+    earlier: list[Entry] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that the source has is at the target, proven."""
+        return self.proven and not self.obstacles
+
+    @property
+    def proven(self) -> bool:
+        """Whether every file that can be read at the source is at the target, proven."""
+        return not self.failures and not self.stopped
+
+
+class Migration:
+    """Brings every file of one storage to another; both are entered by the caller.
+
+    Nothing at the source is touched before every file is verified, and then only by
+    ``let_go``. Single failures are counted and do not stop the rest; an error of a whole storage
+    does, and the next run goes on from there.
+    """
+
+    def __init__(
+        self,
+        source: DocumentStorage,
+        target: DocumentStorage,
+        progress: Progress,
+        bandwidth: Bandwidth,
+        listener: Listener,
+        *,
+        threads: int = 8,
+        copier: Copier | None = None,
+    ) -> None:
+        self._source, self._target = source, target
+        self._progress, self._listener = progress, listener
+        self._copier = copier or Copier(source, target, bandwidth)
+        self._threads = threads
+        self._stop = threading.Event()
+        self._can = abilities.capabilities_of(target)
+        self._keys: dict[str, str] = {}
+        self.obstacles: list[Obstacle] = []
+        self._letting_go = LettingGo(source, target)
+
+    def stop(self) -> None:
+        """End soon: what is under way is finished; safe from a signal handler."""
+        self._stop.set()
+
+    def plan(self) -> tuple[list[FileStat], dict[str, FileStat]]:
+        """Return what is at the source, sorted by name, and what is at the target, by name.
+
+        What the source has and cannot give as a file is remembered for the account of ``copy``.
+        """
+        files, self.obstacles = listed(self._source)
+        there = {stat.name: stat for stat in abilities.list_stats(self._target)}
+        sizes = [f.size for f in files if f.name in there]
+        self._listener(Planned(len(files), sum(f.size for f in files), len(sizes), sum(sizes)))
+        return files, there
+
+    def copy(self, files: Iterable[FileStat], there: dict[str, FileStat]) -> Account:
+        """Copy and verify; return the account."""
+        account = Account()
+        for obstacle in self.obstacles:
+            account.obstacles[obstacle.name] = obstacle.reason
+            self._listener(FileEvent(Step.LEFT_OUT, obstacle.name, 0, obstacle.reason))
+            account.counts[Step.LEFT_OUT] += 1
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="migrate") as pool:
+            self._run(pool, iter(files), there, account)
+        if self._stop.is_set() and not account.stopped:
+            account.stopped = "it was interrupted"
+        self._look_for_vanished(account)
+        account.entries.sort()
+        account.earlier = self._progress.gone_from_source(account.entries, there)
+        return account
+
+    def _look_for_vanished(self, account: Account) -> None:
+        """Make obstacles of files that could not be opened and are listed all the same."""
+        if not account.vanished:
+            return
+        still = {stat.name for stat in listed(self._source)[0]} & account.vanished
+        for name in still:
+            account.obstacles[name] = "it is listed, and there is no file of this name to open"
+
+    def _run(
+        self,
+        pool: ThreadPoolExecutor,
+        files: Iterator[FileStat],
+        there: dict[str, FileStat],
+        account: Account,
+    ) -> None:
+        running: dict[Future[Brought], FileStat] = {}
+        # concurrent.futures.wait would visit every running one for each that ends.
+        done: SimpleQueue[Future[Brought]] = SimpleQueue()
+        more = True
+        while running or more:
+            while more and len(running) < _AHEAD * self._threads and not account.stopped:
+                source = None if self._stop.is_set() else next(files, None)
+                if source is None:
+                    more = False
+                elif not (
+                    self._collides(source, account)
+                    or self._trust(source, there.get(source.name), account)
+                ):
+                    future = pool.submit(self._copier.bring, source, there.get(source.name))
+                    running[future] = source
+                    future.add_done_callback(done.put)
+            more = more and not account.stopped
+            if running:
+                future = done.get()
+                self._note(future, running.pop(future), account)
+
+    def _collides(self, source: FileStat, account: Account) -> bool:
+        """Fail a file that the target would take for another one: it would overwrite that one."""
+        key = collision_key(source.name, self._can)
+        other = self._keys.setdefault(key, source.name)
+        if other == source.name:
+            return False
+        reason = f"the target takes it for {other!r}; rename one of them at the source"
+        account.failures[source.name] = reason
+        self._count(account, Step.FAILED, source, reason)
+        return True
+
+    def _trust(self, source: FileStat, there: FileStat | None, account: Account) -> bool:
+        """Count a file that an earlier run verified and that nobody has touched since."""
+        entry = self._progress.still_true(source.name, source, there)
+        if entry is None:
+            return False
+        self._count(account, Step.TRUSTED, source)
+        account.entries.append(entry.entry)
+        return True
+
+    def _note(self, future: Future[Brought], source: FileStat, account: Account) -> None:
+        error = future.exception()
+        if error is None:
+            brought = future.result()
+            self._progress.add(brought.verified)
+            account.entries.append(brought.verified.entry)
+            step = Step[brought.outcome.name]
+            account.copied_bytes += source.size if brought.outcome is not Outcome.PRESENT else 0
+            account.copied_inside += brought.inside
+            self._count(account, step, source)
+        elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
+            account.vanished.add(source.name)
+            self._count(account, Step.VANISHED, source, "it vanished from the source meanwhile")
+        elif isinstance(error, PaperfleetError | OSError):
+            self._fail(error, source, account)
+        else:
+            raise error
+
+    def _fail(self, error: Exception, source: FileStat, account: Account) -> None:
+        account.failures[source.name] = str(error)
+        self._count(account, Step.FAILED, source, str(error))
+        if isinstance(error, StorageError) and error.scope is Scope.STORAGE:
+            account.stopped = str(error)
+
+    def _count(self, account: Account, step: Step, source: FileStat, reason: str = "") -> None:
+        account.counts[step] += 1
+        self._listener(FileEvent(step, source.name, source.size, reason))
+
+    def let_go(self, account: Account, among: Container[str] | None = None) -> None:
+        """Delete from the source what was verified and has not changed since.
+
+        Does nothing unless the account is complete. A file that changed or came since is kept, and
+        counted. ``among`` are the names that may be deleted, None for all.
+        """
+        if not account.complete:
+            return
+        for source in listed(self._source)[0]:
+            if among is not None and source.name not in among:
+                continue
+            if self._stop.is_set():
+                account.stopped = "it was interrupted while deleting"
+                return
+            entry = self._progress.verified.get(source.name)
+            self._delete(source, entry, account)
+            if account.stopped:
+                return
+
+    def _delete(self, source: FileStat, entry: Verified | None, account: Account) -> None:
+        if entry is None or not self._unchanged(source, entry):
+            self._count(account, Step.KEPT, source, "it came or changed after it was verified")
+            return
+        try:
+            reason = self._letting_go.delete(source, entry)
+        except StorageError as error:
+            reason = str(error)
+            if isinstance(error, NotApartError) or error.scope is Scope.STORAGE:
+                account.stopped = reason
+        if reason:
+            account.failures[source.name] = reason
+            self._count(account, Step.KEPT, source, reason)
+        else:
+            self._count(account, Step.DELETED, source)
+
+    def _unchanged(self, source: FileStat, entry: Verified) -> bool:
+        """Say whether the source file is the one that was verified, by its bytes if need be."""
+        if entry.source_state and entry.source_state == state_of(source):
+            return True
+        digest = abilities.content_sha256(self._source, source.name)
+        return source.size == entry.size and digest == entry.sha256
+
+
+def listed(source: DocumentStorage) -> tuple[list[FileStat], list[Obstacle]]:
+    """Return every file that can be read, and everything else that the source has; sorted."""
+    files: list[FileStat] = []
+    obstacles: list[Obstacle] = []
+    for item in abilities.survey(source):
+        if isinstance(item, Obstacle):
+            obstacles.append(item)
+        elif is_temporary(item.name):
+            obstacles.append(Obstacle(item.name, RESERVED))
+        else:
+            files.append(item)
+    return sorted(files), sorted(obstacles)
