@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from paperfleet.journal.journal import Journal
-from paperfleet.mirror.engine import Mirror, Outcome
+from paperfleet.mirror.engine import Mirror, RunOutcome
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.polling import PollingWatcher
@@ -113,7 +113,7 @@ def _quiet(event: Event) -> None:
     """Take no notice."""
 
 
-def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) -> Outcome:
+def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) -> RunOutcome:
     """Run a mirror until it has converged, on a fuse if one is given."""
     target = open_target(setup, FusedTransport(fuse, setup.target) if fuse else None)
     with Journal.open(setup.journal, source="source", target="target") as journal:

@@ -21,7 +21,7 @@ import pytest
 
 from paperfleet.journal import database
 from paperfleet.journal.journal import Journal
-from paperfleet.journal.operations import State, doubts_of
+from paperfleet.journal.operations import OperationState, doubts_of
 from paperfleet.model import (
     Delete,
     FileStat,
@@ -71,7 +71,7 @@ class Model:
 
     def __init__(self) -> None:
         self.rows: dict[str, KnownFile] = {}
-        self.operations: dict[int, tuple[Operation, State]] = {}
+        self.operations: dict[int, tuple[Operation, OperationState]] = {}
         self.recorded = 0
         self.deletions = 0
         self.overwrites: dict[str, Loss] = {}
@@ -88,11 +88,14 @@ class Model:
     def record(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             self.recorded += 1
-            self.operations[self.recorded] = (operation, State.RECORDED)
+            self.operations[self.recorded] = (operation, OperationState.RECORDED)
 
     def start(self, ids: Sequence[int]) -> None:
         for operation_id in ids:
-            self.operations[operation_id] = (self.operations[operation_id][0], State.RUNNING)
+            self.operations[operation_id] = (
+                self.operations[operation_id][0],
+                OperationState.RUNNING,
+            )
 
     def withdraw(self, ids: Sequence[int]) -> None:
         for operation_id in ids:
@@ -189,7 +192,7 @@ def _end_of_some(chance: random.Random, model: Model) -> Step | None:
         return None
     operation_id = chance.choice(sorted(model.operations))
     operation, state = model.operations[operation_id]
-    if state is State.RECORDED:
+    if state is OperationState.RECORDED:
         return Step(chance.choice(["start", "start", "start", "withdraw"]), ([operation_id],))
     upserts = [] if isinstance(operation, Delete) else [_file(chance, operation.names[-1])]
     ends = [Step("complete", (operation_id, upserts, list(operation.names[:1])))] * 3

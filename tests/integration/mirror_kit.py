@@ -22,7 +22,7 @@ from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.journal import Journal
 from paperfleet.journal.known import KnownFiles
 from paperfleet.journal.opening import open_for_reading
-from paperfleet.mirror.engine import Mirror, Outcome
+from paperfleet.mirror.engine import Mirror, RunOutcome
 from paperfleet.mirror.events import Done, Event, Failed, Planned, Synced
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
@@ -223,7 +223,7 @@ class Rig:
         assert isinstance(self.place.server, NextcloudDouble)
         return self.place.server
 
-    def once(self) -> Outcome:
+    def once(self) -> RunOutcome:
         """Run until converged, in this thread; fail when that takes too long."""
         with self.mirror() as mirror:
             watchdog = threading.Timer(BOUND, mirror.stop)
@@ -235,7 +235,7 @@ class Rig:
             assert outcome.converged, f"not converged after {BOUND} s: {self.events[-5:]}"
             return outcome
 
-    def sync(self) -> Outcome:
+    def sync(self) -> RunOutcome:
         """Run until converged, and see that all three states agree."""
         outcome = self.once()
         self.check()
@@ -370,7 +370,7 @@ class Live:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.outcome: Outcome | None = None
+        self.outcome: RunOutcome | None = None
         self.error: BaseException | None = None
         self._mirror: Mirror | None = None
         self._watching = threading.Event()

@@ -20,10 +20,16 @@ from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import Call, FaultyStorage
 from paperfleet.transfer.bandwidth import Bandwidth
-from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned, Step
+from paperfleet.transfer.migrate import (
+    FileEvent,
+    Migration,
+    MigrationPlanned,
+    MigrationResult,
+    MigrationStep,
+)
 from paperfleet.transfer.progress import Progress
 from paperfleet.transfer.receipt import Receipt
-from paperfleet.transfer.verify import State, check
+from paperfleet.transfer.verify import FileState, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +41,7 @@ FILES = {f"20{i % 4}/doc {i}.pdf": bytes([i]) * (i * 37) for i in range(24)}
 NINE = Capabilities()
 
 
-def listen(event: FileEvent | Planned) -> None:
+def listen(event: FileEvent | MigrationPlanned) -> None:
     """Take no notice."""
 
 
@@ -47,7 +53,7 @@ def memory(files: dict[str, bytes], capabilities: Capabilities | None = None) ->
 
 def migrate(
     source: DocumentStorage, target: DocumentStorage, base: Path, *, let_go: bool = False
-) -> Account:
+) -> MigrationResult:
     with source, target, Progress(base / "progress.jsonl") as progress:
         migration = Migration(source, target, progress, Bandwidth(None), listen, threads=4)
         account = migration.copy(*migration.plan())
@@ -63,7 +69,7 @@ def test_everything_arrives_and_the_source_stays(
     source, target = memory(FILES, capabilities), memory({}, capabilities)
     account = migrate(source, target, tmp_path)
     assert account.complete
-    assert account.counts[Step.COPIED] == len(FILES)
+    assert account.counts[MigrationStep.COPIED] == len(FILES)
     assert dict(target.files) == FILES == dict(source.files)
     digests = {entry.name: entry.sha256 for entry in account.entries}
     assert digests == {n: hashlib.sha256(c).hexdigest() for n, c in FILES.items()}
@@ -80,7 +86,7 @@ def test_what_is_there_counts_only_by_its_bytes(tmp_path: Path) -> None:
     }
     target = memory(there)
     account = migrate(memory(FILES), target, tmp_path)
-    assert (account.counts[Step.REPLACED], account.counts[Step.PRESENT]) == (2, 1)
+    assert (account.counts[MigrationStep.REPLACED], account.counts[MigrationStep.PRESENT]) == (2, 1)
     assert dict(target.files) == FILES | {"theirs": b"kept"}
 
 
@@ -89,7 +95,7 @@ def test_a_second_run_reads_nothing_again(tmp_path: Path) -> None:
     migrate(source, target, tmp_path)
     source.calls.clear()
     account = migrate(source, target, tmp_path)
-    assert account.counts[Step.TRUSTED] == len(FILES)
+    assert account.counts[MigrationStep.TRUSTED] == len(FILES)
     assert not [call for call in source.calls if call.operation == "open"]
 
 
@@ -100,7 +106,7 @@ def test_what_changed_at_the_target_since_is_not_trusted(tmp_path: Path) -> None
     with target:
         target.save(name, io.BytesIO(b"y" * len(FILES[name])))
     account = migrate(source, target, tmp_path)
-    assert account.counts[Step.REPLACED] == 1
+    assert account.counts[MigrationStep.REPLACED] == 1
     assert dict(target.files) == FILES
 
 
@@ -110,7 +116,7 @@ def test_single_failures_do_not_stop_the_rest_nor_delete_anything(tmp_path: Path
     target.fail(name=name, error=FileAccessError, times=None)
     account = migrate(source, target, tmp_path, let_go=True)
     assert list(account.failures) == [name]
-    assert account.counts[Step.COPIED] == len(FILES) - 1
+    assert account.counts[MigrationStep.COPIED] == len(FILES) - 1
     assert dict(source.files) == FILES
     assert not account.complete
 
@@ -124,7 +130,7 @@ def test_a_storage_out_of_reach_stops_the_run_and_the_next_goes_on(tmp_path: Pat
     before = len(inner.files)
     account = migrate(memory(FILES), target, tmp_path, let_go=False)
     assert account.complete
-    assert account.counts[Step.COPIED] <= len(FILES) - before + 1
+    assert account.counts[MigrationStep.COPIED] <= len(FILES) - before + 1
     assert dict(inner.files) == FILES
 
 
@@ -144,11 +150,11 @@ def test_listings_that_lag_behind_mislead_nobody(tmp_path: Path) -> None:
     assert dict(target.files) == FILES | {"gone.pdf": b"gone"}
     receipt = Receipt("", "", "", tuple(account.entries))
     with target:
-        assert {checked.state for checked in check(receipt, target)} == {State.INTACT}
+        assert {checked.state for checked in check(receipt, target)} == {FileState.INTACT}
         target.delete("gone.pdf")
         states = {checked.entry.name: checked.state for checked in check(receipt, target)}
-    assert [name for name in states if states[name] is not State.INTACT] == ["gone.pdf"]
-    assert states["gone.pdf"] is State.MISSING
+    assert [name for name in states if states[name] is not FileState.INTACT] == ["gone.pdf"]
+    assert states["gone.pdf"] is FileState.MISSING
 
 
 class Corrupting(MemoryBackend):
@@ -175,8 +181,8 @@ def test_letting_go_keeps_what_changed_since(tmp_path: Path) -> None:
         source.save("new.pdf", io.BytesIO(b"came meanwhile"))
         migration.let_go(account)
     assert dict(source.files) == {name: b"a new version", "new.pdf": b"came meanwhile"}
-    assert account.counts[Step.DELETED] == len(FILES) - 1
-    assert account.counts[Step.KEPT] == 2
+    assert account.counts[MigrationStep.DELETED] == len(FILES) - 1
+    assert account.counts[MigrationStep.KEPT] == 2
 
 
 def test_names_that_the_target_folds_are_not_overwritten(tmp_path: Path) -> None:
@@ -195,7 +201,7 @@ def test_a_file_that_vanishes_meanwhile_is_told(tmp_path: Path) -> None:
 
     source = FaultyStorage(inner, before=vanish)
     account = migrate(source, memory({}), tmp_path)
-    assert account.counts[Step.VANISHED] == 1
+    assert account.counts[MigrationStep.VANISHED] == 1
     assert account.complete
 
 
@@ -233,10 +239,10 @@ def test_a_progress_line_that_was_cut_off_is_verified_again(tmp_path: Path) -> N
     path = tmp_path / "progress.jsonl"
     path.write_bytes(path.read_bytes()[:-40])
     account = migrate(source, target, tmp_path)
-    assert account.counts[Step.PRESENT] == 1
-    assert account.counts[Step.TRUSTED] == len(FILES) - 1
+    assert account.counts[MigrationStep.PRESENT] == 1
+    assert account.counts[MigrationStep.TRUSTED] == len(FILES) - 1
     account = migrate(source, target, tmp_path)
-    assert account.counts[Step.TRUSTED] == len(FILES)
+    assert account.counts[MigrationStep.TRUSTED] == len(FILES)
 
 
 def paperfleet(*arguments: str, base: Path) -> subprocess.CompletedProcess[str]:
@@ -342,5 +348,5 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, delay: float) -> None:
 def test_local_to_local_uses_the_real_backend(tmp_path: Path) -> None:
     source = write_source(tmp_path, 5)
     account = migrate(LocalBackend(source), LocalBackend(tmp_path / "t"), tmp_path, let_go=True)
-    assert account.counts[Step.DELETED] == 5
+    assert account.counts[MigrationStep.DELETED] == 5
     assert not list(source.iterdir())

@@ -17,7 +17,13 @@ from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import FaultyStorage
 from paperfleet.transfer.bandwidth import Bandwidth
-from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned, Step
+from paperfleet.transfer.migrate import (
+    FileEvent,
+    Migration,
+    MigrationPlanned,
+    MigrationResult,
+    MigrationStep,
+)
 from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ def dav() -> Iterator[WebDavServer]:
         yield server
 
 
-def listen(event: FileEvent | Planned) -> None:
+def listen(event: FileEvent | MigrationPlanned) -> None:
     """Take no notice."""
 
 
@@ -97,7 +103,7 @@ def test_a_target_that_takes_no_probe_lets_go_of_nothing(tmp_path: Path) -> None
     assert done.returncode == 0, "what is there already can be proven without writing"
 
 
-def let_go(source: DocumentStorage, target: DocumentStorage, base: Path) -> Account:
+def let_go(source: DocumentStorage, target: DocumentStorage, base: Path) -> MigrationResult:
     with source, target, Progress(base / "progress.jsonl") as progress:
         migration = Migration(source, target, progress, Bandwidth(None), listen)
         account = migration.copy(*migration.plan())
@@ -112,7 +118,7 @@ def test_a_source_behind_a_cache_loses_nothing(tmp_path: Path) -> None:
     storage.files.update(FILES)
     account = let_go(storage, storage, tmp_path)
     assert "one place" in account.stopped
-    assert account.counts[Step.DELETED] == 0
+    assert account.counts[MigrationStep.DELETED] == 0
     assert dict(storage.files) == FILES
 
 
@@ -185,7 +191,7 @@ def test_hard_links_are_two_names_and_the_other_one_stays(tmp_path: Path) -> Non
     target = tmp_path / "target"
     shutil.copytree(source, target, copy_function=os.link)
     account = let_go(LocalBackend(source), LocalBackend(target), tmp_path)
-    assert account.counts[Step.DELETED] == len(FILES)
+    assert account.counts[MigrationStep.DELETED] == len(FILES)
     assert on_disk(target) == FILES
     assert on_disk(source) == {}
 
@@ -225,4 +231,4 @@ def test_a_file_that_vanished_before_its_delete_is_no_accident(tmp_path: Path) -
         source.fail("delete", "2024/a.pdf", error=NotFoundError, times=1)
         migration.let_go(account)
     assert dict(target.files) == FILES
-    assert account.counts[Step.DELETED] == len(FILES) - 1
+    assert account.counts[MigrationStep.DELETED] == len(FILES) - 1

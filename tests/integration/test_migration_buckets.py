@@ -18,7 +18,13 @@ from paperfleet.errors import NotAStorageError
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.transfer.bandwidth import Bandwidth
-from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned, Step
+from paperfleet.transfer.migrate import (
+    FileEvent,
+    Migration,
+    MigrationPlanned,
+    MigrationResult,
+    MigrationStep,
+)
 from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
@@ -34,11 +40,11 @@ FILES = {f"20{i % 3}/Ärzte & Co/doc {i}.pdf": os.urandom(9000 * i) for i in ran
 BYTES = sum(map(len, FILES.values()))
 
 
-def listen(event: FileEvent | Planned) -> None:
+def listen(event: FileEvent | MigrationPlanned) -> None:
     """Take no notice."""
 
 
-def migrate(source: DocumentStorage, target: DocumentStorage, base: Path) -> Account:
+def migrate(source: DocumentStorage, target: DocumentStorage, base: Path) -> MigrationResult:
     with source, target, Progress(base / "progress.jsonl") as progress:
         migration = Migration(source, target, progress, Bandwidth(None), listen, threads=4)
         return migration.copy(*migration.plan())
@@ -83,7 +89,7 @@ def test_the_store_copies_by_itself(
     assert contents(target) == FILES == contents(source)
     digests = {entry.name: entry.sha256 for entry in account.entries}
     assert digests == {n: hashlib.sha256(c).hexdigest() for n, c in FILES.items()}
-    assert migrate(source, target, tmp_path).counts[Step.TRUSTED] == len(FILES)
+    assert migrate(source, target, tmp_path).counts[MigrationStep.TRUSTED] == len(FILES)
 
 
 def test_no_content_passes_through_here(server: S3Server, location: str, tmp_path: Path) -> None:
@@ -127,8 +133,8 @@ def test_a_truncated_copy_at_the_target_is_replaced(
     name = max(FILES, key=lambda name: len(FILES[name]))
     target.save(name, io.BytesIO(FILES[name][:-1]))
     account = migrate(source, target, tmp_path)
-    assert account.counts[Step.REPLACED] == 1
-    assert account.counts[Step.TRUSTED] == len(FILES) - 1
+    assert account.counts[MigrationStep.REPLACED] == 1
+    assert account.counts[MigrationStep.TRUSTED] == len(FILES) - 1
     assert contents(target) == FILES
 
 

@@ -27,7 +27,7 @@ from paperfleet.journal.journal import Journal
 from paperfleet.mirror.proof import EVERY, FIRST, Proof
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.transfer.bandwidth import Bandwidth
-from paperfleet.transfer.migrate import Account, FileEvent, Migration, Planned
+from paperfleet.transfer.migrate import FileEvent, Migration, MigrationPlanned, MigrationResult
 from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
@@ -189,11 +189,11 @@ def test_counts_go_on_after_a_restart(between: tuple[Rig, Damage]) -> None:
     assert uploads(rig) == {"read": 2}
 
 
-def listen(event: FileEvent | Planned) -> None:
+def listen(event: FileEvent | MigrationPlanned) -> None:
     """Take no notice."""
 
 
-def migrate(target: DocumentStorage, base: Path) -> Account:
+def migrate(target: DocumentStorage, base: Path) -> MigrationResult:
     source = MemoryBackend()
     source.files.update(FILES)
     with source, target, Progress(base / "progress.jsonl") as progress:

@@ -21,7 +21,7 @@ from paperfleet.secret import Secret
 from paperfleet.storage.bucket.bucket import ObjectStoreBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.transfer.bandwidth import Bandwidth
-from paperfleet.transfer.migrate import FileEvent, Migration, Planned
+from paperfleet.transfer.migrate import FileEvent, Migration, MigrationPlanned
 from paperfleet.transfer.progress import Progress
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_without_the_key_the_bad_one_is_named(server: S3Server, location: str) -
 def test_a_migration_leaves_them_out_and_says_so(
     server: S3Server, location: str, tmp_path: Path
 ) -> None:
-    def listen(event: FileEvent | Planned) -> None:
+    def listen(event: FileEvent | MigrationPlanned) -> None:
         """Take no notice."""
 
     source, target = server.backend(location=location), MemoryBackend()

@@ -27,7 +27,7 @@ from paperfleet.mirror.watch.inotify import InotifyWatcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.mirror.watch.tree import Folder
+    from paperfleet.mirror.watch.tree import WatchedFolder
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ class TestHardLinks:
         tree = watcher._watch.tree
         searches = 0
 
-        def folders() -> Iterator[Folder]:
+        def folders() -> Iterator[WatchedFolder]:
             nonlocal searches
             searches += 1
             return tree.root.walk()

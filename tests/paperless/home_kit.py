@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from paperfleet.transfer.migrate import FileEvent, Planned
+    from paperfleet.transfer.migrate import FileEvent, MigrationPlanned
 
 AREAS = (ORIGINALS, ARCHIVE)
 
@@ -72,5 +72,5 @@ def no_rest() -> Iterator[None]:
     yield
 
 
-def silent(event: FileEvent | Planned) -> None:
+def silent(event: FileEvent | MigrationPlanned) -> None:
     """Take the events of a migration and show nothing."""

@@ -10,7 +10,7 @@ from tests.paperless.home_kit import AREAS, Rows, held, home_of, md5, sha256, si
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, UnavailableError
 from paperfleet.model import Obstacle
-from paperfleet.paperless.care.migrating import DocumentMigration, Result, prove_apart
+from paperfleet.paperless.care.migrating import DocumentMigration, MigratedDocuments, prove_apart
 from paperfleet.paperless.care.surveying import survey
 from paperfleet.paperless.homes import Home
 from paperfleet.storage.local.backend import LocalBackend
@@ -30,7 +30,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     return Rows(monkeypatch)
 
 
-def migrate(source: Home, target: Home, folder: Path, *, delete: bool = True) -> Result:
+def migrate(source: Home, target: Home, folder: Path, *, delete: bool = True) -> MigratedDocuments:
     with source, target:
         parts = survey(source, target, AREAS)
         return DocumentMigration(source, target, folder, silent).run(parts, delete=delete)

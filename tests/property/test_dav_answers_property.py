@@ -21,13 +21,13 @@ from paperfleet.errors import NameRefusedError, NotAStorageError, StorageError
 from paperfleet.model import BatchFile
 from paperfleet.storage.dav.answers import Answer, error_of, retry_after
 from paperfleet.storage.dav.multistatus import clean_etag, read_entries, time_of
-from paperfleet.storage.dav.urls import Root, parse_root
+from paperfleet.storage.dav.urls import DavRoot, parse_root
 from paperfleet.storage.dav.values import json_of, number_of
 from paperfleet.storage.nextcloud.bulk import Bulk
 from paperfleet.storage.nextcloud.server import Cloud, cloud_address
 
 if TYPE_CHECKING:
-    from paperfleet.storage.dav.multistatus import Entry
+    from paperfleet.storage.dav.multistatus import DavEntry
 
 pytestmark = pytest.mark.property
 SEEDS = {path.stem: path.read_bytes() for path in Path(__file__).parent.glob("answers/*.xml")}
@@ -69,14 +69,14 @@ def damaged(draw: st.DrawFn) -> bytes:
     return answer
 
 
-def entries(answer: bytes, step: int = 65536) -> list[Entry]:
+def entries(answer: bytes, step: int = 65536) -> list[DavEntry]:
     return list(read_entries(answer[at : at + step] for at in range(0, len(answer), step)))
 
 
 @pytest.mark.parametrize("kind", sorted(SEEDS))
 def test_what_real_servers_send_is_read(kind: str) -> None:
     folder = "/remote.php/dav/files/tester/seed/" if kind == "nextcloud" else "/seed/"
-    found = {Root("", folder).name_of(entry.href): entry for entry in entries(SEEDS[kind], 7)}
+    found = {DavRoot("", folder).name_of(entry.href): entry for entry in entries(SEEDS[kind], 7)}
     assert found.keys() >= WHOLE
     assert found["brief #1.pdf"].size == 8
     assert not found["brief #1.pdf"].is_folder
@@ -85,7 +85,7 @@ def test_what_real_servers_send_is_read(kind: str) -> None:
 
 @given(damaged(), st.integers(1, 400))
 def test_a_damaged_listing_is_read_or_refused(answer: bytes, step: int) -> None:
-    root = Root("https://cloud.example", "/seed/")
+    root = DavRoot("https://cloud.example", "/seed/")
     try:
         for entry in entries(answer, step):
             number = entry.modified_ns or 0
@@ -108,7 +108,7 @@ def test_a_listing_that_is_cut_is_never_taken_for_all(answer: bytes, data: st.Da
 @given(st.text() | st.from_regex(r"[a-z]{0,5}:?//?\[?[^/]*/dav/.*"))
 def test_an_address_of_any_text_is_a_name_or_refused(href: str) -> None:
     try:
-        name = Root("https://cloud.example", "/dav/").name_of(href)
+        name = DavRoot("https://cloud.example", "/dav/").name_of(href)
     except NotAStorageError:
         return
     assert not name.startswith("/")

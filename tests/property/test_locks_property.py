@@ -14,7 +14,7 @@ from tests.unit.lease_examples import Clock
 from paperfleet.errors import LeaseError
 from paperfleet.locks.backends.memory import Memory, MemoryLeases
 from paperfleet.locks.hold import Hold
-from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.locks.protocol import Granted, LeaseRefused
 
 pytestmark = pytest.mark.property
 
@@ -43,7 +43,7 @@ class Remote:
         self.there = self.back = 0.0
         self.answer_lost = False
 
-    def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
+    def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
         self._time.add(self.there)
         answer = self._store.take(name, owner, ttl)
         self._return()

@@ -10,7 +10,7 @@ import httpx
 
 from paperfleet.storage.dav.client import DavClient
 from paperfleet.storage.dav.folders import Folders
-from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.trials import NEXTCLOUD, Traits, Trials
 from paperfleet.storage.dav.urls import parse_root
 
@@ -62,7 +62,7 @@ def client(
 
 def known(dav: DavClient, traits: Traits = NEXTCLOUD) -> Trials:
     """Return a server that need not be tried."""
-    looking = Listing(dav)
+    looking = DavListing(dav)
     return Trials(dav, looking, Folders(dav, looking), traits)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.locks.protocol import Granted, LeaseRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,10 @@ class Scripted:
         self.on_renew: Callable[[], object] = lambda: None
         self.on_release: Callable[[], object] = lambda: None
 
-    def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:  # noqa: ARG002  # the protocol's
+    def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:  # noqa: ARG002  # the protocol's
         self.calls.append("take")
         answer = self.on_take()
-        return answer if isinstance(answer, Refused) else Granted(len(self.calls))
+        return answer if isinstance(answer, LeaseRefused) else Granted(len(self.calls))
 
     def renew(self, name: str, owner: str, generation: int, ttl: float) -> bool:  # noqa: ARG002  # the protocol's
         self.calls.append("renew")

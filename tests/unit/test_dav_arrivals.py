@@ -7,8 +7,8 @@ import pytest
 from tests.unit.dav_kit import Server, client, entry, listing
 
 from paperfleet.errors import IntegrityError
-from paperfleet.storage.dav.arrivals import Arrivals
-from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.arrivals import UploadCheck
+from paperfleet.storage.dav.listing import DavListing
 
 DATE = "Fri, 14 Jul 2017 02:40:00 GMT"
 SAME = {"Content-Length": "5", "ETag": 'W/"e"', "Last-Modified": DATE}
@@ -24,7 +24,7 @@ def methods(headers: dict[str, str], status: int = 200) -> list[str]:
 
     server = Server(answer)
     with client(server) as dav:
-        arrivals = Arrivals(dav, Listing(dav))
+        arrivals = UploadCheck(dav, DavListing(dav))
         for name in ("a", "b", "c"):
             seen = arrivals.look(name, name)
             assert (seen.name, seen.size, seen.etag) == (name, 5, '"e"')
@@ -61,7 +61,7 @@ def test_an_upload_that_vanished() -> None:
         return listing(entry("a", size=5))
 
     with client(Server(answer)) as dav:
-        arrivals = Arrivals(dav, Listing(dav))
+        arrivals = UploadCheck(dav, DavListing(dav))
         arrivals.look("a", "a")
         vanished = True
         with pytest.raises(IntegrityError, match="vanished"):

@@ -25,9 +25,9 @@ from paperfleet.storage.dav import arrivals, tidying
 from paperfleet.storage.dav import client as client_module
 from paperfleet.storage.dav import folders as folders_module
 from paperfleet.storage.dav.folders import Folders
-from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.removing import Remover
-from paperfleet.storage.dav.tidying import Tidier
+from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.webdav import WebDavBackend
 
 MADE, EXISTS, NO_PARENT, GONE = sabre(201), sabre(405), sabre(409), sabre(404)
@@ -45,7 +45,7 @@ def make(name: str, *answers: httpx.Response) -> list[str]:
     """Make a folder; return the requests that it took."""
     server = Server(list(answers))
     with client(server) as dav:
-        Folders(dav, Listing(dav)).make(name)
+        Folders(dav, DavListing(dav)).make(name)
     return [line.replace("/dav/Folder/", "") for line in server.log]
 
 
@@ -114,7 +114,7 @@ class Action:
 
 def with_parents(action: Action, *answers: httpx.Response) -> str:
     with client(Server(list(answers))) as dav:
-        return Folders(dav, Listing(dav)).with_parents("x/y", action)
+        return Folders(dav, DavListing(dav)).with_parents("x/y", action)
 
 
 def test_what_needs_parents_gets_them() -> None:
@@ -148,7 +148,7 @@ def test_other_errors_have_nothing_to_do_with_parents() -> None:
 def remove(*answers: httpx.Response) -> tuple[bool, Server]:
     server = Server(list(answers))
     with client(server) as dav:
-        return Remover(dav, Listing(dav), known(dav)).remove_folder("x"), server
+        return Remover(dav, DavListing(dav), known(dav)).remove_folder("x"), server
 
 
 def test_an_empty_folder_goes_on_the_condition_that_it_is_the_one_that_was_seen() -> None:
@@ -173,7 +173,7 @@ def test_a_condition_that_is_void_once_is_tried_again_with_the_next() -> None:
     answers = [A_FOLDER, sabre(412), A_FOLDER, sabre(204), A_FOLDER, sabre(204)]
     server = Server(list(answers))
     with client(server) as dav:
-        remover = Remover(dav, Listing(dav), known(dav))
+        remover = Remover(dav, DavListing(dav), known(dav))
         assert remover.remove_folder("x")
         assert remover.remove_folder("x")
     conditions = [r.headers.get("if-match") for r in server.requests if r.method == "DELETE"]
@@ -183,7 +183,7 @@ def test_a_condition_that_is_void_once_is_tried_again_with_the_next() -> None:
 def test_a_folder_whose_etag_is_not_compared_goes_after_a_look_alone() -> None:
     server = Server([A_FOLDER, sabre(204)])
     with client(server) as dav:
-        assert Remover(dav, Listing(dav), known(dav), folder_conditions=False).remove_folder("x")
+        assert Remover(dav, DavListing(dav), known(dav), folder_conditions=False).remove_folder("x")
     assert "if-match" not in server.requests[1].headers
 
 
@@ -191,7 +191,7 @@ def removing(error: BaseException, *answers: httpx.Response | Exception) -> int:
     """Fail within the block; return how many requests the removal took."""
     server = Server(list(answers))
     with client(server) as dav:
-        tidier = Tidier(dav, Listing(dav))
+        tidier = Temporaries(dav, DavListing(dav))
         with pytest.raises(type(error)), tidier.removing("x"):
             raise error
     assert {request.method for request in server.requests} <= {"DELETE"}

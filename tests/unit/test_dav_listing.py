@@ -16,7 +16,7 @@ from paperfleet.errors import (
     NotFoundError,
     UnavailableError,
 )
-from paperfleet.storage.dav.listing import PATIENCE, Listing
+from paperfleet.storage.dav.listing import PATIENCE, DavListing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def entry_status(name: str, status: str) -> str:
 FILES = sorted(name for name in TREE if not name.endswith("/"))
 
 
-def names(lister: Listing, prefix: str = "") -> list[str]:
+def names(lister: DavListing, prefix: str = "") -> list[str]:
     return sorted(stat.name for stat in lister.walk(prefix))
 
 
@@ -78,7 +78,7 @@ def depths(server: Server) -> list[str]:
 def test_one_request_where_the_server_can() -> None:
     server = Server(Tree())
     with client(server) as dav:
-        lister = Listing(dav)
+        lister = DavListing(dav)
         assert names(lister) == FILES
         assert depths(server) == ["infinity", "0"], "once one more, about etags"
         server.requests.clear()
@@ -92,7 +92,7 @@ def test_one_request_where_the_server_can() -> None:
 def test_folder_by_folder_where_it_cannot(limited: str) -> None:
     server = Server(Tree(limit=lambda depth: limited if depth == "infinity" else depth))
     with client(server) as dav:
-        lister = Listing(dav)
+        lister = DavListing(dav)
         assert names(lister) == FILES
         assert depths(server).count("infinity") == 1
         server.requests.clear()
@@ -103,7 +103,7 @@ def test_folder_by_folder_where_it_cannot(limited: str) -> None:
 def test_folders_that_are_really_empty_are_no_refusal() -> None:
     server = Server(Tree(("a", "empty/", "also empty/")))
     with client(server) as dav:
-        lister = Listing(dav)
+        lister = DavListing(dav)
         assert names(lister) == ["a"]
         assert names(lister) == ["a"]
     assert depths(server).count("infinity") == 2
@@ -112,14 +112,14 @@ def test_folders_that_are_really_empty_are_no_refusal() -> None:
 def test_a_trusted_server_is_not_asked_twice() -> None:
     server = Server(Tree(("a", "empty/")))
     with client(server) as dav:
-        assert names(Listing(dav, trusted=True)) == ["a"]
+        assert names(DavListing(dav, trusted=True)) == ["a"]
     assert depths(server) == ["infinity"]
 
 
 def test_nothing_is_asked_before_the_first_name() -> None:
     server = Server(Tree())
     with client(server) as dav:
-        walk = Listing(dav).walk("")
+        walk = DavListing(dav).walk("")
         assert server.requests == []
         next(walk)
         walk.close()  # type: ignore[attr-defined]  # a generator
@@ -134,27 +134,27 @@ def test_own_temporary_files_and_unreadable_names_are_hidden() -> None:
     )
     server = Server([answer])
     with client(server) as dav:
-        assert names(Listing(dav)) == ["a/shown"]
+        assert names(DavListing(dav)) == ["a/shown"]
 
 
 def test_only_temporary_files() -> None:
     server = Server([listing(entry("", folder=True), entry("a"), entry("b/.paperfleet-x"))])
     with client(server) as dav:
-        assert list(Listing(dav).temporaries()) == ["b/.paperfleet-x"]
+        assert list(DavListing(dav).temporaries()) == ["b/.paperfleet-x"]
 
 
 def test_a_missing_folder_gives_nothing() -> None:
     server = Server(Tree())
     with client(server) as dav:
-        assert names(Listing(dav), "missing") == []
-        assert names(Listing(dav), "e") == [], "a file is no folder"
+        assert names(DavListing(dav), "missing") == []
+        assert names(DavListing(dav), "e") == [], "a file is no folder"
 
 
 def test_a_missing_root_gives_nothing_when_the_folder_above_is_there() -> None:
     above = listing(entry("").replace("/dav/Folder/", "/dav/"))
     server = Server(lambda r: above if r.url.path == "/dav/" else sabre(404))
     with client(server) as dav:
-        assert names(Listing(dav)) == []
+        assert names(DavListing(dav)) == []
     assert server.log == ["PROPFIND /dav/Folder/", "PROPFIND /dav/"]
 
 
@@ -173,13 +173,13 @@ def test_a_missing_root_gives_nothing_when_the_folder_above_is_there() -> None:
 def test_no_webdav_at_all(answer: httpx.Response) -> None:
     server = Server(lambda _: answer)
     with client(server) as dav, pytest.raises(NotAStorageError):
-        names(Listing(dav))
+        names(DavListing(dav))
 
 
 def test_a_wrong_password_is_tried_once() -> None:
     server = Server([sabre(401)])
     with client(server) as dav, pytest.raises(CredentialsError):
-        names(Listing(dav))
+        names(DavListing(dav))
     assert len(server.requests) == 1
 
 
@@ -187,21 +187,21 @@ def test_an_entry_that_cannot_be_read_stops_the_listing() -> None:
     refused = entry_status("a", "HTTP/1.1 403 Forbidden")
     server = Server([listing(entry("", folder=True), entry("b"), refused)])
     with client(server) as dav, pytest.raises(FileAccessError):
-        names(Listing(dav))
+        names(DavListing(dav))
 
 
 def test_an_entry_that_went_away_does_not() -> None:
     gone = entry_status("a", "HTTP/1.1 404 Not Found")
     server = Server([listing(entry("", folder=True), gone, entry("b"))])
     with client(server) as dav:
-        assert names(Listing(dav, trusted=True)) == ["b"]
+        assert names(DavListing(dav, trusted=True)) == ["b"]
 
 
 def test_a_listing_from_elsewhere_is_refused() -> None:
     foreign = entry("a").replace("/dav/Folder/a", "/etc/passwd")
     server = Server([listing(entry("", folder=True), foreign)])
     with client(server) as dav, pytest.raises(NotAStorageError, match="not below"):
-        names(Listing(dav))
+        names(DavListing(dav))
 
 
 def test_a_whole_tree_that_always_breaks_off_is_listed_by_folders() -> None:
@@ -214,7 +214,7 @@ def test_a_whole_tree_that_always_breaks_off_is_listed_by_folders() -> None:
 
     server = Server(answer)
     with client(server) as dav:
-        lister = Listing(dav)
+        lister = DavListing(dav)
         for _ in range(PATIENCE):
             with pytest.raises(UnavailableError):
                 names(lister)
@@ -230,12 +230,12 @@ def test_a_folder_that_vanishes_on_the_way() -> None:
         return listing(entry("", folder=True), entry("gone", folder=True), entry("a"))
 
     with client(Server(answer)) as dav:
-        assert names(Listing(dav)) == ["a"]
+        assert names(DavListing(dav)) == ["a"]
 
 
 def test_looking() -> None:
     with client(Server(Tree())) as dav:
-        lister = Listing(dav)
+        lister = DavListing(dav)
         found = lister.look("a/d", operation="stat")
         assert found is not None
         assert (found.stat.name, found.stat.size, found.stat.etag) == ("a/d", 1, '"e"')
@@ -250,4 +250,4 @@ def test_looking() -> None:
 def test_an_answer_about_many_is_no_answer_about_one() -> None:
     server = Server([listing(entry("a"), entry("b"))])
     with client(server) as dav, pytest.raises(NotAStorageError, match="2 resources"):
-        Listing(dav).look("a", operation="stat")
+        DavListing(dav).look("a", operation="stat")

@@ -18,8 +18,8 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav import client as client_module
-from paperfleet.storage.dav.listing import Listing
-from paperfleet.storage.dav.moving import Mover
+from paperfleet.storage.dav.listing import DavListing
+from paperfleet.storage.dav.moving import DavMover
 from paperfleet.storage.dav.trials import NEXTCLOUD
 
 AS_PLAIN = NEXTCLOUD._replace(form="url")
@@ -35,8 +35,8 @@ def move(*answers: httpx.Response, trusted: bool = False, times: int = 1) -> Ser
     """Move so often; the errors that are returned are raised."""
     server = Server(list(answers))
     with client(server) as dav:
-        mover = Mover(
-            dav, Listing(dav), known(dav, NEXTCLOUD if trusted else AS_PLAIN), trusted=trusted
+        mover = DavMover(
+            dav, DavListing(dav), known(dav, NEXTCLOUD if trusted else AS_PLAIN), trusted=trusted
         )
         for _ in range(times):
             refusal = mover.move("a", "b")
@@ -91,7 +91,7 @@ def test_refusals(answer: httpx.Response, expected: type[StorageError]) -> None:
 def test_an_etag_is_a_condition() -> None:
     server = Server([sabre(412)])
     with client(server) as dav, pytest.raises(PreconditionFailedError):
-        Mover(dav, Listing(dav), known(dav), trusted=True).move("a", "b", etag='"1"')
+        DavMover(dav, DavListing(dav), known(dav), trusted=True).move("a", "b", etag='"1"')
     assert server.requests[0].headers["if-match"] == '"1"'
 
 
@@ -141,7 +141,7 @@ def test_a_name_that_would_be_misread_is_refused(mangle: dict[str, str], name: s
     served.files.add("old")
     server = Server(served)
     with client(server) as dav:
-        mover = Mover(dav, Listing(dav), known(dav, AS_PLAIN), trusted=False)
+        mover = DavMover(dav, DavListing(dav), known(dav, AS_PLAIN), trusted=False)
         for _ in range(2):
             with pytest.raises(NameRefusedError, match="misreads"):
                 mover.move("old", name)
@@ -157,7 +157,7 @@ def test_a_name_that_is_understood_is_tried_once() -> None:
     served.files.add("old")
     server = Server(served)
     with client(server) as dav:
-        mover = Mover(dav, Listing(dav), known(dav, AS_PLAIN), trusted=False)
+        mover = DavMover(dav, DavListing(dav), known(dav, AS_PLAIN), trusted=False)
         mover.move("old", "C#.pdf")
         tried = len(server.requests)
         mover.move("C#.pdf", "F#.pdf")

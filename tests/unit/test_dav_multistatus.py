@@ -11,7 +11,7 @@ from tests.unit.dav_kit import multistatus as document
 
 from paperfleet.errors import NotAStorageError, UnavailableError
 from paperfleet.storage.dav import multistatus
-from paperfleet.storage.dav.multistatus import Entry, clean_etag, read_entries, time_of
+from paperfleet.storage.dav.multistatus import DavEntry, clean_etag, read_entries, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ HEAD = b'<?xml version="1.0"?><d:multistatus xmlns:d="DAV:">'
 TIME = 1_500_000_000 * 10**9
 
 
-def read(content: bytes, piece: int = 7) -> list[Entry]:
+def read(content: bytes, piece: int = 7) -> list[DavEntry]:
     return list(read_entries(content[i : i + piece] for i in range(0, len(content), piece)))
 
 
@@ -29,9 +29,9 @@ def test_files_and_folders() -> None:
         [entry("", folder=True), entry("a b", size=12, etag='"x"'), entry("ü", folder=True)]
     )
     assert read(content) == [
-        Entry("/dav/Folder/", is_folder=True, size=1, modified_ns=TIME, etag='"e"'),
-        Entry("/dav/Folder/a%20b", is_folder=False, size=12, modified_ns=TIME, etag='"x"'),
-        Entry("/dav/Folder/%C3%BC/", is_folder=True, size=1, modified_ns=TIME, etag='"e"'),
+        DavEntry("/dav/Folder/", is_folder=True, size=1, modified_ns=TIME, etag='"e"'),
+        DavEntry("/dav/Folder/a%20b", is_folder=False, size=12, modified_ns=TIME, etag='"x"'),
+        DavEntry("/dav/Folder/%C3%BC/", is_folder=True, size=1, modified_ns=TIME, etag='"e"'),
     ]
 
 
@@ -50,7 +50,7 @@ def test_properties_that_were_not_found_count_for_nothing() -> None:
         b"<d:status>HTTP/1.1 200 OK</d:status></d:propstat>"
         b"</d:response></d:multistatus>"
     )
-    assert read(content) == [Entry("/a", is_folder=False)]
+    assert read(content) == [DavEntry("/a", is_folder=False)]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
 from paperfleet.storage.addresses import is_loopback
-from paperfleet.storage.dav.urls import Root, parse_root
+from paperfleet.storage.dav.urls import DavRoot, parse_root
 
-ROOT = Root("https://cloud.example", "/dav/Ordner%20%C3%A4/")
+ROOT = DavRoot("https://cloud.example", "/dav/Ordner%20%C3%A4/")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ ROOT = Root("https://cloud.example", "/dav/Ordner%20%C3%A4/")
     ],
 )
 def test_a_url_gives_a_root(url: str, origin: str, path: str) -> None:
-    assert parse_root(url) == Root(origin, path)
+    assert parse_root(url) == DavRoot(origin, path)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_what_a_server_leaves_unencoded_belongs_to_the_name(href: str, name: str
 
 
 def test_a_root_at_the_top_of_the_server_knows_its_own_host() -> None:
-    top = Root("https://cloud.example:8443", "/")
+    top = DavRoot("https://cloud.example:8443", "/")
     assert top.name_of("//cloud.example:8443/a.pdf") == "a.pdf"
     assert top.name_of("//folder/a.pdf") == "folder/a.pdf"
 
@@ -176,7 +176,7 @@ def test_the_root_itself() -> None:
     above = ROOT.parent()
     assert above is not None
     assert above.path == "/dav/"
-    assert Root("https://cloud.example", "/").parent() is None
+    assert DavRoot("https://cloud.example", "/").parent() is None
 
 
 SEGMENT = st.text(min_size=1, max_size=12).filter(

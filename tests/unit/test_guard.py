@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from paperfleet.mirror.planning.guard import Circumstances, Limits, Verdict, judge
+from paperfleet.mirror.planning.guard import Circumstances, Judgement, Limits, judge
 from paperfleet.mirror.planning.plan import plan
 from paperfleet.mirror.planning.view import View
 from paperfleet.model import FileStat, KnownFile
@@ -32,7 +32,9 @@ def tree(text: str) -> dict[str, str]:
     return files
 
 
-def verdict(before: str, after: str, limits: Limits | None = None, **circumstances: Any) -> Verdict:  # noqa: ANN401
+def verdict(
+    before: str, after: str, limits: Limits | None = None, **circumstances: Any  # noqa: ANN401
+) -> Judgement:
     known = {
         n: KnownFile(n, n, len(c), sha(c), 1, f"i-{n}", "v", f"e-{n}")
         for n, c in tree(before).items()
@@ -48,7 +50,7 @@ def verdict(before: str, after: str, limits: Limits | None = None, **circumstanc
     return judge(work, weighed, limits or Limits())
 
 
-def kinds(judged: Verdict) -> dict[str, int]:
+def kinds(judged: Judgement) -> dict[str, int]:
     counts: dict[str, int] = {}
     for held in judged.refused.values():
         counts[held.loss] = counts.get(held.loss, 0) + 1

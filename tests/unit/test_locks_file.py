@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.locks.backends import file
 from paperfleet.locks.backends.file import FileLeases
-from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.locks.protocol import Granted, LeaseRefused
 
 
 def taken(leases: FileLeases, owner: str = "me") -> int:
@@ -34,7 +34,7 @@ def lease_file(folder: Path) -> Path:
 def test_after_a_restart_of_the_machine_all_leases_are_free(tmp_path: Path) -> None:
     first = taken(FileLeases(tmp_path))
     leases = FileLeases(tmp_path)
-    assert isinstance(leases.take("name", "other", 10), Refused)
+    assert isinstance(leases.take("name", "other", 10), LeaseRefused)
     leases._boot = "another boot"
     assert taken(leases, "other") > first
 
@@ -62,14 +62,14 @@ def test_time_is_over_at_its_moment(tmp_path: Path) -> None:
     leases = FileLeases(tmp_path, clock=clock)
     generation = taken(leases)
     clock.add(9.9)
-    assert isinstance(leases.take("name", "other", 10), Refused)
+    assert isinstance(leases.take("name", "other", 10), LeaseRefused)
     assert leases.renew("name", "me", generation, 10)
     clock.add(10)
     assert not leases.renew("name", "me", generation, 10)
     assert taken(leases, "other") > generation
     assert not leases.renew("name", "me", generation, 10)
     leases.release("name", "me", generation)
-    assert isinstance(leases.take("name", "third", 10), Refused), "the other's lease stays"
+    assert isinstance(leases.take("name", "third", 10), LeaseRefused), "the other's lease stays"
 
 
 def test_a_file_is_seen_whole_or_not_at_all(

@@ -9,7 +9,7 @@ from tests.unit.lease_examples import Clock, Scripted, in_turn
 
 from paperfleet.errors import LeaseError, LeaseLostError, LeaseTimeoutError
 from paperfleet.locks.backends.memory import Memory, MemoryLeases
-from paperfleet.locks.protocol import Refused
+from paperfleet.locks.protocol import LeaseRefused
 from paperfleet.locks.store import Leases
 from paperfleet.running.leased import mirror_lease_name, stand_by
 
@@ -27,7 +27,7 @@ def test_an_error_of_the_store_reaches_the_caller() -> None:
 
 def test_a_refusal_names_lease_store_and_holder() -> None:
     backend = Scripted()
-    backend.on_take = lambda: Refused("host9 pid 12")
+    backend.on_take = lambda: LeaseRefused("host9 pid 12")
     with Leases(backend) as store:
         with pytest.raises(LeaseTimeoutError) as error:
             store.acquire("name", ttl=1, timeout=0.1)
@@ -38,7 +38,7 @@ def test_a_refusal_names_lease_store_and_holder() -> None:
 
 def test_timeout_zero_asks_once() -> None:
     backend = Scripted()
-    backend.on_take = lambda: Refused("another")
+    backend.on_take = lambda: LeaseRefused("another")
     with Leases(backend) as store, pytest.raises(LeaseTimeoutError):
         store.acquire("name", ttl=1, timeout=0)
     assert backend.calls == ["take", "close"]
@@ -138,7 +138,7 @@ def test_standing_by_ends_when_it_is_told_to() -> None:
 
 def test_standing_by_outlasts_a_store_that_does_not_answer() -> None:
     backend, told = Scripted(), list[str]()
-    backend.on_take = in_turn(failing, failing, lambda: Refused("another"), failing)
+    backend.on_take = in_turn(failing, failing, lambda: LeaseRefused("another"), failing)
     with Leases(backend) as store:
         lease = stand_by(store, "mirror", ttl=0.15, on_wait=told.append, stopped=lambda: False)
     assert lease is not None

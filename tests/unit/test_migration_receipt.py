@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.transfer.progress import Progress, Verified
+from paperfleet.transfer.progress import Progress, VerifiedFile
 from paperfleet.transfer.receipt import (
     BY_READING,
-    Entry,
     Receipt,
+    ReceiptEntry,
     ReceiptError,
     lines,
     merged,
@@ -26,16 +26,18 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENTRIES = [
-    Entry("b/ü.pdf", 3, "bb", BY_READING),
-    Entry("a.pdf", 1, "aa"),
-    Entry("line\nend", 0, "cc"),
+    ReceiptEntry("b/ü.pdf", 3, "bb", BY_READING),
+    ReceiptEntry("a.pdf", 1, "aa"),
+    ReceiptEntry("line\nend", 0, "cc"),
 ]
 
 
 LEFT_OUT = {"2024/link": "a symbolic link", "bad\udcff": "the name is not UTF-8"}
 
 
-def written(entries: list[Entry] = ENTRIES, left_out: dict[str, str] = LEFT_OUT) -> list[str]:
+def written(
+    entries: list[ReceiptEntry] = ENTRIES, left_out: dict[str, str] = LEFT_OUT
+) -> list[str]:
     return list(lines(Receipt(stamp(NOW), "file:///a", "s3://b", tuple(entries), left_out)))
 
 
@@ -62,12 +64,16 @@ def test_receipts_of_the_first_version_are_still_read() -> None:
     digest = hashlib.sha256(row.encode()).hexdigest()
     head = '{"paperfleet_receipt": 1, "created": "c", "source": "s", "target": "t"}\n'
     total = json.dumps({"files": 1, "bytes": 1, "sha256": digest}) + "\n"
-    assert parse([head, row, total]) == Receipt("c", "s", "t", (Entry("a.pdf", 1, "aa"),), {})
+    assert parse([head, row, total]) == Receipt(
+        "c", "s", "t", (ReceiptEntry("a.pdf", 1, "aa"),), {}
+    )
 
 
 def test_receipts_only_grow_and_the_newer_word_counts() -> None:
-    both = merged([Entry("a", 1, "aa"), Entry("b", 1, "bb")], [Entry("b", 2, "cc")])
-    assert both == [Entry("a", 1, "aa"), Entry("b", 2, "cc")]
+    both = merged(
+        [ReceiptEntry("a", 1, "aa"), ReceiptEntry("b", 1, "bb")], [ReceiptEntry("b", 2, "cc")]
+    )
+    assert both == [ReceiptEntry("a", 1, "aa"), ReceiptEntry("b", 2, "cc")]
 
 
 def test_an_empty_storage_has_a_receipt_too() -> None:
@@ -116,7 +122,7 @@ def test_a_damaged_receipt_is_refused(damage: object) -> None:
 )
 def test_a_line_of_progress_that_is_none_is_verified_again(tmp_path: Path, line: str) -> None:
     path = tmp_path / "progress"
-    good = Verified("b", "b", 3, "s", "x", "y")
+    good = VerifiedFile("b", "b", 3, "s", "x", "y")
     path.write_text(f"{line}\n{json.dumps(good)}\n", encoding="utf-8")
     with Progress(path) as progress:
         assert progress.verified == {"b": good}

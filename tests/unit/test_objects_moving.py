@@ -19,7 +19,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.bucket import copying, moving, settling
-from paperfleet.storage.bucket.client import Put
+from paperfleet.storage.bucket.client import PutCondition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -372,7 +372,7 @@ def test_a_mark_that_is_none_deletes_nothing_and_is_named(stored: bytes) -> None
         for name in ("a", "b", "theirs"):
             backend.save(name, io.BytesIO(b"old"))
         key = backend._mover._marks.key("a")
-        backend._client.put(key, stored, Put("overwrite"), "move", "a")
+        backend._client.put(key, stored, PutCondition("overwrite"), "move", "a")
         assert backend.sweep(0.0) == 0
         with pytest.raises(StorageError, match="no mark of a move") as caught:
             backend.move("a", "c")

@@ -6,8 +6,8 @@ import io
 from typing import TYPE_CHECKING, cast
 
 from paperfleet.errors import NameRefusedError, StorageError, UnavailableError
-from paperfleet.mirror.execute import Executor, Result, UntriedError
-from paperfleet.mirror.queue import Errand, Work, in_batches, in_rows
+from paperfleet.mirror.execute import Executor, OperationResult, UntriedError
+from paperfleet.mirror.queue import Job, JobQueue, in_batches, in_rows
 from paperfleet.model import ABSENT, Delete, FileStat, KnownFile, Put, Upload
 from paperfleet.storage.memory.backend import MemoryBackend
 
@@ -26,7 +26,7 @@ def tasks(count: int, size: int = 1) -> list[Task]:
     return [(number, put(f"{number}.pdf", size)) for number in range(count)]
 
 
-def sizes(errands: Sequence[Errand]) -> list[int]:
+def sizes(errands: Sequence[Job]) -> list[int]:
     return [len(errand.tasks) for errand in errands]
 
 
@@ -87,26 +87,26 @@ def sent(errors: dict[str, Exception], go_on: int = 100) -> tuple[list[object], 
 def test_each_file_has_its_own_answer() -> None:
     fault, refusal = ZeroDivisionError(), NameRefusedError("no")
     kinds, target = sent({"b": fault, "c": refusal})
-    assert kinds == [Result, ZeroDivisionError, NameRefusedError, Result]
+    assert kinds == [OperationResult, ZeroDivisionError, NameRefusedError, OperationResult]
     assert target.tried == ["a", "b", "c", "d"]
 
 
 def test_after_an_error_of_the_target_the_rest_is_not_tried() -> None:
     kinds, target = sent({"b": UnavailableError("away")})
-    assert kinds == [Result, UnavailableError, UntriedError, UntriedError]
+    assert kinds == [OperationResult, UnavailableError, UntriedError, UntriedError]
     assert target.tried == ["a", "b"]
 
 
 def test_a_row_ends_when_the_mirror_is_to_stop() -> None:
     kinds, target = sent({}, go_on=1)
-    assert kinds == [Result, Result, UntriedError, UntriedError]
+    assert kinds == [OperationResult, OperationResult, UntriedError, UntriedError]
     assert target.tried == ["a", "b"]
 
 
 def test_a_name_is_busy_as_long_as_anything_above_or_below_it_is() -> None:
     unused = cast("StorageError", None)
-    work = Work(unused, unused, unused, unused, lambda: None)  # type: ignore[arg-type]  # not used
-    work.add([Errand([(1, put("a/b/c.pdf")), (2, put("a/b/d.pdf"))])])
+    work = JobQueue(unused, unused, unused, unused, lambda: None)  # type: ignore[arg-type]  # not used
+    work.add([Job([(1, put("a/b/c.pdf")), (2, put("a/b/d.pdf"))])])
     for name in ("", "a", "a/b", "a/b/c.pdf", "a/b/c.pdf/below"):
         assert work.busy(name), name
     for name in ("b", "a/x", "a/b/c", "a/b/e.pdf"):

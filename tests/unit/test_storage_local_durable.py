@@ -32,7 +32,7 @@ from paperfleet.storage.local.root import SAVING_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.storage.local.root import Place
+    from paperfleet.storage.local.root import LocalPlace
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ class Recorder:
             self.calls.append(f"create {self._entry(dir_fd, path)}")
         return self._open(path, flags, mode, dir_fd=dir_fd)
 
-    def _renamed(self, old: Place, new: Place) -> bool:
+    def _renamed(self, old: LocalPlace, new: LocalPlace) -> bool:
         done = self._noreplace(old, new)
         if done:
             self.calls.append(f"renameat2 {self._entry(*old)} -> {self._entry(*new)}")

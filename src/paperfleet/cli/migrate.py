@@ -28,7 +28,7 @@ from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
-    from paperfleet.transfer.migrate import Account, Migration
+    from paperfleet.transfer.migrate import Migration, MigrationResult
 
 EXAMPLES = """\b
 Examples:
@@ -145,7 +145,7 @@ def parse_rate(text: str) -> float:
     return rate
 
 
-def finish(account: Account, report: Path | None, *, delete: bool) -> int:
+def finish(account: MigrationResult, report: Path | None, *, delete: bool) -> int:
     """Print how it ended, write the report, return the exit code."""
     from paperfleet.transfer.receipt import BY_HASH, BY_READING  # noqa: PLC0415
 
@@ -188,14 +188,14 @@ def finish(account: Account, report: Path | None, *, delete: bool) -> int:
     return FINE if account.complete else FAILED
 
 
-def _not_complete(account: Account, *, delete: bool) -> str:
+def _not_complete(account: MigrationResult, *, delete: bool) -> str:
     kept = " Nothing was deleted at the source." if delete and not _deleted(account) else ""
     if account.proven:
         return f"Not complete: rename, remove or bring over yourself what was left out.{kept}"
     return f"Not complete. Run the same command again to go on.{kept}"
 
 
-def _deleted(account: Account) -> bool:
-    from paperfleet.transfer.migrate import Step  # noqa: PLC0415
+def _deleted(account: MigrationResult) -> bool:
+    from paperfleet.transfer.migrate import MigrationStep  # noqa: PLC0415
 
-    return account.counts[Step.DELETED] > 0
+    return account.counts[MigrationStep.DELETED] > 0

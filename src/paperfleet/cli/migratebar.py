@@ -18,13 +18,13 @@ from rich.progress import Progress as Bar
 from paperfleet.running.printing import say
 from paperfleet.running.words import duration_text, files_text, size_text
 from paperfleet.storage.names import readable
-from paperfleet.transfer.migrate import FileEvent, Planned, Step
+from paperfleet.transfer.migrate import FileEvent, MigrationPlanned, MigrationStep
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 LINE_SECONDS = 10.0
-_AFTERWARDS = {Step.LEFT_OUT, Step.DELETED, Step.KEPT}
+_AFTERWARDS = {MigrationStep.LEFT_OUT, MigrationStep.DELETED, MigrationStep.KEPT}
 
 
 class MigrationBar:
@@ -62,16 +62,16 @@ class MigrationBar:
         """Take the bar away."""
         self._bar.stop()
 
-    def __call__(self, event: FileEvent | Planned) -> None:
+    def __call__(self, event: FileEvent | MigrationPlanned) -> None:
         """Take one event."""
-        if isinstance(event, Planned):
+        if isinstance(event, MigrationPlanned):
             self._plan(event)
         elif event.step in _AFTERWARDS:
             self._say_reason(event)
         else:
             self._advance(event)
 
-    def _plan(self, plan: Planned) -> None:
+    def _plan(self, plan: MigrationPlanned) -> None:
         self._files, self._total = plan.files, plan.size
         self._bar.update(self._task, total=plan.size, files=plan.files)
         say(
@@ -84,7 +84,7 @@ class MigrationBar:
     def _advance(self, event: FileEvent) -> None:
         self._done += 1
         self._size += event.size
-        self._failed += event.step is Step.FAILED
+        self._failed += event.step is MigrationStep.FAILED
         failed = f"{self._failed:,} failed" if self._failed else ""
         self._bar.update(self._task, completed=self._size, done=self._done, failed=failed)
         self._say_reason(event)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from paperfleet.transfer.migrate import Account
+    from paperfleet.transfer.migrate import MigrationResult
     from paperfleet.transfer.receipt import Receipt
 
 
-def write_receipt(path: Path, account: Account, source: str, target: str) -> Path | None:
+def write_receipt(path: Path, account: MigrationResult, source: str, target: str) -> Path | None:
     """Write what was proven, whole or not at all; return where, None when there was nothing.
 
     What a receipt of the same target at ``path`` says stays in it. Anything else there stays as it

@@ -37,7 +37,7 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     """Read every file that RECEIPT names from STORAGE and compare its bytes."""
     from paperfleet.settings.storages import storage_of  # noqa: PLC0415
     from paperfleet.transfer.receipt import parse  # noqa: PLC0415  # slow to import
-    from paperfleet.transfer.verify import State, check  # noqa: PLC0415
+    from paperfleet.transfer.verify import FileState, check  # noqa: PLC0415
 
     try:
         with receipt.open(encoding="utf-8") as lines:
@@ -48,10 +48,10 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     with storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True) as opened:
         results = list(check(expected, opened, threads))
     counts = Counter(result.state for result in results)
-    wrong = [result for result in results if result.state is not State.INTACT]
+    wrong = [result for result in results if result.state is not FileState.INTACT]
     if as_json:
         document = {
-            "intact": counts[State.INTACT],
+            "intact": counts[FileState.INTACT],
             "left_out": dict(expected.left_out),
             "wrong": [
                 {"name": r.entry.name, "state": r.state.value, "reason": r.reason} for r in wrong
@@ -62,7 +62,9 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
         for result in wrong:
             say(f"{result.state.value}: {readable(result.entry.name)}: {result.reason}")
         total = f"{files_text(len(results))}, {size_text(expected.size)} in the receipt"
-        words = ", ".join(f"{counts[state]:,} {state.value}" for state in State if counts[state])
+        words = ", ".join(
+            f"{counts[state]:,} {state.value}" for state in FileState if counts[state]
+        )
         say(f"{total} of {expected.created}: {words or 'nothing to check'}")
         for name, reason in expected.left_out.items():
             say(f"was never brought over: {readable(name)}: {reason}")

@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 STOP_SECONDS = 5.0
 
 
-class Account(NamedTuple):
+class DemoAccount(NamedTuple):
     """Who may use the server."""
 
     user: str
@@ -26,7 +26,7 @@ class Account(NamedTuple):
 
 
 @contextlib.contextmanager
-def webdav_server(root: Path, account: Account) -> Iterator[str]:
+def webdav_server(root: Path, account: DemoAccount) -> Iterator[str]:
     """Serve the folder on a free port of loopback until the block ends; yield its URL."""
     logging.getLogger("wsgidav").setLevel(logging.CRITICAL)
     server = wsgi.Server((HOST, 0), _application(root, account), numthreads=8, shutdown_timeout=1)
@@ -40,7 +40,7 @@ def webdav_server(root: Path, account: Account) -> Iterator[str]:
         thread.join(STOP_SECONDS)
 
 
-def _application(root: Path, account: Account) -> WsgiDAVApp:
+def _application(root: Path, account: DemoAccount) -> WsgiDAVApp:
     return WsgiDAVApp(
         {
             "provider_mapping": {"/": str(root)},

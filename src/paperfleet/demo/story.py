@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from paperfleet.demo.changes import changes
 from paperfleet.demo.child import MirrorProcess
 from paperfleet.demo.documents import write_tree
-from paperfleet.demo.server import Account, webdav_server
+from paperfleet.demo.server import DemoAccount, webdav_server
 from paperfleet.demo.waiting import DemoError, seconds_until, tree
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(tell: Tell) -> None:
         target.mkdir()
         names = write_tree(source)
         tell(f"{len(names)} PDFs in {source}, as paperless-ngx would file them")
-        account = Account("demo", secrets.token_urlsafe(12))
+        account = DemoAccount("demo", secrets.token_urlsafe(12))
         with webdav_server(target, account) as url:
             tell(f"a WebDAV server at {url}")
             _mirror(Path(folder), source, target, url, account, tell)
@@ -49,7 +49,7 @@ def run(tell: Tell) -> None:
 
 
 def _mirror(
-    folder: Path, source: Path, target: Path, url: str, account: Account, tell: Tell
+    folder: Path, source: Path, target: Path, url: str, account: DemoAccount, tell: Tell
 ) -> None:
     environ = {
         "PAPERFLEET_USERNAME": account.user,
@@ -92,7 +92,7 @@ def _compare(source: dict[str, bytes], target: dict[str, bytes], tell: Tell) -> 
     tell(f"compared: {len(source)} documents, {size:,} bytes, all equal at the target")
 
 
-def _password_file(folder: Path, account: Account) -> Path:
+def _password_file(folder: Path, account: DemoAccount) -> Path:
     file = folder / "password"
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:

@@ -93,7 +93,7 @@ def _unsure(known: KnownFile) -> KnownFile:
     return known._replace(sure=False)
 
 
-class State(enum.Enum):
+class OperationState(enum.Enum):
     """Where an operation is. Only ``STORED`` states have a row; the others are its end."""
 
     RECORDED = "recorded"
@@ -104,7 +104,7 @@ class State(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class Step(enum.Enum):
+class OperationStep(enum.Enum):
     """What happens to an operation."""
 
     START = "start"
@@ -115,21 +115,21 @@ class Step(enum.Enum):
     SETTLE = "settle"
 
 
-STORED: Final = frozenset({State.RECORDED, State.RUNNING})
+STORED: Final = frozenset({OperationState.RECORDED, OperationState.RUNNING})
 
-TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = {
-    (State.RECORDED, Step.START): State.RUNNING,
-    (State.RECORDED, Step.WITHDRAW): State.WITHDRAWN,
-    (State.RUNNING, Step.COMPLETE): State.DONE,
-    (State.RUNNING, Step.FAIL): State.FAILED,
-    (State.RUNNING, Step.DOUBT): State.UNKNOWN,
+TRANSITIONS: Final[Mapping[tuple[OperationState, OperationStep], OperationState]] = {
+    (OperationState.RECORDED, OperationStep.START): OperationState.RUNNING,
+    (OperationState.RECORDED, OperationStep.WITHDRAW): OperationState.WITHDRAWN,
+    (OperationState.RUNNING, OperationStep.COMPLETE): OperationState.DONE,
+    (OperationState.RUNNING, OperationStep.FAIL): OperationState.FAILED,
+    (OperationState.RUNNING, OperationStep.DOUBT): OperationState.UNKNOWN,
     # After a crash nothing is certain: a power cut may have taken the start of a recorded one.
-    (State.RECORDED, Step.SETTLE): State.UNKNOWN,
-    (State.RUNNING, Step.SETTLE): State.UNKNOWN,
+    (OperationState.RECORDED, OperationStep.SETTLE): OperationState.UNKNOWN,
+    (OperationState.RUNNING, OperationStep.SETTLE): OperationState.UNKNOWN,
 }
 
 
-def next_state(state: State, step: Step) -> State:
+def next_state(state: OperationState, step: OperationStep) -> OperationState:
     """Return the state after ``step``; raise ``JournalError`` when the table has no such step."""
     try:
         return TRANSITIONS[state, step]
@@ -169,15 +169,15 @@ class Operations:
 
     def start(self, ids: Sequence[int]) -> None:
         """Note that these are being tried."""
-        self._step_all(ids, Step.START)
+        self._step_all(ids, OperationStep.START)
 
     def withdraw(self, ids: Sequence[int]) -> None:
         """Drop operations that were recorded and never tried."""
-        self._step_all(ids, Step.WITHDRAW)
+        self._step_all(ids, OperationStep.WITHDRAW)
 
     def fail(self, operation_id: int) -> None:
         """Drop an operation that was tried and certainly had no effect."""
-        self._step_all([operation_id], Step.FAIL)
+        self._step_all([operation_id], OperationStep.FAIL)
 
     def complete(
         self, operation_id: int, upserts: Iterable[KnownFile] = (), forgets: Iterable[str] = ()
@@ -190,7 +190,7 @@ class Operations:
         deletions = 0
         with self._database.transaction() as connection:
             for operation_id, upserts, forgets in results:
-                kind = _step(connection, operation_id, Step.COMPLETE)
+                kind = _step(connection, operation_id, OperationStep.COMPLETE)
                 rows = list(upserts)
                 if kind == _PUT:
                     _count_overwrites(connection, rows, self._clock())
@@ -206,14 +206,14 @@ class Operations:
         see ``journal.doubts``.
         """
         with self._database.transaction() as connection:
-            _doubt(connection, operation_id, Step.DOUBT)
+            _doubt(connection, operation_id, OperationStep.DOUBT)
 
     def settle_leftovers(self) -> int:
         """Doubt every operation that an earlier run left behind; return how many there were."""
         with self._database.transaction(durable=True) as connection:
             ids = [row[0] for row in connection.execute(_SQL["ids"]).fetchall()]
             for operation_id in ids:
-                _doubt(connection, operation_id, Step.SETTLE)
+                _doubt(connection, operation_id, OperationStep.SETTLE)
         return len(ids)
 
     def pending(self, limit: int = -1) -> list[PendingOperation]:
@@ -232,7 +232,7 @@ class Operations:
         """Return, by name, what files lost since ``when`` (Unix time), 24 h at most."""
         return dict(self._database.rows(_SQL["overwrites_since"], (when,)))
 
-    def _step_all(self, ids: Iterable[int], step: Step) -> None:
+    def _step_all(self, ids: Iterable[int], step: OperationStep) -> None:
         with self._database.transaction() as connection:
             for operation_id in ids:
                 _step(connection, operation_id, step)
@@ -240,14 +240,14 @@ class Operations:
 
 def _insert(connection: sqlite3.Connection, operation: Operation, now: float) -> int:
     name = operation.old_name if isinstance(operation, MoveFolder) else operation.names[0]
-    fields = (_KINDS[type(operation)], name, State.RECORDED.value, now, encode(operation))
+    fields = (_KINDS[type(operation)], name, OperationState.RECORDED.value, now, encode(operation))
     operation_id = connection.execute(_SQL["insert"], fields).lastrowid
     if operation_id is None:  # cannot be after an INSERT; sqlite3 types it so
         raise JournalError("SQLite gave an operation no id")
     return operation_id
 
 
-def _step(connection: sqlite3.Connection, operation_id: int, step: Step) -> str:
+def _step(connection: sqlite3.Connection, operation_id: int, step: OperationStep) -> str:
     """Take a step: store the next state, or drop the row of what has ended. Return the kind."""
     row = connection.execute(_SQL["state"], (operation_id,)).fetchone()
     if row is None:
@@ -256,7 +256,7 @@ def _step(connection: sqlite3.Connection, operation_id: int, step: Step) -> str:
             hint="This is a fault in Paperfleet; please report it",
         )
     kind, state = row
-    after = next_state(State(state), step)
+    after = next_state(OperationState(state), step)
     if after in STORED:
         connection.execute(_SQL["set_state"], (operation_id, after.value))
     else:
@@ -264,7 +264,7 @@ def _step(connection: sqlite3.Connection, operation_id: int, step: Step) -> str:
     return str(kind)
 
 
-def _doubt(connection: sqlite3.Connection, operation_id: int, step: Step) -> None:
+def _doubt(connection: sqlite3.Connection, operation_id: int, step: OperationStep) -> None:
     doubts = connection.execute(_SQL["doubts"], (operation_id,)).fetchone()
     _step(connection, operation_id, step)
     doubt_known(connection, decode(doubts[0]))

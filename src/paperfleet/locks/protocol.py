@@ -141,7 +141,7 @@ class Granted(NamedTuple):
     generation: int
 
 
-class Refused(NamedTuple):
+class LeaseRefused(NamedTuple):
     """Somebody else holds the lease; ``holder`` is its owner, or the reason in words."""
 
     holder: str
@@ -159,7 +159,7 @@ class LeaseBackend(Protocol):
         """A name for people, without secrets."""
         ...
 
-    def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
+    def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
         """Take a lease for ``ttl`` seconds from some moment within this call, or later.
 
         Succeeds if nobody holds it or the holder's time is over. The generation is larger than all

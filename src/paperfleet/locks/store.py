@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from paperfleet.errors import LeaseLostError
-    from paperfleet.locks.protocol import LeaseBackend, Refused
+    from paperfleet.locks.protocol import LeaseBackend, LeaseRefused
 
 SHORTEST_TTL = 0.1
 LONGEST_TTL = 86_400.0
@@ -142,7 +142,7 @@ class Leases:
         _ALL.add(self)
 
     def _start_afresh(self) -> None:
-        self._mine = _PerThread()
+        self._mine = _HeldByThread()
         self._kept: set[Kept] = set()
 
     @property
@@ -201,7 +201,7 @@ class Leases:
             time.sleep(min(left, pause * random.uniform(0.5, 1)))  # noqa: S311  # keeps waiters apart
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _busy(self, name: str, answer: Refused) -> LeaseTimeoutError:
+    def _busy(self, name: str, answer: LeaseRefused) -> LeaseTimeoutError:
         return LeaseTimeoutError(f"the lease {name!r} on {self.label} is held by {answer.holder}")
 
     def close(self) -> None:
@@ -230,7 +230,7 @@ class Leases:
         self._backend.forget()
 
 
-class _PerThread(threading.local):
+class _HeldByThread(threading.local):
     def __init__(self) -> None:
         self.held: weakref.WeakValueDictionary[str, Kept] = weakref.WeakValueDictionary()
 

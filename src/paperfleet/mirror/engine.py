@@ -15,12 +15,12 @@ from paperfleet.mirror.execute import Executor
 from paperfleet.mirror.parallelism import Parallelism
 from paperfleet.mirror.policy import pause_seconds
 from paperfleet.mirror.pool import Pool
-from paperfleet.mirror.prepare import Looker
+from paperfleet.mirror.prepare import Observer
 from paperfleet.mirror.proof import Proof
-from paperfleet.mirror.queue import Work
-from paperfleet.mirror.reconcile import Passes
+from paperfleet.mirror.queue import JobQueue
+from paperfleet.mirror.reconcile import Reconciler
 from paperfleet.mirror.room import Room
-from paperfleet.mirror.status import UPLOADS, Record
+from paperfleet.mirror.status import UPLOADS, Status
 from paperfleet.mirror.target import TargetCheck
 from paperfleet.mirror.watch.changes import Changes
 from paperfleet.storage import abilities
@@ -46,7 +46,7 @@ _ASKED_FOR = "paperfleet"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: files to be tried again, deletes that wait, whether it converged."""
 
     failed: int
@@ -78,18 +78,18 @@ class Mirror:
         self._options, self._report = options, report
         self._changes = Changes(options.settle, options.open_settle)
         self._check = TargetCheck(target, journal)
-        self._record = Record(journal, report, Room(target))
+        self._record = Status(journal, report, Room(target))
         self._proof = Proof(options.verify, journal.get_fact(UPLOADS))
         self._pool = Pool(options.connections + 2)
-        self._work = Work(
+        self._work = JobQueue(
             Executor(source, target, self._proof),
             journal,
             self._pool,
             Parallelism(most=options.connections),
             watcher.wake,
         )
-        looker = Looker(source, target, options.adopt)
-        self._passes = Passes(
+        looker = Observer(source, target, options.adopt)
+        self._passes = Reconciler(
             source,
             target,
             journal,
@@ -146,7 +146,7 @@ class Mirror:
         self._stopping.set()
         self._watcher.wake()
 
-    def run(self) -> Outcome:
+    def run(self) -> RunOutcome:
         """Mirror until ``stop``; wait out whatever passes by itself.
 
         Raises ``CredentialsError`` at the first refused login, as servers count them, and, before
@@ -161,7 +161,7 @@ class Mirror:
                 raise error
         return self._outcome()
 
-    def run_once(self) -> Outcome:
+    def run_once(self) -> RunOutcome:
         """Mirror until source and target agree, then return.
 
         Raises the ``StorageError`` that kept source or target out of reach: a wrong password at
@@ -194,9 +194,9 @@ class Mirror:
         labels = abilities.label_of(self._source), abilities.label_of(self._target)
         self._report(Started(*labels, self._watcher.description))
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> RunOutcome:
         record = self._record
-        return Outcome(record.failing(), len(record.refused), self._settled())
+        return RunOutcome(record.failing(), len(record.refused), self._settled())
 
     def _turn(self) -> None:
         """Take what has happened, begin what is due, wait for more."""

@@ -56,7 +56,7 @@ class UntriedError(StorageError):
         super().__init__("it was not tried yet", operation="save", name=name)
 
 
-class Result(NamedTuple):
+class OperationResult(NamedTuple):
     """What the journal shall know, and what shall be told, once an operation took effect."""
 
     rows: tuple[KnownFile, ...] = ()
@@ -75,7 +75,7 @@ class Executor:
         self._proof = proof or Proof("sample")
         self._can = abilities.capabilities_of(target)
 
-    def run(self, operation: Operation, folder_etag: str | None = None) -> Result:
+    def run(self, operation: Operation, folder_etag: str | None = None) -> OperationResult:
         """Carry out one operation; raise a ``StorageError`` when it did not (surely) take effect.
 
         ``folder_etag`` is the state of a folder in which everything was seen to be the mirror's.
@@ -91,7 +91,7 @@ class Executor:
             return self._move_folder(operation, folder_etag)
         return self._delete(operation)
 
-    def _put(self, put: Put) -> Result:
+    def _put(self, put: Put) -> OperationResult:
         events = self._set_aside(put)
         source = put.source
         wanted = self._proof.wanted()
@@ -146,12 +146,14 @@ class Executor:
             raise SourceError(error.reason, operation="read", name=source.name) from error
         return cast("IO[bytes]", _SourceStream(stream, source.name))
 
-    def put_each(self, puts: Sequence[Put], go_on: Callable[[], bool]) -> list[Result | Exception]:
+    def put_each(
+        self, puts: Sequence[Put], go_on: Callable[[], bool]
+    ) -> list[OperationResult | Exception]:
         """Send files one after the other while ``go_on`` says so; one answer for each.
 
         After an error of the target as a whole the rest are not tried: ``UntriedError``.
         """
-        answers: list[Result | Exception] = []
+        answers: list[OperationResult | Exception] = []
         for put in puts:
             if answers and not go_on():
                 break
@@ -166,9 +168,9 @@ class Executor:
         untried = (UntriedError(name=put.target_name) for put in puts[len(answers) :])
         return [*answers, *untried]
 
-    def put_batch(self, puts: Sequence[Put]) -> list[Result | StorageError]:
+    def put_batch(self, puts: Sequence[Put]) -> list[OperationResult | StorageError]:
         """Send small new files with one request; one answer for each."""
-        answers: list[Result | StorageError] = []
+        answers: list[OperationResult | StorageError] = []
         readable: list[tuple[Put, bytes]] = []
         for put in puts:
             content = self._content(put)
@@ -193,7 +195,7 @@ class Executor:
             return self._in_the_way(put.target_name, error)
         return error
 
-    def _batched(self, put: Put, stored: FileStat) -> Result | StorageError:
+    def _batched(self, put: Put, stored: FileStat) -> OperationResult | StorageError:
         try:
             wanted = self._proof.wanted()
             self._proof.require(self._target, stored, put.source.sha256, wanted=wanted)
@@ -213,7 +215,7 @@ class Executor:
             "it changed while it was read", operation="read", name=put.source.name
         )
 
-    def _move(self, move: Move) -> Result:
+    def _move(self, move: Move) -> OperationResult:
         old, new = move.known.target_name, move.target_name
         try:
             self._target.move(old, new)
@@ -222,7 +224,9 @@ class Executor:
                 raise
         etag = move.known.target_etag if self._can.folder_etags else self._etag_of(new)
         row = moved_row(move.known, move.source, move.new_name, new)._replace(target_etag=etag)
-        return Result((row,), (move.known.name,), (Done("moved", move.known.name, move.new_name),))
+        return OperationResult(
+            (row,), (move.known.name,), (Done("moved", move.known.name, move.new_name),)
+        )
 
     def _arrived(self, move: Move) -> bool:
         """Say whether a move that finds nothing to move was done before."""
@@ -234,7 +238,7 @@ class Executor:
     def _etag_of(self, target_name: str) -> str | None:
         return abilities.stat(self._target, target_name).etag
 
-    def _move_folder(self, move: MoveFolder, folder_etag: str | None) -> Result:
+    def _move_folder(self, move: MoveFolder, folder_etag: str | None) -> OperationResult:
         if not self._can.move_folder:
             raise FolderHasOthersError("folders cannot be moved here", name=move.old_target)
         try:
@@ -249,7 +253,7 @@ class Executor:
             for m in move.members
         )
         done = Done("moved", move.old_name + "/", move.new_name + "/", count=len(rows))
-        return Result(rows, tuple(m.known.name for m in move.members), (done,))
+        return OperationResult(rows, tuple(m.known.name for m in move.members), (done,))
 
     def _rename_folder(self, move: MoveFolder, trusted: str | None) -> None:
         """Move it in the trusted state; in any other one look at every file first."""
@@ -279,7 +283,7 @@ class Executor:
         if expected:
             raise FolderHasOthersError(f"{min(expected)!r} is not there", name=move.old_target)
 
-    def _delete(self, delete: Delete) -> Result:
+    def _delete(self, delete: Delete) -> OperationResult:
         known = delete.known
         try:
             abilities.delete_unchanged(
@@ -291,13 +295,15 @@ class Executor:
         except NotFoundError:
             # Somebody may have been faster: then the target is as it should be.
             abilities.require_readable_above(self._target, known.target_name)
-        return Result((), (known.name,), (Done("deleted", known.name),))
+        return OperationResult((), (known.name,), (Done("deleted", known.name),))
 
 
-def _put_result(put: Put, stored: FileStat, before: tuple[Done, ...]) -> Result:
+def _put_result(put: Put, stored: FileStat, before: tuple[Done, ...]) -> OperationResult:
     action: Action = put.why
     row = row_of(put.source, stored.name, stored.etag)
-    return Result((row,), (), (*before, Done(action, put.source.name, size=put.source.size)))
+    return OperationResult(
+        (row,), (), (*before, Done(action, put.source.name, size=put.source.size))
+    )
 
 
 class _SourceStream(io.BufferedIOBase):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.pool import Pool
-    from paperfleet.mirror.target import Finding
+    from paperfleet.mirror.target import TargetFinding
     from paperfleet.model import Operation, Put
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -46,7 +46,7 @@ class TargetFolders:
         self._mixed = _remembered(journal, _MIXED)
         self._failures: Counter[str] = Counter()
 
-    def accept(self, finding: Finding) -> None:
+    def accept(self, finding: TargetFinding) -> None:
         """Take over what a check of the target found; who made folders before may have erred."""
         self._made.clear()
         found = finding.mixed & finding.etags.keys()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from paperfleet.model import Operation
 
 
-class Effect(enum.Enum):
+class ErrorEffect(enum.Enum):
     """What is known of the target afterwards."""
 
     NONE = "the server refused: nothing happened"
@@ -31,35 +31,35 @@ class Then(enum.Enum):
     PAUSE_AND_COUNT = "send nothing for a while; a name that brings it about each time is left"
 
 
-class Verdict(NamedTuple):
+class ErrorRule(NamedTuple):
     """What an error means."""
 
-    effect: Effect
+    effect: ErrorEffect
     then: Then
 
 
-_POLICY: Sequence[tuple[type[Exception], Effect, Then]] = (
+_POLICY: Sequence[tuple[type[Exception], ErrorEffect, Then]] = (
     # The first row that fits counts; an error class stands above those it derives from.
-    (errors.LeaseLostError, Effect.UNKNOWN, Then.AGAIN),
-    (SourceError, Effect.UNKNOWN, Then.AGAIN),
-    (errors.CredentialsError, Effect.NONE, Then.PAUSE),
-    (errors.MaintenanceError, Effect.NONE, Then.PAUSE),
-    (errors.ThrottledError, Effect.NONE, Then.PAUSE),
+    (errors.LeaseLostError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (SourceError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (errors.CredentialsError, ErrorEffect.NONE, Then.PAUSE),
+    (errors.MaintenanceError, ErrorEffect.NONE, Then.PAUSE),
+    (errors.ThrottledError, ErrorEffect.NONE, Then.PAUSE),
     # No pause: moves and deletes must go on, as deletes make room.
-    (errors.QuotaExceededError, Effect.UNKNOWN, Then.QUARANTINE),
-    (errors.NotAStorageError, Effect.UNKNOWN, Then.PAUSE),
-    (errors.BusyError, Effect.UNKNOWN, Then.AGAIN),
-    (errors.UnavailableError, Effect.UNKNOWN, Then.PAUSE_AND_COUNT),
-    (errors.PreconditionFailedError, Effect.UNKNOWN, Then.AGAIN),
-    (errors.AlreadyExistsError, Effect.UNKNOWN, Then.AGAIN),
-    (errors.NotFoundError, Effect.UNKNOWN, Then.AGAIN),
-    (errors.IntegrityError, Effect.UNKNOWN, Then.AGAIN),
-    (errors.InvalidNameError, Effect.NONE, Then.QUARANTINE),
-    (errors.NameRefusedError, Effect.NONE, Then.QUARANTINE),
-    (errors.LockedError, Effect.UNKNOWN, Then.QUARANTINE),
-    (errors.TooLargeError, Effect.NONE, Then.QUARANTINE),
-    (errors.FileAccessError, Effect.NONE, Then.QUARANTINE),
-    (Exception, Effect.UNKNOWN, Then.QUARANTINE),
+    (errors.QuotaExceededError, ErrorEffect.UNKNOWN, Then.QUARANTINE),
+    (errors.NotAStorageError, ErrorEffect.UNKNOWN, Then.PAUSE),
+    (errors.BusyError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (errors.UnavailableError, ErrorEffect.UNKNOWN, Then.PAUSE_AND_COUNT),
+    (errors.PreconditionFailedError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (errors.AlreadyExistsError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (errors.NotFoundError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (errors.IntegrityError, ErrorEffect.UNKNOWN, Then.AGAIN),
+    (errors.InvalidNameError, ErrorEffect.NONE, Then.QUARANTINE),
+    (errors.NameRefusedError, ErrorEffect.NONE, Then.QUARANTINE),
+    (errors.LockedError, ErrorEffect.UNKNOWN, Then.QUARANTINE),
+    (errors.TooLargeError, ErrorEffect.NONE, Then.QUARANTINE),
+    (errors.FileAccessError, ErrorEffect.NONE, Then.QUARANTINE),
+    (Exception, ErrorEffect.UNKNOWN, Then.QUARANTINE),
 )
 
 TRIES_BEFORE_QUARANTINE = 3
@@ -79,11 +79,11 @@ def tried_together(operation: Operation) -> tuple[str, ...]:
     return operation.names
 
 
-def verdict(error: BaseException) -> Verdict:
+def verdict(error: BaseException) -> ErrorRule:
     """Return what this error means."""
     for kind, effect, then in _POLICY:
         if isinstance(error, kind):
-            return Verdict(effect, then)
+            return ErrorRule(effect, then)
     raise error
 
 

@@ -28,7 +28,7 @@ def departed(
     source: DocumentStorage,
     journal: Journal,
     batch: Batch,
-    sights: Sights,
+    sights: Observation,
     busy: Callable[[str], bool],
 ) -> dict[str, KnownFile]:
     """Return the rows of files that are in the batch under a new name and gone from their old one.
@@ -76,7 +76,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Sights:
+class Observation:
     """What ``look`` found for a batch.
 
     ``source``: hashed files; ``target``: what is under the target names that were looked at;
@@ -96,7 +96,7 @@ class Sights:
     free: set[str] = field(default_factory=set)
 
 
-class Looker:
+class Observer:
     """Reads source and target for the planner; safe to use from many threads."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Looker:
         twins: Twins,
         free: Collection[str] = (),
         hidden: Mapping[str, str] = MappingProxyType({}),
-    ) -> Sights:
+    ) -> Observation:
         """Hash what differs, and look at the target where the journal cannot be believed.
 
         ``listing`` is all that is at the target by target name, when that was listed; ``twins``
@@ -123,7 +123,7 @@ class Looker:
         the reason: what vanished or is in doubt there has failed. An error of the target as a whole
         is raised; of one file it is noted.
         """
-        sights = Sights()
+        sights = Observation()
         sights.free.update(free)
         sights.target.update(dict.fromkeys(free))
         twins.begin(batch)
@@ -143,7 +143,7 @@ class Looker:
         sights.versioned = {n for n in there if abilities.keeps_versions(self._target, n)}
         return sights
 
-    def _guarded(self, name: str, sights: Sights, look: Callable[[], None]) -> None:
+    def _guarded(self, name: str, sights: Observation, look: Callable[[], None]) -> None:
         try:
             look()
         except StorageError as error:
@@ -158,7 +158,7 @@ class Looker:
         pair: Pair,
         gone: Mapping[str, KnownFile],
         listing: Mapping[str, FileStat] | None,
-        sights: Sights,
+        sights: Observation,
         twins: Twins,
         hidden: Mapping[str, str],
     ) -> None:
@@ -184,7 +184,7 @@ class Looker:
         sights.source[stat.name] = read
 
     def _unless_folded(
-        self, name: str, seen: FileStat, ours: str | None, sights: Sights, twins: Twins
+        self, name: str, seen: FileStat, ours: str | None, sights: Observation, twins: Twins
     ) -> FileStat | None:
         """Return what was seen, or None when it is the file of another name of ours."""
         target_name = seen.name
@@ -199,7 +199,7 @@ class Looker:
         sights.folded[name] = twin.name
         return None
 
-    def _gone(self, known: KnownFile, sights: Sights, twins: Twins) -> None:
+    def _gone(self, known: KnownFile, sights: Observation, twins: Twins) -> None:
         seen = abilities.find(self._target, known.target_name)
         if seen is None:
             abilities.require_readable_above(self._target, known.target_name)
@@ -235,7 +235,7 @@ class Looker:
         return seen._replace(sha256=abilities.content_sha256(self._target, target_name))
 
 
-def _differs(known: KnownFile, name: str, sights: Sights) -> bool:
+def _differs(known: KnownFile, name: str, sights: Observation) -> bool:
     """Say whether other content than the known was read: it will overwrite what is there."""
     read = sights.source.get(name)
     return read is not None and read.sha256 != known.sha256
@@ -293,7 +293,7 @@ def portion(pairs: Iterable[Pair], most_files: int, most_bytes: int) -> list[Pai
     return taken
 
 
-def without(batch: Batch, sights: Sights, names: set[str]) -> tuple[Batch, Sights]:
+def without(batch: Batch, sights: Observation, names: set[str]) -> tuple[Batch, Observation]:
     """Return a batch and what was seen of it without some of the files that differ."""
     changed = [pair for pair in batch.changed if pair[0].name not in names]
     source = {name: stat for name, stat in sights.source.items() if name not in names}

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from paperfleet.journal.journal import Journal
-    from paperfleet.mirror.execute import Executor, Result
+    from paperfleet.mirror.execute import Executor, OperationResult
     from paperfleet.mirror.parallelism import Parallelism
     from paperfleet.mirror.pool import Pool
-    from paperfleet.mirror.prepare import Batch, Sights
+    from paperfleet.mirror.prepare import Batch, Observation
     from paperfleet.model import Operation
 
 BATCH_FILES, BATCH_BYTES = 50, 8_000_000
@@ -27,33 +27,33 @@ _SMALL_BYTES = 2_000_000
 _ROW_FILES, _ROW_FILE_BYTES = 8, 1_000_000
 
 
-def in_rows(tasks: Sequence[Task], threads: int) -> Iterator[Errand]:
+def in_rows(tasks: Sequence[Task], threads: int) -> Iterator[Job]:
     """Let each of ``threads`` threads send several small files, one after the other.
 
     A file costs less so: its record in the journal and the way from thread to thread are shared.
     Only where there is enough for all of them to do; large files go alone.
     """
     small = [task for task in tasks if _is_small(task[1])]
-    yield from (Errand([task]) for task in tasks if not _is_small(task[1]))
+    yield from (Job([task]) for task in tasks if not _is_small(task[1]))
     length = max(1, min(_ROW_FILES, len(small) // (2 * threads)))
-    yield from (Errand(small[at : at + length]) for at in range(0, len(small), length))
+    yield from (Job(small[at : at + length]) for at in range(0, len(small), length))
 
 
 def _is_small(operation: Operation) -> bool:
     return isinstance(operation, Put) and operation.source.size <= _ROW_FILE_BYTES
 
 
-def in_batches(tasks: Sequence[Task]) -> Iterator[Errand]:
+def in_batches(tasks: Sequence[Task]) -> Iterator[Job]:
     """Put small new files together, for a target that takes batches; others go alone."""
     together: list[Task] = []
     for task in tasks:
         if _fits_batch(task[1]):
             together.append(task)
         else:
-            yield Errand([task])
+            yield Job([task])
     while together:
         count = _first_batch(together)
-        yield Errand(together[:count], at_once=count > 1)
+        yield Job(together[:count], at_once=count > 1)
         together = together[count:]
 
 
@@ -76,7 +76,7 @@ Task = tuple[int, "Operation"]
 """An operation with its number in the journal."""
 
 
-class Errand(NamedTuple):
+class Job(NamedTuple):
     """What one thread is handed: one operation, or several sends.
 
     ``at_once``: the sends go with one request, to a target that takes batches; else one by one.
@@ -92,7 +92,7 @@ class Finished:
 
     number: int
     operation: Operation
-    outcome: Result | BaseException
+    outcome: OperationResult | BaseException
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Looked:
     """A batch was looked at."""
 
     batch: Batch
-    sights: Sights | BaseException
+    sights: Observation | BaseException
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class _Busy:
                     del self._below[folder]
 
 
-class Work:
+class JobQueue:
     """Runs operations and looks on a pool, as many at a time as the target takes well."""
 
     def __init__(
@@ -155,9 +155,9 @@ class Work:
         self._pool = pool
         self._parallelism = parallelism
         self._on_finish = on_finish
-        self._queue: deque[Errand] = deque()
-        self._running: dict[Future[Sequence[Result | Exception]], _Running] = {}
-        self._looking: dict[Future[Sights], Batch] = {}
+        self._queue: deque[Job] = deque()
+        self._running: dict[Future[Sequence[OperationResult | Exception]], _Running] = {}
+        self._looking: dict[Future[Observation], Batch] = {}
         self._names = _Busy()
 
     @property
@@ -210,14 +210,14 @@ class Work:
         looked_at = any(name in batch.names for batch in self._looking.values())
         return name in self._names and not looked_at
 
-    def look(self, batch: Batch, look: Callable[[], Sights]) -> None:
+    def look(self, batch: Batch, look: Callable[[], Observation]) -> None:
         """Begin to look at a batch; its names are busy until it is collected."""
         self._names.update(batch.names)
         future = self._pool.submit(look)
         self._looking[future] = batch
         future.add_done_callback(lambda _: self._on_finish())
 
-    def add(self, errands: Iterable[Errand]) -> None:
+    def add(self, errands: Iterable[Job]) -> None:
         """Queue errands."""
         for errand in errands:
             self._queue.append(errand)
@@ -225,7 +225,7 @@ class Work:
 
     def pump(self) -> None:
         """Start as many queued errands as may run at once."""
-        started: list[Errand] = []
+        started: list[Job] = []
         while self._queue and len(self._running) + len(started) < self._parallelism.limit:
             started.append(self._queue.popleft())
         if not started:
@@ -241,20 +241,22 @@ class Work:
         if not tasks:
             return []
         self._journal.start([number for number, _ in tasks])
-        futures = [self._submit(Errand([task]), folder_etag(task[1])) for task in tasks]
+        futures = [self._submit(Job([task]), folder_etag(task[1])) for task in tasks]
         wait(futures)
         return [one for future in futures for one in self._end(future)]
 
     def _submit(
-        self, errand: Errand, folder_etag: str | None = None
-    ) -> Future[Sequence[Result | Exception]]:
+        self, errand: Job, folder_etag: str | None = None
+    ) -> Future[Sequence[OperationResult | Exception]]:
         self._names.update(name for _, operation in errand.tasks for name in operation.names)
         future = self._pool.submit(lambda: self._carry_out(errand, folder_etag))
         self._running[future] = _Running(errand.tasks, time.monotonic())
         future.add_done_callback(lambda _: self._on_finish())
         return future
 
-    def _carry_out(self, errand: Errand, folder_etag: str | None) -> Sequence[Result | Exception]:
+    def _carry_out(
+        self, errand: Job, folder_etag: str | None
+    ) -> Sequence[OperationResult | Exception]:
         puts = [operation for _, operation in errand.tasks if isinstance(operation, Put)]
         if errand.at_once:
             return self._executor.put_batch(puts)
@@ -270,11 +272,11 @@ class Work:
         looked = [self._end_look(future) for future in [f for f in self._looking if f.done()]]
         return finished, looked
 
-    def _end(self, future: Future[Sequence[Result | Exception]]) -> list[Finished]:
+    def _end(self, future: Future[Sequence[OperationResult | Exception]]) -> list[Finished]:
         running = self._running.pop(future)
         self._names.difference_update(n for _, operation in running.tasks for n in operation.names)
         error = future.exception()
-        outcomes: Sequence[Result | BaseException] = (
+        outcomes: Sequence[OperationResult | BaseException] = (
             future.result() if error is None else [error] * len(running.tasks)
         )
         if not any(isinstance(outcome, BaseException) for outcome in outcomes):
@@ -282,7 +284,7 @@ class Work:
         pairs = zip(running.tasks, outcomes, strict=True)
         return [Finished(number, operation, outcome) for (number, operation), outcome in pairs]
 
-    def _end_look(self, future: Future[Sights]) -> Looked:
+    def _end_look(self, future: Future[Observation]) -> Looked:
         batch = self._looking.pop(future)
         self._names.difference_update(batch.names)
         return Looked(batch, future.exception() or future.result())

@@ -10,15 +10,23 @@ from paperfleet.errors import StorageError
 from paperfleet.journal.journal import LOOK_AGAIN
 from paperfleet.mirror.accident import Accident
 from paperfleet.mirror.events import Done, Notice, Planned
-from paperfleet.mirror.execute import FolderHasOthersError, Result, UntriedError
+from paperfleet.mirror.execute import FolderHasOthersError, OperationResult, UntriedError
 from paperfleet.mirror.folders import TargetFolders
 from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.mirror.planning.guard import losses
 from paperfleet.mirror.planning.plan import describe, plan
 from paperfleet.mirror.planning.view import View
-from paperfleet.mirror.policy import Effect, Then, again_seconds, tried_together, verdict
-from paperfleet.mirror.prepare import Batch, Sights, batches, departed, portion, with_known, without
-from paperfleet.mirror.queue import BATCH_BYTES, BATCH_FILES, Errand, in_batches, in_rows
+from paperfleet.mirror.policy import ErrorEffect, Then, again_seconds, tried_together, verdict
+from paperfleet.mirror.prepare import (
+    Batch,
+    Observation,
+    batches,
+    departed,
+    portion,
+    with_known,
+    without,
+)
+from paperfleet.mirror.queue import BATCH_BYTES, BATCH_FILES, Job, in_batches, in_rows
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
@@ -34,14 +42,14 @@ if TYPE_CHECKING:
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.options import Options
-    from paperfleet.mirror.planning.guard import Verdict
+    from paperfleet.mirror.planning.guard import Judgement
     from paperfleet.mirror.planning.plan import Plan
     from paperfleet.mirror.pool import Pool
-    from paperfleet.mirror.prepare import Looker
-    from paperfleet.mirror.queue import Finished, Task, Work
+    from paperfleet.mirror.prepare import Observer
+    from paperfleet.mirror.queue import Finished, JobQueue, Task
     from paperfleet.mirror.scan import Pair, Scan
-    from paperfleet.mirror.status import Record
-    from paperfleet.mirror.target import Finding
+    from paperfleet.mirror.status import Status
+    from paperfleet.mirror.target import TargetFinding
     from paperfleet.mirror.watch.changes import Changes
     from paperfleet.model import FileStat, KnownFile, Operation
     from paperfleet.storage.protocol import DocumentStorage
@@ -53,7 +61,7 @@ _READ_FILES = 8
 """Files in doubt that one thread reads at the target, one after the other."""
 
 
-class Passes:
+class Reconciler:
     """Turns names to look at into recorded operations, and their ends into known state."""
 
     def __init__(
@@ -61,9 +69,9 @@ class Passes:
         source: DocumentStorage,
         target: DocumentStorage,
         journal: Journal,
-        work: Work,
-        looker: Looker,
-        record: Record,
+        work: JobQueue,
+        looker: Observer,
+        record: Status,
         changes: Changes,
         options: Options,
         pool: Pool,
@@ -85,7 +93,7 @@ class Passes:
         self.sees_writers = True
         self._released: set[str] = set()
 
-    def accept(self, finding: Finding) -> None:
+    def accept(self, finding: TargetFinding) -> None:
         """Take over what a check of the target found."""
         for row in finding.doubtful:
             if row.sure:  # else it is our own send, cut off
@@ -100,7 +108,7 @@ class Passes:
         self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
         self._journal.set_folder_etags(finding.trusted, finding.distrusted)
 
-    def _take_unreadable(self, finding: Finding) -> None:
+    def _take_unreadable(self, finding: TargetFinding) -> None:
         """Take over what the check could not read; where it can again, all is looked at again."""
         if finding.unreadable is None:
             return
@@ -221,7 +229,7 @@ class Passes:
         twins, hidden = Twins(self._journal, frozenset(self._twins)), self._record.unreadable
         self._work.look(batch, lambda: self._looker.look(batch, listing, twins, free, hidden))
 
-    def carry_out(self, batch: Batch, sights: Sights) -> StorageError | None:
+    def carry_out(self, batch: Batch, sights: Observation) -> StorageError | None:
         """Plan what was looked at and begin it; return an error of the target as a whole."""
         now = time.monotonic()
         self._changes.put_back(sights.moving, now, self._options.settle)
@@ -247,7 +255,7 @@ class Passes:
         self._weigher.warn(judged.warning)
         return self._begin(work)
 
-    def _note_twins(self, batch: Batch, sights: Sights) -> None:
+    def _note_twins(self, batch: Batch, sights: Observation) -> None:
         """Keep in mind which names wait for another one to be free."""
         before, names = self._twins, batch.names
         folded = {n: other for n, other in sights.folded.items() if n in sights.source}
@@ -261,7 +269,7 @@ class Passes:
         waiting = [name for name, other in self._twins.items() if other in gone]
         self._changes.put_back(waiting, time.monotonic(), 0.0)
 
-    def _settled(self, batch: Batch, sights: Sights) -> tuple[Batch, Sights]:
+    def _settled(self, batch: Batch, sights: Observation) -> tuple[Batch, Observation]:
         """Leave out what changed again since it was scanned: its hint brings it back.
 
         Where files vanished too, all of the batch is looked at again: one may be what another was.
@@ -271,7 +279,7 @@ class Passes:
             return batch, sights
         if batch.vanished:
             self._changes.put_back(batch.names - again, time.monotonic(), self._options.settle)
-            return Batch([]), Sights()
+            return Batch([]), Observation()
         return without(batch, sights, again)
 
     def _without_moved(self, batch: Batch) -> Batch:
@@ -279,7 +287,7 @@ class Passes:
         now = self._journal.known_at(known.name for known in batch.vanished)
         return replace(batch, vanished=[k for k in batch.vanished if now.get(k.name) == k])
 
-    def _judged(self, batch: Batch, sights: Sights) -> Verdict:
+    def _judged(self, batch: Batch, sights: Observation) -> Judgement:
         left = departed(self._source, self._journal, batch, sights, self._work.doing)
         hidden = self._record.unreadable
         left = {n: row for n, row in left.items() if not is_hidden(row.target_name, hidden)}
@@ -290,7 +298,7 @@ class Passes:
         work = replace(work, deletes=deletes)
         return self._weigher.judge(work, view)
 
-    def _view(self, batch: Batch, sights: Sights, left: Mapping[str, KnownFile]) -> View:
+    def _view(self, batch: Batch, sights: Observation, left: Mapping[str, KnownFile]) -> View:
         known = {k.name: k for stat, k in batch.changed if k and stat.name in sights.source}
         known |= {k.name: k for k in batch.vanished if k.name not in sights.failed}
         known |= left
@@ -341,7 +349,7 @@ class Passes:
             return error
         self._folders.leaving(work.deletes)
         self._work.add(self._errands(numbered(work.puts)))
-        self._work.add(Errand([task]) for task in numbered(work.deletes))
+        self._work.add(Job([task]) for task in numbered(work.deletes))
         self._work.pump()
         return None
 
@@ -353,7 +361,7 @@ class Passes:
         names = (name for _, operation in tasks for name in operation.names)
         self._changes.put_back(names, time.monotonic(), 0.0)
 
-    def _errands(self, tasks: Sequence[Task]) -> Iterator[Errand]:
+    def _errands(self, tasks: Sequence[Task]) -> Iterator[Job]:
         bulk = self._can.save_batch and self._options.bulk
         # A batch has no condition: nothing may be under its names.
         free: list[Task] = []
@@ -368,7 +376,7 @@ class Passes:
 
     def settle(self, finished: Sequence[Finished]) -> StorageError | None:
         """Write down how operations ended; return an error of the target as a whole."""
-        good = [(one, one.outcome) for one in finished if isinstance(one.outcome, Result)]
+        good = [(one, one.outcome) for one in finished if isinstance(one.outcome, OperationResult)]
         self._journal.complete_many([(one.number, r.rows, r.forgets) for one, r in good])
         for _, result in good:
             self._record.done(result.events)
@@ -389,7 +397,7 @@ class Passes:
             self._changes.put_back(one.operation.names, time.monotonic(), 0.0)
             return None
         effect, then = verdict(error)
-        if effect is Effect.UNKNOWN:
+        if effect is ErrorEffect.UNKNOWN:
             self._journal.doubt(one.number)
             self._absent.difference_update(one.operation.names)
             self._record.sweep_due = True

@@ -33,7 +33,7 @@ _WHEN_IT_CHANGES = 0.0
 """The next try of what no waiting mends."""
 
 
-class Record:
+class Status:
     """Keeps quarantine, refusals and status in the journal, and reports what changes."""
 
     def __init__(self, journal: Journal, report: Reporter, room: Room) -> None:

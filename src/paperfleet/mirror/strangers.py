@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from paperfleet.journal.journal import Journal
-    from paperfleet.mirror.target import Finding
+    from paperfleet.mirror.target import TargetFinding
     from paperfleet.storage.protocol import (
         DocumentStorage,
         SupportsSurvey,
@@ -38,7 +38,7 @@ class Tally:
         self._gone: set[str] = set()
         self._whole = False
 
-    def accept(self, finding: Finding) -> None:
+    def accept(self, finding: TargetFinding) -> None:
         """Take over what a check saw that no row of the journal knew."""
         if finding.whole:
             self._seen.clear()

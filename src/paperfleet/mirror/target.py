@@ -25,7 +25,7 @@ _MANY_FOLDERS = 8
 """Of more changed folders than this, the whole tree is listed at once."""
 
 
-class Finding(NamedTuple):
+class TargetFinding(NamedTuple):
     """What a check found.
 
     ``doubtful``: rows that the target contradicts. ``listing``: all files by name when everything
@@ -82,17 +82,17 @@ class TargetCheck:
         self._journal = journal
         self.by_etags = abilities.capabilities_of(target).folder_etags
 
-    def check(self) -> Finding:
+    def check(self) -> TargetFinding:
         """Compare; nothing may be under way at the target meanwhile."""
         trusted = self._journal.folder_etags() if self.by_etags else {}
         if not self.by_etags or (not trusted and self._journal.count_known() == 0):
             return self._listed()
         in_doubt = self._journal.in_doubt()
         if not in_doubt and self._root_etag() == trusted.get(""):
-            return Finding([])
+            return TargetFinding([])
         return self._walk(trusted, in_doubt)
 
-    def _listed(self) -> Finding:
+    def _listed(self) -> TargetFinding:
         """List everything; what lies in a folder that cannot be read is neither there nor gone."""
         listing: dict[str, FileStat] = {}
         hidden: dict[str, str] = {}
@@ -109,7 +109,7 @@ class TargetCheck:
                 doubtful.append(row)
         absent = {r.name for r in doubtful if not r.sure and r.target_name not in listing}
         doubtful = _not_spelled_otherwise(doubtful, listing, unknown)
-        return Finding(
+        return TargetFinding(
             doubtful,
             listing,
             strange=by_folder(unknown),
@@ -118,7 +118,7 @@ class TargetCheck:
             unreadable=hidden,
         )
 
-    def _walk(self, trusted: Mapping[str, str], in_doubt: Sequence[KnownFile]) -> Finding:
+    def _walk(self, trusted: Mapping[str, str], in_doubt: Sequence[KnownFile]) -> TargetFinding:
         """List every folder whose etag is not the trusted one, from the root down.
 
         And those with names in doubt: one listing tells of all of them.
@@ -176,7 +176,7 @@ class TargetCheck:
         if not trusted and tree is not None:
             listings = (one for one in tree.values() if isinstance(one, FolderListing))
             everything = {stat.name: stat for one in listings for stat in one.files}
-        return Finding(
+        return TargetFinding(
             [row for row in doubtful.values() if not is_hidden(row.target_name, hidden)],
             everything,
             etags,

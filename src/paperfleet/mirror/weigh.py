@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.accident import Accident
-    from paperfleet.mirror.planning.guard import Limits, Verdict
+    from paperfleet.mirror.planning.guard import Judgement, Limits
     from paperfleet.mirror.planning.plan import Plan
     from paperfleet.mirror.planning.view import View
-    from paperfleet.mirror.queue import Work
+    from paperfleet.mirror.queue import JobQueue
     from paperfleet.mirror.scan import Pair
-    from paperfleet.mirror.status import Record
+    from paperfleet.mirror.status import Status
     from paperfleet.model import Loss
 
 _HOUR = 3600.0
@@ -30,8 +30,8 @@ class Weigher:
     def __init__(
         self,
         journal: Journal,
-        work: Work,
-        record: Record,
+        work: JobQueue,
+        record: Status,
         accident: Accident,
         limits: Limits,
     ) -> None:
@@ -39,7 +39,7 @@ class Weigher:
         self._accident, self._limits = accident, limits
         self._warned = float("-inf")
 
-    def judge(self, work: Plan, view: View) -> Verdict:
+    def judge(self, work: Plan, view: View) -> Judgement:
         """Return what of the plan, which was made of the view, may run."""
         rows = view.known
         going, since = self._work.deletes, self._record.counted_from()

@@ -49,7 +49,7 @@ class Fault(NamedTuple):
         return f"{self.reason}. {self.hint}"
 
 
-class Mark(NamedTuple):
+class OwnershipMark(NamedTuple):
     """What a storage says of itself: its database, its own name, and the name before that."""
 
     database: str
@@ -183,10 +183,10 @@ def _take_free(
         if installation.storage == OWN_FOLDER:  # there is nothing in it
             recorded.record("", "")
         name = recorded.claim(installation, label)
-        write_mark(storage, Mark(str(installation.identity), name))
+        write_mark(storage, OwnershipMark(str(installation.identity), name))
 
 
-def _of_another(label: str, mark: Mark, installation: Installation) -> Fault:
+def _of_another(label: str, mark: OwnershipMark, installation: Installation) -> Fault:
     return Fault(
         f"{label} belongs to another database ({mark.database}, this is {installation.identity})",
         "Name another bucket or location; or, if this database replaces that one:"
@@ -194,7 +194,9 @@ def _of_another(label: str, mark: Mark, installation: Installation) -> Fault:
     )
 
 
-def _differs(storage: DocumentStorage, mark: Mark, installation: Installation) -> Fault | None:
+def _differs(
+    storage: DocumentStorage, mark: OwnershipMark, installation: Installation
+) -> Fault | None:
     """Compare a storage that is marked as ours with what the database says; None when all is well.
 
     A copy has the same mark. So whoever comes under another address to the same bucket gives it a
@@ -229,14 +231,14 @@ def _rename(storage: DocumentStorage, installation: Installation) -> Fault | Non
         now = mark_of(storage)
         if now is None or current not in {now.storage, now.previous}:
             return False
-        write_mark(storage, Mark(str(installation.identity), fresh, current))
+        write_mark(storage, OwnershipMark(str(installation.identity), fresh, current))
         return True
 
     recorded.renew(installation, label, write)
     return None if installation.storage_label == label else _elsewhere(installation, label)
 
 
-def difference(label: str, mark: Mark, installation: Installation) -> str | None:
+def difference(label: str, mark: OwnershipMark, installation: Installation) -> str | None:
     """Say how a storage that is marked as ours differs from the one that the database names."""
     known = installation.storage
     same_bucket = _bucket(installation.storage_label) == _bucket(label)
@@ -245,7 +247,7 @@ def difference(label: str, mark: Mark, installation: Installation) -> str | None
     return str(_elsewhere(installation, label))
 
 
-def mark_of(storage: DocumentStorage) -> Mark | None:
+def mark_of(storage: DocumentStorage) -> OwnershipMark | None:
     """Return the mark of a storage, None where there is none."""
     try:
         with storage.open(MARK) as content:
@@ -253,14 +255,14 @@ def mark_of(storage: DocumentStorage) -> Mark | None:
         found = json.loads(text)
         # A mark of an older release has no name; its text is one.
         name = found.get("storage") or hashlib.sha256(text).hexdigest()[:32]
-        return Mark(str(found["database"]), str(name), str(found.get("previous", "")))
+        return OwnershipMark(str(found["database"]), str(name), str(found.get("previous", "")))
     except NotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Mark("unreadable", "")
+        return OwnershipMark("unreadable", "")
 
 
-def write_mark(storage: DocumentStorage, mark: Mark) -> None:
+def write_mark(storage: DocumentStorage, mark: OwnershipMark) -> None:
     """Mark the storage as belonging to a database; raise ``StorageError``."""
     content = {
         **mark._asdict(),
@@ -270,9 +272,9 @@ def write_mark(storage: DocumentStorage, mark: Mark) -> None:
     storage.save(MARK, io.BytesIO(json.dumps(content, indent=2).encode()))
 
 
-def mark_as_ours(storage: DocumentStorage, installation: Installation) -> Mark:
+def mark_as_ours(storage: DocumentStorage, installation: Installation) -> OwnershipMark:
     """Mark the storage as belonging to this database, under a new name; raise ``StorageError``."""
-    mark = Mark(str(installation.identity), uuid.uuid4().hex)
+    mark = OwnershipMark(str(installation.identity), uuid.uuid4().hex)
     write_mark(storage, mark)
     return mark
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from paperfleet.printable import readable, readable_json
 from paperfleet.running.words import size_text
-from paperfleet.transfer.migrate import FileEvent, Planned, Step
+from paperfleet.transfer.migrate import FileEvent, MigrationPlanned, MigrationStep
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,7 +39,7 @@ def tell_json(output: Output, value: object) -> None:
 
 
 LINE_SECONDS = 10.0
-_AFTERWARDS = (Step.DELETED, Step.KEPT)
+_AFTERWARDS = (MigrationStep.DELETED, MigrationStep.KEPT)
 
 
 class Bar:
@@ -77,9 +77,9 @@ class Bar:
         """Take the bar away."""
         self._bar.stop()
 
-    def __call__(self, event: FileEvent | Planned) -> None:
+    def __call__(self, event: FileEvent | MigrationPlanned) -> None:
         """Take an event of a migration."""
-        if isinstance(event, Planned):
+        if isinstance(event, MigrationPlanned):
             return
         if event.step not in _AFTERWARDS:
             self.advance(event.size)

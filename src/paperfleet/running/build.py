@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 
 
-class Source(NamedTuple):
+class MirrorSource(NamedTuple):
     """What is mirrored, and who tells of its changes; neither has been entered.
 
     ``disk`` tells what it lies on, None where that is no disk of this machine.
@@ -56,7 +56,7 @@ def build_mirror(
     *,
     report: Reporter,
     may_write: Callable[[], None] | None = None,
-    source_of: Callable[[Settings, Reporter], Source] | None = None,
+    source_of: Callable[[Settings, Reporter], MirrorSource] | None = None,
 ) -> Iterator[Mirror]:
     """Yield a mirror that is ready to run, and its journal closed afterwards.
 
@@ -87,7 +87,7 @@ def build_mirror(
             yield mirror
 
 
-def local_source(settings: Settings, report: Reporter) -> Source:
+def local_source(settings: Settings, report: Reporter) -> MirrorSource:
     """Return the folder that the settings name, watched in the way that fits it."""
     root = _source_root(settings.source)
     watcher = choose_watcher(
@@ -98,7 +98,7 @@ def local_source(settings: Settings, report: Reporter) -> Source:
     )
     storage = LocalBackend(root, follow_links=settings.follow_links, read_only=True)
     ours = own_files(root, os.environ, journal=settings.journal, lease=settings.lease)
-    return Source(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
+    return MirrorSource(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
 
 
 def open_target(settings: Settings) -> DocumentStorage:

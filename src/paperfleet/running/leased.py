@@ -62,7 +62,7 @@ def mirror_lease_name(target: str) -> str:
     return f"mirror {hashlib.sha256(target.encode(errors='surrogateescape')).hexdigest()[:32]}"
 
 
-class HeldLease:
+class MirrorLease:
     """A lease in use: says whether writing is allowed, and stops the mirror when it is lost."""
 
     def __init__(self) -> None:
@@ -98,13 +98,13 @@ def run_leased(
     address: Secret,
     report: Reporter,
     stopper: Stopper,
-    run: Callable[[Settings, Reporter, Stopper, HeldLease], int],
+    run: Callable[[Settings, Reporter, Stopper, MirrorLease], int],
 ) -> int:
     """Stand by until the lease is free, run the mirror under it, and stand by again when lost."""
     name = mirror_lease_name(label_of(open_target(settings)))
     with open_lease_store(address) as store:
         while not stopper.stopping:
-            held = HeldLease()
+            held = MirrorLease()
             lease = stand_by(
                 store,
                 name,

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from paperfleet.mirror.events import Reporter
-    from paperfleet.running.build import Source
-    from paperfleet.running.leased import HeldLease
+    from paperfleet.running.build import MirrorSource
+    from paperfleet.running.leased import MirrorLease
     from paperfleet.settings.settings import Settings
 
-    SourceOf = Callable[[Settings, Reporter], Source]
+    SourceOf = Callable[[Settings, Reporter], MirrorSource]
 
 
 def keep_mirroring(
@@ -75,7 +75,7 @@ def run_alone(
     settings: Settings,
     report: Reporter,
     stopper: Stopper,
-    lease: HeldLease | None = None,
+    lease: MirrorLease | None = None,
     *,
     source_of: SourceOf | None = None,
 ) -> int:

@@ -38,7 +38,7 @@ MOUNT_VARIABLES = (
 SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)$")
 
 
-class Found(NamedTuple):
+class FoundSetting(NamedTuple):
     """A value, and where it stood, in words for an error message."""
 
     value: object
@@ -49,7 +49,7 @@ class Found(NamedTuple):
 class Reading:
     """All that was set somewhere, by key, and what the user should be told about it."""
 
-    found: dict[str, Found]
+    found: dict[str, FoundSetting]
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -70,17 +70,17 @@ def read(arguments: Mapping[str, object], environ: Mapping[str, str]) -> Reading
     given = {key: value for key, value in arguments.items() if value is not None}
     file = _config_file(given.pop("config", None), environ)
     layers = [
-        {key: Found(value, _option(table()[key])) for key, value in given.items()},
+        {key: FoundSetting(value, _option(table()[key])) for key, value in given.items()},
         _from_environment(environ),
         _from_legacy(environ),
         _from_file(file) if file else {},
     ]
-    found: dict[str, Found] = {}
+    found: dict[str, FoundSetting] = {}
     for layer in layers:
         _refuse_doubles(layer)
         _add(found, {key: _parsed(key, raw) for key, raw in layer.items()})
     if environ.get("WEBDRIVE_URL") and "source" not in found:
-        found["source"] = Found(LEGACY_SOURCE, "WEBDRIVE_URL")
+        found["source"] = FoundSetting(LEGACY_SOURCE, "WEBDRIVE_URL")
     shared = tuple(_shared(found, file))
     return Reading(found | dict(_secrets_from_files(found)), tuple(_notices(environ)), shared)
 
@@ -105,21 +105,23 @@ def _option(setting: Setting) -> str:
     return setting.flag or setting.key.upper()
 
 
-def _config_file(option: object, environ: Mapping[str, str]) -> Found | None:
+def _config_file(option: object, environ: Mapping[str, str]) -> FoundSetting | None:
     if option is not None:
-        return Found(option, "--config")
+        return FoundSetting(option, "--config")
     variable = environ.get(CONFIG_VARIABLE)
-    return Found(variable, CONFIG_VARIABLE) if variable else None
+    return FoundSetting(variable, CONFIG_VARIABLE) if variable else None
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Found]:
+def _from_environment(environ: Mapping[str, str]) -> dict[str, FoundSetting]:
     """Return what is set by our own variables; an empty one counts as not set."""
     known = {setting.variable: key for key, setting in table().items()}
     ours = [name for name in environ if name.startswith(PREFIX) and name != CONFIG_VARIABLE]
     unknown = [name for name in ours if name not in known and not _is_not_for_us(name)]
     _refuse_unknown(unknown, [*known, CONFIG_VARIABLE], "no setting has the variable")
     return {
-        known[name]: Found(environ[name], name) for name in ours if name in known and environ[name]
+        known[name]: FoundSetting(environ[name], name)
+        for name in ours
+        if name in known and environ[name]
     }
 
 
@@ -127,15 +129,15 @@ def _is_not_for_us(name: str) -> bool:
     return name in VARIABLES or name.startswith(TEST_PREFIX) or bool(SERVICE_LINK.search(name))
 
 
-def _from_legacy(environ: Mapping[str, str]) -> dict[str, Found]:
+def _from_legacy(environ: Mapping[str, str]) -> dict[str, FoundSetting]:
     return {
-        setting.key: Found(environ[setting.about.legacy], setting.about.legacy)
+        setting.key: FoundSetting(environ[setting.about.legacy], setting.about.legacy)
         for setting in table().values()
         if setting.about.legacy and environ.get(setting.about.legacy)
     }
 
 
-def _from_file(file: Found) -> dict[str, Found]:
+def _from_file(file: FoundSetting) -> dict[str, FoundSetting]:
     path = Path(str(file.value))
     document = _toml(path, file.origin)
     _refuse_unknown(
@@ -149,7 +151,7 @@ def _from_file(file: Found) -> dict[str, Found]:
         list(table()),
         f"{path}: unknown key in [{SECTION}]",
     )
-    return {key: Found(value, f"{key} in {path}") for key, value in section.items()}
+    return {key: FoundSetting(value, f"{key} in {path}") for key, value in section.items()}
 
 
 def _toml(path: Path, origin: str) -> dict[str, object]:
@@ -179,18 +181,18 @@ def _refuse_unknown(unknown: list[str], valid: list[str], what: str) -> None:
     raise ConfigurationError(f"{what} {', '.join(unknown)}", hint=hint)
 
 
-def _refuse_doubles(layer: Mapping[str, Found]) -> None:
+def _refuse_doubles(layer: Mapping[str, FoundSetting]) -> None:
     for secret in _secrets():
         if secret in layer and f"{secret}_file" in layer:
             first, second = layer[secret].origin, layer[f"{secret}_file"].origin
             raise ConfigurationError(f"{first} and {second} are both set", hint="Keep one of them")
 
 
-def _parsed(key: str, raw: Found) -> Found:
-    return Found(parse(table()[key], raw.value, raw.origin), raw.origin)
+def _parsed(key: str, raw: FoundSetting) -> FoundSetting:
+    return FoundSetting(parse(table()[key], raw.value, raw.origin), raw.origin)
 
 
-def _add(found: dict[str, Found], layer: Mapping[str, Found]) -> None:
+def _add(found: dict[str, FoundSetting], layer: Mapping[str, FoundSetting]) -> None:
     """Add what is not set yet; a secret and its file stand for the same thing."""
     for key, value in layer.items():
         stem = key.removesuffix("_file")
@@ -202,7 +204,7 @@ def _secrets() -> list[str]:
     return [key for key, setting in table().items() if setting.secret]
 
 
-def _shared(found: Mapping[str, Found], file: Found | None) -> Iterator[str]:
+def _shared(found: Mapping[str, FoundSetting], file: FoundSetting | None) -> Iterator[str]:
     """Yield what is wrong with the rights of files that hold a secret which is in use."""
     for secret in _secrets():
         beside = found.get(f"{secret}_file")
@@ -213,11 +215,11 @@ def _shared(found: Mapping[str, Found], file: Found | None) -> Iterator[str]:
             yield text
 
 
-def _secrets_from_files(found: Mapping[str, Found]) -> Iterator[tuple[str, Found]]:
+def _secrets_from_files(found: Mapping[str, FoundSetting]) -> Iterator[tuple[str, FoundSetting]]:
     for secret in _secrets():
         if file := found.get(f"{secret}_file"):
             text = read_secret(Path(str(file.value)), file.origin)
-            yield secret, Found(text, f"{file.value} ({file.origin})")
+            yield secret, FoundSetting(text, f"{file.value} ({file.origin})")
 
 
 def read_secret(path: Path, origin: str) -> Secret:

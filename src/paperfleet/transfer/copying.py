@@ -15,7 +15,7 @@ from paperfleet.errors import (
 from paperfleet.model import ANYTHING, Upload
 from paperfleet.storage import abilities
 from paperfleet.storage.hashing import HashingReader
-from paperfleet.transfer.progress import Verified, state_of
+from paperfleet.transfer.progress import VerifiedFile, state_of
 from paperfleet.transfer.receipt import BY_HASH, BY_READING
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paperfleet.transfer.bandwidth import Bandwidth
 
 
-class Outcome(enum.Enum):
+class CopyOutcome(enum.Enum):
     """How a file came to be at the target."""
 
     COPIED = "copied"
@@ -35,8 +35,8 @@ class Outcome(enum.Enum):
 class Brought(NamedTuple):
     """A file that is at the target, proven by its bytes."""
 
-    verified: Verified
-    outcome: Outcome
+    verified: VerifiedFile
+    outcome: CopyOutcome
     inside: bool = False
     """Whether the service that holds both storages copied it by itself."""
 
@@ -61,12 +61,12 @@ class Copier:
         if there is not None and there.size == source.size:
             sha256 = source.sha256 or self._source_hash(source.name)
             if self._target_hash(there) == sha256:
-                return Brought(verified(source, there, sha256), Outcome.PRESENT)
+                return Brought(verified(source, there, sha256), CopyOutcome.PRESENT)
         try:
             stored, sha256, inside = self._copied_and_proven(source)
         except IntegrityError:  # a byte may have changed on the way; once more
             stored, sha256, inside = self._copied_and_proven(source)
-        outcome = Outcome.COPIED if there is None else Outcome.REPLACED
+        outcome = CopyOutcome.COPIED if there is None else CopyOutcome.REPLACED
         return Brought(verified(source, stored, sha256), outcome, inside)
 
     def _copied_and_proven(self, source: FileStat) -> tuple[FileStat, str, bool]:
@@ -138,8 +138,8 @@ class _ClosingReader(HashingReader):
         super().close()
 
 
-def verified(source: FileStat, there: FileStat, sha256: str) -> Verified:
+def verified(source: FileStat, there: FileStat, sha256: str) -> VerifiedFile:
     """Return what is remembered of a file that is at the target."""
     proven = BY_HASH if there.sha256 else BY_READING
     states = state_of(source), state_of(there)
-    return Verified(source.name, there.name, there.size, sha256, *states, proven)
+    return VerifiedFile(source.name, there.name, there.size, sha256, *states, proven)

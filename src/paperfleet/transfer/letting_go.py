@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat
     from paperfleet.storage.protocol import DocumentStorage
-    from paperfleet.transfer.progress import Verified
+    from paperfleet.transfer.progress import VerifiedFile
 
 _IN_MEMORY = 8 << 20
 
@@ -43,7 +43,7 @@ class LettingGo:
         self._roots = (local_root(source), local_root(target))
         self._apart: set[str] = set()
 
-    def delete(self, source: FileStat, entry: Verified) -> str:
+    def delete(self, source: FileStat, entry: VerifiedFile) -> str:
         """Delete a file at the source; return why it was kept instead, '' when it is gone.
 
         Raises ``NotApartError`` when no other file may be deleted, and other ``StorageError``.
@@ -87,7 +87,7 @@ class LettingGo:
         except OSError:
             return False
 
-    def _is_whole(self, entry: Verified) -> bool:
+    def _is_whole(self, entry: VerifiedFile) -> bool:
         """Say whether the target still has what was proven, by its bytes if need be."""
         found = abilities.find(self._target, entry.target_name)
         if found is None or found.size != entry.size:
@@ -97,7 +97,7 @@ class LettingGo:
         digest = found.sha256 or abilities.content_sha256(self._target, entry.target_name)
         return digest == entry.sha256
 
-    def _reads_equal(self, entry: Verified) -> bool:
+    def _reads_equal(self, entry: VerifiedFile) -> bool:
         """Read the copy at the target: a listing or an etag may come from a cache."""
         digest = hashlib.sha256()
         try:
@@ -109,7 +109,7 @@ class LettingGo:
         return digest.hexdigest() == entry.sha256
 
     @contextmanager
-    def _held(self, name: str, entry: Verified) -> Iterator[IO[bytes] | None]:
+    def _held(self, name: str, entry: VerifiedFile) -> Iterator[IO[bytes] | None]:
         """Yield the content of a file at the source, kept here; None when it is another now."""
         with SpooledTemporaryFile(_IN_MEMORY) as spool:
             digest = hashlib.sha256()

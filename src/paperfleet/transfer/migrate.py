@@ -13,9 +13,9 @@ from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageErro
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage import abilities
 from paperfleet.storage.names import RESERVED, collision_key, is_temporary
-from paperfleet.transfer.copying import Brought, Copier, Outcome
+from paperfleet.transfer.copying import Brought, Copier, CopyOutcome
 from paperfleet.transfer.letting_go import LettingGo, NotApartError
-from paperfleet.transfer.progress import Verified, state_of
+from paperfleet.transfer.progress import VerifiedFile, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
     from paperfleet.transfer.bandwidth import Bandwidth
     from paperfleet.transfer.progress import Progress
-    from paperfleet.transfer.receipt import Entry
+    from paperfleet.transfer.receipt import ReceiptEntry
 
 _AHEAD = 4
 """Files that are handed out for each thread, so that none waits."""
 
 
-class Step(enum.Enum):
+class MigrationStep(enum.Enum):
     """What became of one file."""
 
     COPIED = "copied"
@@ -46,13 +46,13 @@ class Step(enum.Enum):
 class FileEvent(NamedTuple):
     """One file came to an end of a step; ``reason`` says why, where it did not go well."""
 
-    step: Step
+    step: MigrationStep
     name: str
     size: int = 0
     reason: str = ""
 
 
-class Planned(NamedTuple):
+class MigrationPlanned(NamedTuple):
     """What there is to do: files and bytes at the source, how many of them are at the target."""
 
     files: int
@@ -64,13 +64,13 @@ class Planned(NamedTuple):
 class Listener(Protocol):
     """Takes events; called from the thread that runs the migration."""
 
-    def __call__(self, event: FileEvent | Planned) -> None:
+    def __call__(self, event: FileEvent | MigrationPlanned) -> None:
         """Take one event; must not raise."""
         ...
 
 
 @dataclass(slots=True)
-class Account:
+class MigrationResult:
     """How a migration ended: counts by step, what failed and why, and the receipt's entries.
 
     ``copied_inside`` counts the files that the service of both storages copied by itself.
@@ -79,14 +79,16 @@ class Account:
     that the source has no more.
     """
 
-    counts: dict[Step, int] = field(default_factory=lambda: dict.fromkeys(Step, 0))
+    counts: dict[MigrationStep, int] = field(
+        default_factory=lambda: dict.fromkeys(MigrationStep, 0)
+    )
     copied_bytes: int = 0
     copied_inside: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     obstacles: dict[str, str] = field(default_factory=dict)
     vanished: set[str] = field(default_factory=set)
-    entries: list[Entry] = field(default_factory=list)
-    earlier: list[Entry] = field(default_factory=list)
+    entries: list[ReceiptEntry] = field(default_factory=list)
+    earlier: list[ReceiptEntry] = field(default_factory=list)
     stopped: str = ""
 
     @property
@@ -141,16 +143,18 @@ class Migration:
         files, self.obstacles = listed(self._source)
         there = {stat.name: stat for stat in abilities.list_stats(self._target)}
         sizes = [f.size for f in files if f.name in there]
-        self._listener(Planned(len(files), sum(f.size for f in files), len(sizes), sum(sizes)))
+        self._listener(
+            MigrationPlanned(len(files), sum(f.size for f in files), len(sizes), sum(sizes))
+        )
         return files, there
 
-    def copy(self, files: Iterable[FileStat], there: dict[str, FileStat]) -> Account:
+    def copy(self, files: Iterable[FileStat], there: dict[str, FileStat]) -> MigrationResult:
         """Copy and verify; return the account."""
-        account = Account()
+        account = MigrationResult()
         for obstacle in self.obstacles:
             account.obstacles[obstacle.name] = obstacle.reason
-            self._listener(FileEvent(Step.LEFT_OUT, obstacle.name, 0, obstacle.reason))
-            account.counts[Step.LEFT_OUT] += 1
+            self._listener(FileEvent(MigrationStep.LEFT_OUT, obstacle.name, 0, obstacle.reason))
+            account.counts[MigrationStep.LEFT_OUT] += 1
         with ThreadPoolExecutor(self._threads, thread_name_prefix="migrate") as pool:
             self._run(pool, iter(files), there, account)
         if self._stop.is_set() and not account.stopped:
@@ -160,7 +164,7 @@ class Migration:
         account.earlier = self._progress.gone_from_source(account.entries, there)
         return account
 
-    def _look_for_vanished(self, account: Account) -> None:
+    def _look_for_vanished(self, account: MigrationResult) -> None:
         """Make obstacles of files that could not be opened and are listed all the same."""
         if not account.vanished:
             return
@@ -173,7 +177,7 @@ class Migration:
         pool: ThreadPoolExecutor,
         files: Iterator[FileStat],
         there: dict[str, FileStat],
-        account: Account,
+        account: MigrationResult,
     ) -> None:
         running: dict[Future[Brought], FileStat] = {}
         # concurrent.futures.wait would visit every running one for each that ends.
@@ -196,7 +200,7 @@ class Migration:
                 future = done.get()
                 self._note(future, running.pop(future), account)
 
-    def _collides(self, source: FileStat, account: Account) -> bool:
+    def _collides(self, source: FileStat, account: MigrationResult) -> bool:
         """Fail a file that the target would take for another one: it would overwrite that one."""
         key = collision_key(source.name, self._can)
         other = self._keys.setdefault(key, source.name)
@@ -204,47 +208,51 @@ class Migration:
             return False
         reason = f"the target takes it for {other!r}; rename one of them at the source"
         account.failures[source.name] = reason
-        self._count(account, Step.FAILED, source, reason)
+        self._count(account, MigrationStep.FAILED, source, reason)
         return True
 
-    def _trust(self, source: FileStat, there: FileStat | None, account: Account) -> bool:
+    def _trust(self, source: FileStat, there: FileStat | None, account: MigrationResult) -> bool:
         """Count a file that an earlier run verified and that nobody has touched since."""
         entry = self._progress.still_true(source.name, source, there)
         if entry is None:
             return False
-        self._count(account, Step.TRUSTED, source)
+        self._count(account, MigrationStep.TRUSTED, source)
         account.entries.append(entry.entry)
         return True
 
-    def _note(self, future: Future[Brought], source: FileStat, account: Account) -> None:
+    def _note(self, future: Future[Brought], source: FileStat, account: MigrationResult) -> None:
         error = future.exception()
         if error is None:
             brought = future.result()
             self._progress.add(brought.verified)
             account.entries.append(brought.verified.entry)
-            step = Step[brought.outcome.name]
-            account.copied_bytes += source.size if brought.outcome is not Outcome.PRESENT else 0
+            step = MigrationStep[brought.outcome.name]
+            account.copied_bytes += source.size if brought.outcome is not CopyOutcome.PRESENT else 0
             account.copied_inside += brought.inside
             self._count(account, step, source)
         elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
             account.vanished.add(source.name)
-            self._count(account, Step.VANISHED, source, "it vanished from the source meanwhile")
+            self._count(
+                account, MigrationStep.VANISHED, source, "it vanished from the source meanwhile"
+            )
         elif isinstance(error, PaperfleetError | OSError):
             self._fail(error, source, account)
         else:
             raise error
 
-    def _fail(self, error: Exception, source: FileStat, account: Account) -> None:
+    def _fail(self, error: Exception, source: FileStat, account: MigrationResult) -> None:
         account.failures[source.name] = str(error)
-        self._count(account, Step.FAILED, source, str(error))
+        self._count(account, MigrationStep.FAILED, source, str(error))
         if isinstance(error, StorageError) and error.scope is Scope.STORAGE:
             account.stopped = str(error)
 
-    def _count(self, account: Account, step: Step, source: FileStat, reason: str = "") -> None:
+    def _count(
+        self, account: MigrationResult, step: MigrationStep, source: FileStat, reason: str = ""
+    ) -> None:
         account.counts[step] += 1
         self._listener(FileEvent(step, source.name, source.size, reason))
 
-    def let_go(self, account: Account, among: Container[str] | None = None) -> None:
+    def let_go(self, account: MigrationResult, among: Container[str] | None = None) -> None:
         """Delete from the source what was verified and has not changed since.
 
         Does nothing unless the account is complete. A file that changed or came since is kept, and
@@ -263,9 +271,13 @@ class Migration:
             if account.stopped:
                 return
 
-    def _delete(self, source: FileStat, entry: Verified | None, account: Account) -> None:
+    def _delete(
+        self, source: FileStat, entry: VerifiedFile | None, account: MigrationResult
+    ) -> None:
         if entry is None or not self._unchanged(source, entry):
-            self._count(account, Step.KEPT, source, "it came or changed after it was verified")
+            self._count(
+                account, MigrationStep.KEPT, source, "it came or changed after it was verified"
+            )
             return
         try:
             reason = self._letting_go.delete(source, entry)
@@ -275,11 +287,11 @@ class Migration:
                 account.stopped = reason
         if reason:
             account.failures[source.name] = reason
-            self._count(account, Step.KEPT, source, reason)
+            self._count(account, MigrationStep.KEPT, source, reason)
         else:
-            self._count(account, Step.DELETED, source)
+            self._count(account, MigrationStep.DELETED, source)
 
-    def _unchanged(self, source: FileStat, entry: Verified) -> bool:
+    def _unchanged(self, source: FileStat, entry: VerifiedFile) -> bool:
         """Say whether the source file is the one that was verified, by its bytes if need be."""
         if entry.source_state and entry.source_state == state_of(source):
             return True

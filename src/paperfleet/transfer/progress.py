@@ -12,7 +12,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from paperfleet.private import make_folder, open_text
-from paperfleet.transfer.receipt import Entry
+from paperfleet.transfer.receipt import ReceiptEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from paperfleet.model import FileStat
 
 
-class Verified(NamedTuple):
+class VerifiedFile(NamedTuple):
     """A file whose bytes were equal on both sides: their hash, and the state of both sides then.
 
     ``proven`` is how that is known of the target (see ``receipt.Entry``).
@@ -37,9 +37,9 @@ class Verified(NamedTuple):
     proven: str = ""
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> ReceiptEntry:
         """The line of it in a receipt."""
-        return Entry(self.target_name, self.size, self.sha256, self.proven)
+        return ReceiptEntry(self.target_name, self.size, self.sha256, self.proven)
 
 
 def state_of(stat: FileStat) -> str:
@@ -62,7 +62,7 @@ class Progress:
         self._path = path
         self._lock = Lock()
         self._file: IO[str] | None = None
-        self.verified: dict[str, Verified] = {}
+        self.verified: dict[str, VerifiedFile] = {}
 
     def __enter__(self) -> Self:
         """Read what earlier runs wrote and open the file for more."""
@@ -91,7 +91,7 @@ class Progress:
                 if entry:
                     self.verified[entry.name] = entry
 
-    def add(self, entry: Verified) -> None:
+    def add(self, entry: VerifiedFile) -> None:
         """Remember a file; any thread may call."""
         with self._lock:
             self.verified[entry.name] = entry
@@ -99,7 +99,9 @@ class Progress:
                 self._file.write(json.dumps(entry) + "\n")
                 self._file.flush()
 
-    def still_true(self, name: str, source: FileStat, target: FileStat | None) -> Verified | None:
+    def still_true(
+        self, name: str, source: FileStat, target: FileStat | None
+    ) -> VerifiedFile | None:
         """Return what was verified, if neither side has changed since."""
         entry = self.verified.get(name)
         if entry is None or target is None or not entry.source_state or not entry.target_state:
@@ -108,8 +110,8 @@ class Progress:
         return entry if same else None
 
     def gone_from_source(
-        self, entries: Iterable[Entry], there: Mapping[str, FileStat]
-    ) -> list[Entry]:
+        self, entries: Iterable[ReceiptEntry], there: Mapping[str, FileStat]
+    ) -> list[ReceiptEntry]:
         """Return what was proven, is not among ``entries``, and is at the target as it was then."""
         now = {entry.name for entry in entries}
         return sorted(
@@ -122,11 +124,11 @@ class Progress:
         )
 
 
-def _parsed(line: str) -> Verified | None:
+def _parsed(line: str) -> VerifiedFile | None:
     """Return the entry of a line, None for one that was cut off or is none."""
     try:
         values = json.loads(line)
-        entry = Verified(*values) if isinstance(values, list) else None
+        entry = VerifiedFile(*values) if isinstance(values, list) else None
     except (ValueError, TypeError, RecursionError):
         return None
     if entry is None or type(entry.size) is not int:

@@ -39,7 +39,7 @@ class ReceiptError(PaperfleetError):
     """This is no receipt, or not the one that was written."""
 
 
-class Entry(NamedTuple):
+class ReceiptEntry(NamedTuple):
     """One file: its name, size in bytes, SHA-256 (hex), and how that was proven at the target.
 
     ``proven`` is ``BY_HASH``, ``BY_READING``, or '' in what an earlier version wrote.
@@ -60,7 +60,7 @@ class Receipt(NamedTuple):
     created: str
     source: str
     target: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ReceiptEntry, ...]
     left_out: Mapping[str, str] = {}
 
     @property
@@ -69,7 +69,7 @@ class Receipt(NamedTuple):
         return sum(entry.size for entry in self.entries)
 
 
-def merged(old: Sequence[Entry], new: Iterable[Entry]) -> list[Entry]:
+def merged(old: Sequence[ReceiptEntry], new: Iterable[ReceiptEntry]) -> list[ReceiptEntry]:
     """Return all entries of both, sorted; of two with one name the newer."""
     names = {entry.name: entry for entry in old} | {entry.name: entry for entry in new}
     return sorted(names.values())
@@ -127,12 +127,14 @@ def parse(text: Iterable[str]) -> Receipt:
     return Receipt(created, source, target, entries, left_out)
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: ReceiptEntry) -> dict[str, object]:
     row = entry._asdict()
     return row if entry.proven else {key: row[key] for key in row if key != "proven"}
 
 
-def _total(entries: Sequence[Entry], left_out: int, rows: Iterable[str]) -> dict[str, object]:
+def _total(
+    entries: Sequence[ReceiptEntry], left_out: int, rows: Iterable[str]
+) -> dict[str, object]:
     return {
         "files": len(entries),
         "bytes": sum(entry.size for entry in entries),
@@ -156,11 +158,11 @@ def _object(line: str) -> dict[str, object]:
     return value
 
 
-def _entry(value: dict[str, object]) -> Entry:
+def _entry(value: dict[str, object]) -> ReceiptEntry:
     name, size, sha256 = value.get("name"), value.get("size"), value.get("sha256")
     if not (isinstance(name, str) and type(size) is int and isinstance(sha256, str)):
         raise _damaged("a line is not a file's")
-    return Entry(name, size, sha256, str(value.get("proven", "")))
+    return ReceiptEntry(name, size, sha256, str(value.get("proven", "")))
 
 
 def _damaged(reason: str) -> ReceiptError:

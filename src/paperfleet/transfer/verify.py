@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat
     from paperfleet.storage.protocol import DocumentStorage
-    from paperfleet.transfer.receipt import Entry, Receipt
+    from paperfleet.transfer.receipt import Receipt, ReceiptEntry
 
 
-class State(enum.Enum):
+class FileState(enum.Enum):
     """What became of a file since the receipt was written."""
 
     INTACT = "intact"
@@ -29,8 +29,8 @@ class State(enum.Enum):
 class Checked(NamedTuple):
     """One file of the receipt; ``reason`` says what was found."""
 
-    entry: Entry
-    state: State
+    entry: ReceiptEntry
+    state: FileState
     reason: str = ""
 
 
@@ -45,19 +45,19 @@ def check(receipt: Receipt, storage: DocumentStorage, threads: int = 8) -> Itera
         yield from pool.map(lambda e: _check(e, there.get(e.name), storage), receipt.entries)
 
 
-def _check(entry: Entry, seen: FileStat | None, storage: DocumentStorage) -> Checked:
+def _check(entry: ReceiptEntry, seen: FileStat | None, storage: DocumentStorage) -> Checked:
     try:
         if seen is None or seen.size != entry.size:
             seen = abilities.stat(storage, entry.name)  # listings of some stores lag behind
         if seen.size != entry.size:
-            return Checked(entry, State.CHANGED, f"{seen.size} bytes instead of {entry.size}")
+            return Checked(entry, FileState.CHANGED, f"{seen.size} bytes instead of {entry.size}")
         digest = seen.sha256 or abilities.content_sha256(storage, entry.name)
     except NotFoundError:
-        return Checked(entry, State.MISSING, "it is not there")
+        return Checked(entry, FileState.MISSING, "it is not there")
     except StorageError as error:
         if error.scope is Scope.STORAGE:
             raise
-        return Checked(entry, State.UNREADABLE, error.reason)
+        return Checked(entry, FileState.UNREADABLE, error.reason)
     if digest != entry.sha256:
-        return Checked(entry, State.CHANGED, "other bytes of the same size")
-    return Checked(entry, State.INTACT)
+        return Checked(entry, FileState.CHANGED, "other bytes of the same size")
+    return Checked(entry, FileState.INTACT)

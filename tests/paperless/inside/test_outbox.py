@@ -190,7 +190,7 @@ def test_without_its_table_nothing_is_told(
     originals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the app's first migration paperless-ngx's own may move documents."""
-    monkeypatch.setattr(outbox, "_table", outbox._Table())
+    monkeypatch.setattr(outbox, "_table", outbox._OutboxTable())
     monkeypatch.setattr(connection.introspection, "table_names", lambda _: [])
     (originals / "a.pdf").write_bytes(b"1")
     monkeypatch.undo()

@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.locks import clock as default_clock
-from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.locks.protocol import Granted, LeaseRefused
 from paperfleet.private import MODE, make_folder, open_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _LOCK_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 0.002
 
 
-class _Entry(NamedTuple):
+class _FileEntry(NamedTuple):
     generation: int
     owner: str = ""
     until: float = 0.0
@@ -74,12 +74,12 @@ class FileLeases:
         """The folder."""
         return str(self._folder)
 
-    def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
+    def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
         """See ``LeaseBackend``."""
         with self._locked(name) as path:
             entry = _read(path)
             if entry.owner and self._runs(entry):
-                return Refused(entry.owner)
+                return LeaseRefused(entry.owner)
             generation = max(entry.generation + 1, time.time_ns() // 1_000_000)
             self._write(path, generation, owner, ttl)
             return Granted(generation)
@@ -97,7 +97,7 @@ class FileLeases:
         """See ``LeaseBackend``."""
         with self._locked(name) as path:
             if _read(path).owner == owner:
-                _replace(path, _Entry(generation))
+                _replace(path, _FileEntry(generation))
 
     def forget(self) -> None:
         """See ``LeaseBackend``; nothing is open between the calls."""
@@ -105,11 +105,11 @@ class FileLeases:
     def close(self) -> None:
         """See ``LeaseBackend``."""
 
-    def _runs(self, entry: _Entry) -> bool:
+    def _runs(self, entry: _FileEntry) -> bool:
         return entry.boot == self._boot and self._clock() < entry.until
 
     def _write(self, path: Path, generation: int, owner: str, ttl: float) -> None:
-        _replace(path, _Entry(generation, owner, self._clock() + ttl, self._boot))
+        _replace(path, _FileEntry(generation, owner, self._clock() + ttl, self._boot))
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[Path]:
@@ -149,25 +149,25 @@ def _boot_id() -> str:
         return ""
 
 
-def _read(path: Path) -> _Entry:
+def _read(path: Path) -> _FileEntry:
     try:
-        return _checked(_Entry(**json.loads(path.read_bytes())))
+        return _checked(_FileEntry(**json.loads(path.read_bytes())))
     except FileNotFoundError:
-        return _Entry(0)
+        return _FileEntry(0)
     except (ValueError, TypeError, RecursionError):
         raise LeaseError(
             f"{path} holds no lease", hint="Remove it when no process uses the folder"
         ) from None
 
 
-def _checked(entry: _Entry) -> _Entry:
+def _checked(entry: _FileEntry) -> _FileEntry:
     """Return an entry; raise ``TypeError`` unless its values are of their kinds."""
     if [type(value) for value in entry] not in ([int, str, float, str], [int, str, int, str]):
         raise TypeError(entry)
     return entry
 
 
-def _replace(path: Path, entry: _Entry) -> None:
+def _replace(path: Path, entry: _FileEntry) -> None:
     """Write a file that is seen whole or not at all, also after a loss of power."""
     temporary = path.with_suffix(".new")
     with open_text(temporary, "w") as stream:

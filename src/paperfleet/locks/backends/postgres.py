@@ -27,8 +27,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from paperfleet.errors import ConfigurationError, LeaseError
-from paperfleet.locks.backends.postgres_session import Session, key_of, source
-from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.locks.backends.postgres_session import PostgresSession, key_of, source
+from paperfleet.locks.protocol import Granted, LeaseRefused
 
 if TYPE_CHECKING:
     from paperfleet.secret import Secret
@@ -48,8 +48,8 @@ class PostgresLeases:
         self.label = label
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._spare: list[Session] = []
-        self._holding: dict[str, Session] = {}
+        self._spare: list[PostgresSession] = []
+        self._holding: dict[str, PostgresSession] = {}
         try:
             self._parameters = conninfo_to_dict(address.reveal())
         except psycopg.ProgrammingError:  # without its text, which may quote the address
@@ -58,7 +58,7 @@ class PostgresLeases:
                 hint="Such as postgresql://user:password@host:5432/database",
             ) from None
 
-    def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
+    def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
         """See ``LeaseBackend``."""
         while True:
             session, used = self._session()
@@ -116,14 +116,14 @@ class PostgresLeases:
         for session in sessions:
             session.close()
 
-    def _session(self) -> tuple[Session, bool]:
+    def _session(self) -> tuple[PostgresSession, bool]:
         """Return a session, and whether it is one that was used before."""
         with self._lock:
             if self._spare:
                 return self._spare.pop(), True
-        return Session(self._parameters, self.label, self._timeout), False
+        return PostgresSession(self._parameters, self.label, self._timeout), False
 
-    def _spare_or_close(self, session: Session) -> None:
+    def _spare_or_close(self, session: PostgresSession) -> None:
         with self._lock:
             if len(self._spare) < _MOST_SPARE:
                 self._spare.append(session)
@@ -135,19 +135,19 @@ _INHERITED: list[object] = []
 """Kept, so that no end of an object closes them."""
 
 
-def _take(session: Session, name: str, owner: str, ttl: float) -> Granted | Refused:
+def _take(session: PostgresSession, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
     parameters = {"name": name, "owner": owner, "ttl": ttl, "key": key_of(name)}
     session.end_when_silent_for(ttl)
     holder = session.value(source("lock"), parameters)
     if holder is not None:
-        return Refused(str(holder))
+        return LeaseRefused(str(holder))
     generation = session.value(source("take"), parameters)
     if generation is not None:
         return Granted(int(str(generation)))
     holder = session.value(source("wait"), parameters)
     _unlock(session, name)
-    return Refused(f"{holder}, whose connection is gone, until its time is over")
+    return LeaseRefused(f"{holder}, whose connection is gone, until its time is over")
 
 
-def _unlock(session: Session, name: str) -> None:
+def _unlock(session: PostgresSession, name: str) -> None:
     session.value("SELECT pg_advisory_unlock(%(key)s)", {"key": key_of(name)})

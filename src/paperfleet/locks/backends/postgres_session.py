@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _IDLE_SESSION_TIMEOUT_SINCE = 140_000  # the release notes of PostgreSQL 14
 
 
-class Session:
+class PostgresSession:
     """An open session in autocommit, with the table there.
 
     Every method raises ``LeaseError`` when the server does not answer within ``timeout`` seconds,

@@ -33,7 +33,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from paperfleet.errors import ConfigurationError, LeaseError
-from paperfleet.locks.protocol import Granted, Refused
+from paperfleet.locks.protocol import Granted, LeaseRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ class RedisLeases:
         self._renew = self._script("renew")
         self._release = self._script("release")
 
-    def take(self, name: str, owner: str, ttl: float) -> Granted | Refused:
+    def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
         """See ``LeaseBackend``; raise ``ConfigurationError`` for more than the longest time."""
         if ttl > self._longest:
             raise ConfigurationError(
@@ -100,7 +100,7 @@ class RedisLeases:
         times = [_milliseconds(ttl), _milliseconds(self._longest)]
         granted, answer = cast("tuple[int, str]", self._take(keys, [owner, *times]))
         self._look_once()
-        return Granted(int(answer)) if granted else Refused(answer)
+        return Granted(int(answer)) if granted else LeaseRefused(answer)
 
     def renew(self, name: str, owner: str, generation: int, ttl: float) -> bool:  # noqa: ARG002  # the owner has but one
         """See ``LeaseBackend``."""

@@ -63,7 +63,7 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """``plan`` may run; ``refused`` (by name) waits for ``paperfleet approve``.
 
     ``warning`` is what would have waited if the target did not keep versions, '' for nothing.
@@ -93,7 +93,7 @@ def _lossy(plan: Plan) -> list[Put | Delete]:
     return [*plan.all_deletes, *plan.puts]
 
 
-def judge(plan: Plan, circumstances: Circumstances, limits: Limits) -> Verdict:
+def judge(plan: Plan, circumstances: Circumstances, limits: Limits) -> Judgement:
     """Return the part of the plan that may run."""
     approved = circumstances.approved
     asked = {
@@ -112,7 +112,7 @@ def judge(plan: Plan, circumstances: Circumstances, limits: Limits) -> Verdict:
             reason = reason or objections.get(loss, "")
         if reason:
             refused[name] = Held(loss, reason)
-    return Verdict(_without(plan, refused), refused, warning)
+    return Judgement(_without(plan, refused), refused, warning)
 
 
 def _objections(

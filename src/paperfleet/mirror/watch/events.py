@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from inotify_simple import Event
 
-    from paperfleet.mirror.watch.tree import Folder, WatchedTree
+    from paperfleet.mirror.watch.tree import WatchedFolder, WatchedTree
 
 _PAUSE = 1.0  # seconds between two searches, at least
 _SHARE = 0.1  # of the time may be spent on searching
@@ -58,7 +58,7 @@ class HardLinks:
         self._not_before = now + max(_PAUSE, (time.perf_counter() - started) / _SHARE)
         return found
 
-    def _others(self, folder: Folder, wanted: dict[int, Hint]) -> Iterator[Hint]:
+    def _others(self, folder: WatchedFolder, wanted: dict[int, Hint]) -> Iterator[Hint]:
         try:
             with os.scandir(self._tree.path(folder.name)) as entries:
                 names = [(entry.name, entry.inode()) for entry in entries]
@@ -111,7 +111,7 @@ class EventReader:
     def __init__(self, tree: WatchedTree) -> None:
         self._tree = tree
         self._departures: dict[int, list[_Departure]] = {}
-        self._unsaid: dict[tuple[Folder, str], float] = {}
+        self._unsaid: dict[tuple[WatchedFolder, str], float] = {}
         self._hard_links = HardLinks(tree)
         self.overflowed = False
         self.root_lost = False
@@ -144,7 +144,7 @@ class EventReader:
         if event.mask & _IGNORED:
             self._tree.forget(event.wd)
 
-    def _on_itself(self, folder: Folder, event: Event) -> Iterator[Hint]:
+    def _on_itself(self, folder: WatchedFolder, event: Event) -> Iterator[Hint]:
         """Act on what a folder says of itself; the one above it says the rest."""
         if folder.above is None:
             self.root_lost = self.root_lost or bool(event.mask & _LOST)
@@ -157,13 +157,13 @@ class EventReader:
             self._tree.renew(folder.above, folder.segment)
             yield Hint(folder.name)
 
-    def _on_entry(self, folder: Folder, event: Event, now: float) -> Iterator[Hint]:
+    def _on_entry(self, folder: WatchedFolder, event: Event, now: float) -> Iterator[Hint]:
         if event.mask & _ISDIR:
             yield from self._on_folder(folder, event, now)
         else:
             yield from self._on_file(folder, event, now)
 
-    def _on_folder(self, above: Folder, event: Event, now: float) -> Iterator[Hint]:
+    def _on_folder(self, above: WatchedFolder, event: Event, now: float) -> Iterator[Hint]:
         name = above.join(event.name)
         if event.mask & _ATTRIB and self._tree.is_whole(above, event.name):
             yield Hint(name)
@@ -176,7 +176,7 @@ class EventReader:
         else:
             yield Hint(name)
 
-    def _on_file(self, folder: Folder, event: Event, now: float) -> Iterator[Hint]:
+    def _on_file(self, folder: WatchedFolder, event: Event, now: float) -> Iterator[Hint]:
         segment, mask = event.name, event.mask
         name = folder.join(segment)
         if not mask & _CHANGED:
@@ -206,7 +206,9 @@ class EventReader:
                 self._tree.renew(folder, segment)
         return [Hint(link, found.get(target, False)) for link, target in links]
 
-    def _changed(self, folder: Folder, segment: str, mask: int, now: float) -> Iterator[Hint]:
+    def _changed(
+        self, folder: WatchedFolder, segment: str, mask: int, now: float
+    ) -> Iterator[Hint]:
         """Act on a change of the file itself, not of its name."""
         if mask & _MODIFY:
             if self._was_mentioned(folder, segment, now):
@@ -218,14 +220,14 @@ class EventReader:
         self._hard_links.note(hint)
         yield hint
 
-    def _created(self, folder: Folder, segment: str, now: float) -> Hint:
+    def _created(self, folder: WatchedFolder, segment: str, now: float) -> Hint:
         name = folder.join(segment)
         if _is_being_made(self._tree.path(name)):
             folder.writing[segment] = now
             return Hint(name, open=True)
         return Hint(name)
 
-    def _was_mentioned(self, folder: Folder, segment: str, now: float) -> bool:
+    def _was_mentioned(self, folder: WatchedFolder, segment: str, now: float) -> bool:
         """Say whether it was said just now that this file is being written; it will be again."""
         said = folder.writing.get(segment)
         if said is None or now - said >= QUIET:
@@ -250,7 +252,7 @@ class EventReader:
         self._departures.setdefault(cookie, []).append(departure)
         return Hint(departure.name, partner=SOMEWHERE)
 
-    def _arrive(self, folder: Folder, event: Event, now: float) -> Iterator[Hint]:
+    def _arrive(self, folder: WatchedFolder, event: Event, now: float) -> Iterator[Hint]:
         name = folder.join(event.name)
         folder.writing.pop(event.name, None)  # of a file that the arriving one has replaced
         departures = self._departures.get(event.cookie)

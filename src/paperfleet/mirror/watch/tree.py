@@ -41,7 +41,7 @@ LIMITS = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _NOT_A_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
-class Folder:
+class WatchedFolder:
     """A watched folder under one of its names.
 
     ``writing`` holds the last segments of its files that somebody has open for writing, and when
@@ -50,11 +50,11 @@ class Folder:
 
     __slots__ = ("above", "children", "name", "partial", "wd", "writing")
 
-    def __init__(self, name: str, wd: int, above: Folder | None) -> None:
+    def __init__(self, name: str, wd: int, above: WatchedFolder | None) -> None:
         self.name = name
         self.wd = wd
         self.above = above
-        self.children: dict[str, Folder] = {}
+        self.children: dict[str, WatchedFolder] = {}
         self.writing: dict[str, float] = {}
         self.partial = False
 
@@ -67,7 +67,7 @@ class Folder:
         """The last segment of the name."""
         return self.name.rpartition("/")[2]
 
-    def walk(self) -> Iterator[Folder]:
+    def walk(self) -> Iterator[WatchedFolder]:
         """Yield this folder and all below it."""
         todo = [self]
         while todo:
@@ -92,7 +92,7 @@ class WatchedTree:
         self._real = Path(root).resolve()
         self._follow_links = follow_links
         self._on_notice = on_notice
-        self._by_wd: dict[int, list[Folder]] = {}
+        self._by_wd: dict[int, list[WatchedFolder]] = {}
         self._links: dict[str, str] = {}
         self.root = self._watch_all()
 
@@ -100,7 +100,7 @@ class WatchedTree:
         """Return the number of watches."""
         return len(self._by_wd)
 
-    def at(self, wd: int) -> list[Folder]:
+    def at(self, wd: int) -> list[WatchedFolder]:
         """Return the folder of a watch under each of its names."""
         return list(self._by_wd.get(wd, ()))
 
@@ -108,11 +108,11 @@ class WatchedTree:
         """Return the path of a name."""
         return f"{self._path}/{name}" if name else self._path
 
-    def folders(self) -> Iterator[Folder]:
+    def folders(self) -> Iterator[WatchedFolder]:
         """Yield every watched folder under each of its names."""
         return self.root.walk()
 
-    def renew(self, above: Folder, segment: str) -> list[str]:
+    def renew(self, above: WatchedFolder, segment: str) -> list[str]:
         """Look again at what a name is: if a folder, it and all below it are watched afterwards.
 
         Return the names, relative to it, of files that were being written below the folder that
@@ -124,7 +124,7 @@ class WatchedTree:
         self._walk([(above, segment)])
         return self._drop(old) if old is not None else []
 
-    def renew_link(self, above: Folder, segment: str) -> None:
+    def renew_link(self, above: WatchedFolder, segment: str) -> None:
         """Look again at a name that may be a followed link, or may have been one."""
         name = above.join(segment)
         if self._follow_links and (name in self._links or Path(self.path(name)).is_symlink()):
@@ -141,15 +141,15 @@ class WatchedTree:
             if target in names or any(folder in names for folder in parents(target))
         ]
 
-    def is_whole(self, above: Folder, segment: str) -> bool:
+    def is_whole(self, above: WatchedFolder, segment: str) -> bool:
         """Say whether a name is that of a folder which is watched, and its folders too."""
         folder = above.children.get(segment)
         return folder is not None and not folder.partial
 
-    def locate(self, name: str) -> tuple[Folder | None, str]:
+    def locate(self, name: str) -> tuple[WatchedFolder | None, str]:
         """Return the folder in which a name lies, None if it is not watched, and the rest."""
         *above, segment = name.split("/")
-        folder: Folder | None = self.root
+        folder: WatchedFolder | None = self.root
         for step in above:
             folder = folder.children.get(step) if folder is not None else None
         return folder, segment
@@ -167,12 +167,12 @@ class WatchedTree:
         for wd in before.keys() - self._by_wd.keys():
             self._remove_watch(wd)
 
-    def _watch_all(self) -> Folder:
+    def _watch_all(self) -> WatchedFolder:
         root = self._watched("", self._inotify.add_watch(self._path, MASK), None)
         self._walk([(root, segment) for segment in self._subfolders(root)])
         return root
 
-    def _walk(self, todo: list[tuple[Folder, str]]) -> None:
+    def _walk(self, todo: list[tuple[WatchedFolder, str]]) -> None:
         """Watch the given names, if they are folders, and all below them.
 
         A folder is watched before it is listed: what appears in it later is reported.
@@ -184,7 +184,7 @@ class WatchedTree:
                 above.children[segment] = folder
                 todo.extend((folder, inner) for inner in self._subfolders(folder))
 
-    def _watch(self, above: Folder, segment: str) -> Folder | None:
+    def _watch(self, above: WatchedFolder, segment: str) -> WatchedFolder | None:
         name = above.join(segment)
         follow = self._follow_links and self._is_followed(name)
         try:
@@ -200,12 +200,12 @@ class WatchedTree:
             return None
         return self._watched(name, wd, above)
 
-    def _watched(self, name: str, wd: int, above: Folder | None) -> Folder:
-        folder = Folder(name, wd, above)
+    def _watched(self, name: str, wd: int, above: WatchedFolder | None) -> WatchedFolder:
+        folder = WatchedFolder(name, wd, above)
         self._by_wd.setdefault(wd, []).append(folder)
         return folder
 
-    def _subfolders(self, folder: Folder) -> list[str]:
+    def _subfolders(self, folder: WatchedFolder) -> list[str]:
         try:
             with os.scandir(self.path(folder.name)) as entries:
                 return [entry.name for entry in entries if self._may_be_folder(entry)]
@@ -218,7 +218,7 @@ class WatchedTree:
             return False
         return entry.is_dir(follow_symlinks=False) or (self._follow_links and entry.is_symlink())
 
-    def _cannot_watch(self, folder: Folder, name: str, error: OSError) -> None:
+    def _cannot_watch(self, folder: WatchedFolder, name: str, error: OSError) -> None:
         """Say so, unless there is no such folder (any more): that is reported by itself."""
         if error.errno in _NOT_A_FOLDER:
             return
@@ -246,7 +246,7 @@ class WatchedTree:
         for link in [link for link in self._links if link == name or is_below(link, name)]:
             del self._links[link]
 
-    def _drop(self, old: Folder) -> list[str]:
+    def _drop(self, old: WatchedFolder) -> list[str]:
         start = len(old.name) + 1
         writing = []
         for folder in old.walk():
@@ -255,7 +255,7 @@ class WatchedTree:
             self._drop_name(folder)
         return writing
 
-    def _drop_name(self, folder: Folder) -> None:
+    def _drop_name(self, folder: WatchedFolder) -> None:
         names = self._by_wd.get(folder.wd)
         if names is None or folder not in names:
             return
@@ -272,8 +272,8 @@ class WatchedTree:
                 raise
 
 
-def _leads_back(above: Folder, wd: int) -> bool:
-    folder: Folder | None = above
+def _leads_back(above: WatchedFolder, wd: int) -> bool:
+    folder: WatchedFolder | None = above
     while folder is not None:
         if folder.wd == wd:
             return True

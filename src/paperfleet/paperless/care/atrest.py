@@ -32,13 +32,13 @@ LOCK_SECONDS = 60.0
 TABLE_SECONDS = 5
 
 
-class BusyError(PaperfleetError):
+class NotAtRestError(PaperfleetError):
     """paperless-ngx was at work each time that a repair could have begun."""
 
 
 @contextmanager
 def documents_at_rest() -> Iterator[None]:
-    """Within this block nobody else writes documents or their rows; raise ``BusyError``.
+    """Within this block nobody else writes documents or their rows; raise ``NotAtRestError``.
 
     Everything in it is one transaction.
     """
@@ -55,7 +55,7 @@ def documents_at_rest() -> Iterator[None]:
                     return
         finally:
             lock.release()
-    raise BusyError(
+    raise NotAtRestError(
         "paperless-ngx is at work and does not come to rest", hint="Stop it, and run this again"
     )
 

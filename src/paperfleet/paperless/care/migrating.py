@@ -16,9 +16,9 @@ from paperfleet.errors import ConfigurationError, StorageError
 from paperfleet.paperless.documents import digests, rows
 from paperfleet.storage.apartness import require_apart
 from paperfleet.transfer.bandwidth import Bandwidth
-from paperfleet.transfer.copying import Brought, Copier, Outcome, verified
-from paperfleet.transfer.migrate import Account, Migration, Step
-from paperfleet.transfer.progress import Progress, Verified
+from paperfleet.transfer.copying import Brought, Copier, CopyOutcome, verified
+from paperfleet.transfer.migrate import Migration, MigrationResult, MigrationStep
+from paperfleet.transfer.progress import Progress, VerifiedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from paperfleet.transfer.migrate import Listener
 
 THREADS = 8
-_COPIED = (Step.COPIED, Step.REPLACED)
-_SKIPPED = (Step.PRESENT, Step.TRUSTED)
+_COPIED = (MigrationStep.COPIED, MigrationStep.REPLACED)
+_SKIPPED = (MigrationStep.PRESENT, MigrationStep.TRUSTED)
 _STOP_IT = "stop paperless-ngx and run it again"
 
 
 @dataclass
-class Result:
+class MigratedDocuments:
     """How a migration ended; names are those in the storage, such as ``archive/2024/a.pdf``.
 
     ``differing`` are files whose bytes are not those of the database, with what was found.
@@ -110,9 +110,9 @@ class DocumentCopier(Copier):
             entry = verified(source, there, held)
             if not same:  # proves nothing of the source, which is therefore kept
                 entry = entry._replace(source_state="")
-            return Brought(entry, Outcome.PRESENT)
+            return Brought(entry, CopyOutcome.PRESENT)
         self._home.keep(self._part.area, there.name)
-        return super().bring(source, None)._replace(outcome=Outcome.REPLACED)
+        return super().bring(source, None)._replace(outcome=CopyOutcome.REPLACED)
 
     def _is_right(self, name: str, there: FileStat) -> bool:
         known = self._part.expected.get(name)
@@ -139,13 +139,13 @@ class DocumentMigration:
 
     def run(
         self, parts: Sequence[Part], *, delete: bool, proven: Callable[[], object] = lambda: None
-    ) -> Result:
+    ) -> MigratedDocuments:
         """Copy and verify everything, then, with ``delete``, let go of it at the source.
 
         Single failures are counted. Nothing is deleted unless every file was proven and the rows
         are still those of the survey; before that ``proven`` is called.
         """
-        result = Result()
+        result = MigratedDocuments()
         done = [(part, *self._copy(part, result)) for part in parts if not self._stopped]
         if self._stopped and not result.stopped:
             result.stopped = "it was interrupted"
@@ -159,7 +159,9 @@ class DocumentMigration:
                     self._let_go(part, account, migration, progress, result)
         return result
 
-    def _copy(self, part: Part, result: Result) -> tuple[Account, Migration, Progress]:
+    def _copy(
+        self, part: Part, result: MigratedDocuments
+    ) -> tuple[MigrationResult, Migration, Progress]:
         progress = Progress(self._progress_path(part.area))
         bandwidth = Bandwidth(None)
         migration = Migration(
@@ -206,7 +208,7 @@ class DocumentMigration:
             if got != part.expected[name].checksum
         }
 
-    def _cheaper(self, area: str, entry: Verified) -> tuple[DocumentStorage, str]:
+    def _cheaper(self, area: str, entry: VerifiedFile) -> tuple[DocumentStorage, str]:
         """Return where to read proven bytes again: the same on both sides, cheaper on a disk."""
         if self._source.is_local_disk and entry.source_state:
             return self._source.area(area), entry.name
@@ -215,24 +217,24 @@ class DocumentMigration:
     def _let_go(
         self,
         part: Part,
-        account: Account,
+        account: MigrationResult,
         migration: Migration,
         progress: Progress,
-        result: Result,
+        result: MigratedDocuments,
     ) -> None:
         before = len(account.failures)
         proven = {found.name for found in part.files if found.name in progress.verified}
         mine = {name for name in proven if f"{part.area}/{name}" not in result.differing}
         self._running = migration
         migration.let_go(account, mine)
-        result.deleted += account.counts[Step.DELETED]
-        result.kept += len(part.files) - account.counts[Step.DELETED]
+        result.deleted += account.counts[MigrationStep.DELETED]
+        result.kept += len(part.files) - account.counts[MigrationStep.DELETED]
         result.stopped = result.stopped or account.stopped
         if len(account.failures) > before:
             result.failed |= _named(part.area, account.failures)
 
 
-def _add(result: Result, part: Part, account: Account) -> None:
+def _add(result: MigratedDocuments, part: Part, account: MigrationResult) -> None:
     result.copied += sum(account.counts[step] for step in _COPIED)
     result.skipped += sum(account.counts[step] for step in _SKIPPED) + len(part.only_there)
     result.missing += [f"{part.area}/{name}" for name in part.missing]
@@ -241,7 +243,7 @@ def _add(result: Result, part: Part, account: Account) -> None:
     result.stopped = result.stopped or account.stopped
 
 
-def _note_vanished(result: Result, part: Part, progress: Progress) -> None:
+def _note_vanished(result: MigratedDocuments, part: Part, progress: Progress) -> None:
     for found in part.files:
         name = f"{part.area}/{found.name}"
         if found.name not in progress.verified and name not in result.failed:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from paperfleet.paperless.documents.digests import Digests
+    from paperfleet.paperless.documents.digests import FileDigests
     from paperfleet.paperless.documents.rows import Expected
     from paperfleet.paperless.homes import Home
     from paperfleet.storage.protocol import DocumentStorage
@@ -36,7 +36,7 @@ class _Candidate(NamedTuple):
     """Content that no row has, and its checksums."""
 
     finding: Finding
-    digests: Digests
+    digests: FileDigests
 
 
 def repair(

@@ -32,7 +32,7 @@ def is_checksum(checksum: str) -> bool:
     return _CHECKSUM.fullmatch(checksum) is not None
 
 
-class Digests(NamedTuple):
+class FileDigests(NamedTuple):
     """Both checksums of one content, in hex."""
 
     sha256: str
@@ -43,21 +43,21 @@ class Digests(NamedTuple):
         return self.md5 if is_md5(checksum) else self.sha256
 
 
-def digests_of(path: Path) -> Digests:
+def digests_of(path: Path) -> FileDigests:
     """Read a local file and return its checksums; raise ``OSError``."""
     with path.open("rb") as stream:
         return _of(stream)
 
 
-def _of(stream: IO[bytes]) -> Digests:
+def _of(stream: IO[bytes]) -> FileDigests:
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     while chunk := stream.read(CHUNK):
         sha256.update(chunk)
         md5.update(chunk)
-    return Digests(sha256.hexdigest(), md5.hexdigest())
+    return FileDigests(sha256.hexdigest(), md5.hexdigest())
 
 
-def read(storage: DocumentStorage, name: str) -> Digests:
+def read(storage: DocumentStorage, name: str) -> FileDigests:
     """Read a file and return its checksums; raise ``StorageError``."""
     with storage.open(name) as stream:
         return _of(stream)

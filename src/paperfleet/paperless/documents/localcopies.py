@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.paperless.documents import files, verification
-from paperfleet.paperless.documents.digests import Digests, digests_of
+from paperfleet.paperless.documents.digests import FileDigests, digests_of
 from paperfleet.storage import abilities
 from paperfleet.storage.hashing import CHUNK
 
@@ -51,7 +51,7 @@ class LocalCopies:
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder, self._limit = folder, limit
         self._lock = threading.Lock()
-        self._hashed: dict[Path, tuple[tuple[int, ...], Digests]] = {}
+        self._hashed: dict[Path, tuple[tuple[int, ...], FileDigests]] = {}
 
     def path_of(self, place: Place) -> Path:
         """Return the path of a copy of the document as it is now; raise ``OSError``."""

@@ -21,7 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from paperfleet.errors import IntegrityError
 from paperfleet.paperless.documents import incidents, rows
-from paperfleet.paperless.documents.digests import Digests, is_checksum, is_md5
+from paperfleet.paperless.documents.digests import FileDigests, is_checksum, is_md5
 from paperfleet.storage import abilities
 from paperfleet.storage.streams import ReaderAround
 
@@ -95,12 +95,12 @@ def expected(place: Place) -> Expected | None:
     return row if row is not None and is_checksum(row.checksum) else None
 
 
-def agrees(place: Place, known: Expected, found: Digests) -> bool:
+def agrees(place: Place, known: Expected, found: FileDigests) -> bool:
     """Say whether content is what the database says, or what this process saved there just now."""
     return found.like(known.checksum) == known.checksum or own_saves.has(place, found.sha256)
 
 
-def require(place: Place, known: Expected, found: Digests) -> None:
+def require(place: Place, known: Expected, found: FileDigests) -> None:
     """Raise ``IntegrityError`` for content that is not what the database says, and note it.
 
     The database is asked again for some seconds: another process may have replaced file and
@@ -119,7 +119,7 @@ def require(place: Place, known: Expected, found: Digests) -> None:
         time.sleep(_PAUSE)
 
 
-def _refused(place: Place, known: Expected, found: Digests) -> IntegrityError:
+def _refused(place: Place, known: Expected, found: FileDigests) -> IntegrityError:
     reason = (
         f"its bytes are not those of the document: the database says {known.checksum}, it is"
         f" {found.like(known.checksum)}"
@@ -154,8 +154,8 @@ class _Hashing:
             self._md5.update(data)
         self.count += len(data)
 
-    def digests(self) -> Digests:
-        return Digests(self._sha256.hexdigest(), self._md5.hexdigest() if self._md5 else "")
+    def digests(self) -> FileDigests:
+        return FileDigests(self._sha256.hexdigest(), self._md5.hexdigest() if self._md5 else "")
 
 
 class VerifiedReader(ReaderAround):

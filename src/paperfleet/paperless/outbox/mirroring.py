@@ -18,7 +18,7 @@ from paperfleet.errors import NotFoundError
 from paperfleet.mirror.watch.choose import Hint
 from paperfleet.mirror.watch.wakeup import Wakeup
 from paperfleet.paperless.outbox import outbox
-from paperfleet.running.build import Source
+from paperfleet.running.build import MirrorSource
 from paperfleet.storage import abilities
 from paperfleet.storage.names import check_prefix
 from paperfleet.storage.wrappers.base import Wrapper
@@ -146,7 +146,7 @@ class OutboxWatcher:
             yield Hint(heapq.heappop(self._again)[1])
 
 
-def source_of(storage: DocumentStorage, keep_days: float | None = None) -> Source:
+def source_of(storage: DocumentStorage, keep_days: float | None = None) -> MirrorSource:
     """Return the documents of a storage as a source, which is only read.
 
     Changes that are older than ``keep_days`` are removed from the outbox meanwhile.
@@ -156,4 +156,4 @@ def source_of(storage: DocumentStorage, keep_days: float | None = None) -> Sourc
     def refuse() -> NoReturn:
         raise AssertionError(f"the mirror must not write to its source {label}")
 
-    return Source(Fenced(DocumentsAlone(storage), refuse), OutboxWatcher(keep_days))
+    return MirrorSource(Fenced(DocumentsAlone(storage), refuse), OutboxWatcher(keep_days))

@@ -29,7 +29,7 @@ _PORTION = 1000
 _PRUNE_SECONDS = 3600.0
 
 
-class _Table:
+class _OutboxTable:
     """Whether the table is there yet; it comes with the app's first migration."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class _Table:
         return self._found_in == os.getpid()
 
 
-_table = _Table()
+_table = _OutboxTable()
 
 
 def record(area: str, name: str, previous: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
     from paperfleet.model import FileStat
-    from paperfleet.storage.bucket.copying import Copier
+    from paperfleet.storage.bucket.copying import BucketCopier
     from paperfleet.storage.bucket.namelocks import NameLocks
 
 
@@ -70,7 +70,7 @@ class Crossing:
     """Copies files into one bucket from others of its service; ``service`` is None without one."""
 
     def __init__(
-        self, client: ObjectClient, copier: Copier, locks: NameLocks, service: Service | None
+        self, client: ObjectClient, copier: BucketCopier, locks: NameLocks, service: Service | None
     ) -> None:
         self.client = client
         self.service = service

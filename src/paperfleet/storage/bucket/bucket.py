@@ -13,15 +13,15 @@ from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundErro
 from paperfleet.model import BegunMove, Capabilities
 from paperfleet.storage.bucket.across import Crossing
 from paperfleet.storage.bucket.client import ObjectClient
-from paperfleet.storage.bucket.copying import Copier
+from paperfleet.storage.bucket.copying import BucketCopier
 from paperfleet.storage.bucket.errors import translated
 from paperfleet.storage.bucket.features import Features, Probe
 from paperfleet.storage.bucket.keys import Keys, normal_location
-from paperfleet.storage.bucket.listing import Listing
-from paperfleet.storage.bucket.moving import Begun, Mover
+from paperfleet.storage.bucket.listing import BucketListing
+from paperfleet.storage.bucket.moving import Begun, BucketMover
 from paperfleet.storage.bucket.namelocks import NameLocks
 from paperfleet.storage.bucket.reading import open_object
-from paperfleet.storage.bucket.saving import Saver
+from paperfleet.storage.bucket.saving import BucketSaver
 from paperfleet.storage.names import check_prefix
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class ObjectStoreBackend:
         self._client = ObjectClient(store, self._keys, part=part_size, parallel=PARALLEL)
         self._probe = Probe(self._client, features)
         self._locks = NameLocks()
-        self._copier = Copier(self._client, self._probe)
+        self._copier = BucketCopier(self._client, self._probe)
         self.crossing = Crossing(self._client, self._copier, self._locks, service)
-        self._listing = Listing(self._client, service, self.exists)
-        self._saver = Saver(self._client, self._probe, self._copier)
-        self._mover = Mover(
+        self._listing = BucketListing(self._client, service, self.exists)
+        self._saver = BucketSaver(self._client, self._probe, self._copier)
+        self._mover = BucketMover(
             self._client, self._probe, self._copier, self._locks, self._saver.content_sha256
         )
 

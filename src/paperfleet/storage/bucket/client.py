@@ -43,7 +43,7 @@ CONFIRMED_FOR = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundObject:
     """An object: its size in bytes, time, etag, and what was noted with it."""
 
     size: int
@@ -67,7 +67,7 @@ class Found:
         return FileStat(name, self.size, self.modified_ns, self.etag, None, self.sha256)
 
 
-class Put(NamedTuple):
+class PutCondition(NamedTuple):
     """How to write an object; ``part`` is the size of parts in bytes, 0 for one request."""
 
     mode: PutMode = "overwrite"
@@ -111,7 +111,7 @@ class ObjectClient:
             return False
         return True
 
-    def find(self, key: str, operation: str, name: str) -> Found | None:
+    def find(self, key: str, operation: str, name: str) -> FoundObject | None:
         """Return what is known of an object with one request; None when there is none."""
         try:
             with self.asking(operation, name, work=False):
@@ -120,7 +120,7 @@ class ObjectClient:
             self._confirm_bucket(operation)
             return None
 
-    def look(self, key: str, operation: str, name: str) -> Found:
+    def look(self, key: str, operation: str, name: str) -> FoundObject:
         """Return what is known of an object; raise ``NotFoundError``."""
         found = self.find(key, operation, name)
         if found is None:
@@ -166,7 +166,9 @@ class ObjectClient:
         """Begin to read a whole object; raises what obstore raises."""
         return obstore.get(self.store, key)
 
-    def put(self, key: str, data: bytes, put: Put, operation: str, name: str) -> str | None:
+    def put(
+        self, key: str, data: bytes, put: PutCondition, operation: str, name: str
+    ) -> str | None:
         """Write an object with one request, whole or not at all; return its etag."""
         with self.asking(operation, name):
             result = obstore.put(
@@ -180,7 +182,7 @@ class ObjectClient:
         return result["e_tag"]
 
     def put_parts(
-        self, key: str, content: Iterable[bytes], put: Put, operation: str, name: str
+        self, key: str, content: Iterable[bytes], put: PutCondition, operation: str, name: str
     ) -> None:
         """Write an object in parts of ``put.part`` bytes, whole or not at all.
 
@@ -229,10 +231,10 @@ def _options(etag: str | None, span: tuple[int, int] | None = None) -> GetOption
     return options
 
 
-def found_of(answer: GetResult) -> Found:
+def found_of(answer: GetResult) -> FoundObject:
     """Return what an answer tells of its object."""
     meta = answer.meta
-    return Found(meta["size"], modified_ns(meta), etag_of(meta), dict(answer.attributes))
+    return FoundObject(meta["size"], modified_ns(meta), etag_of(meta), dict(answer.attributes))
 
 
 def modified_ns(meta: ObjectMeta) -> int:

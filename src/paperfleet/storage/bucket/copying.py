@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import AlreadyExistsError, IntegrityError
 from paperfleet.storage.bucket import client as requests
-from paperfleet.storage.bucket.client import Put
+from paperfleet.storage.bucket.client import PutCondition
 from paperfleet.storage.bucket.digests import bare, digests_of, part_size, pieces
 from paperfleet.storage.bucket.reading import open_object, read_whole
 
 if TYPE_CHECKING:
     from obstore import Attributes
 
-    from paperfleet.storage.bucket.client import Found, ObjectClient
+    from paperfleet.storage.bucket.client import FoundObject, ObjectClient
     from paperfleet.storage.bucket.features import Probe
     from paperfleet.storage.bucket.reading import Whole
 
@@ -31,7 +31,7 @@ class Origin(NamedTuple):
     state: str
 
 
-class Copier:
+class BucketCopier:
     """Copies objects with what is noted with them, and compares the copies."""
 
     def __init__(self, client: ObjectClient, probe: Probe, *, one_copy: int = ONE_COPY) -> None:
@@ -39,7 +39,9 @@ class Copier:
         self._probe = probe
         self._one_copy = one_copy
 
-    def replace(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
+    def replace(
+        self, source: FoundObject, key: str, new_key: str, operation: str, name: str
+    ) -> None:
         """Copy over whatever is there; raise ``NotFoundError``, ``IntegrityError``.
 
         Above 5 GB, which no store copies with one request, the bytes go through here in parts.
@@ -50,7 +52,9 @@ class Copier:
             self._client.copy(key, new_key, operation, name)
         self.compared(source, new_key, operation, name)
 
-    def create(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
+    def create(
+        self, source: FoundObject, key: str, new_key: str, operation: str, name: str
+    ) -> None:
         """Copy to where nothing is; raise ``AlreadyExistsError``, ``NotFoundError``.
 
         The store ensures it, where it has conditional copies; else, up to 64 MiB, by a conditional
@@ -81,7 +85,7 @@ class Copier:
 
     def place(
         self,
-        source: Found,
+        source: FoundObject,
         data: bytes,
         new_key: str,
         operation: str,
@@ -111,7 +115,9 @@ class Copier:
             hint="Nothing was changed. Bring it back from a backup",
         )
 
-    def _write(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
+    def _write(
+        self, source: FoundObject, key: str, new_key: str, operation: str, name: str
+    ) -> None:
         with open_object(self._client, key, name) as stream:
             data = stream.read()
         noted = {**source.noted, requests.SAVE: uuid.uuid4().hex}
@@ -121,7 +127,7 @@ class Copier:
         self, data: bytes, noted: Attributes, new_key: str, operation: str, name: str
     ) -> str | None:
         try:
-            return self._client.put(new_key, data, Put("create", noted), operation, name)
+            return self._client.put(new_key, data, PutCondition("create", noted), operation, name)
         except AlreadyExistsError:
             # The first try of a request that was sent again may have been what made it so.
             found = self._client.find(new_key, operation, name)
@@ -129,12 +135,14 @@ class Copier:
                 raise
             return found.etag
 
-    def _stream(self, source: Found, key: str, new_key: str, operation: str, name: str) -> None:
-        put = Put(attributes=source.noted, part=part_size(source.size, self._client.part))
+    def _stream(
+        self, source: FoundObject, key: str, new_key: str, operation: str, name: str
+    ) -> None:
+        put = PutCondition(attributes=source.noted, part=part_size(source.size, self._client.part))
         with open_object(self._client, key, name) as stream:
             self._client.put_parts(new_key, pieces(stream), put, operation, name)
 
-    def compared(self, source: Found, new_key: str, operation: str, name: str) -> Found:
+    def compared(self, source: FoundObject, new_key: str, operation: str, name: str) -> FoundObject:
         """Return the copy; raise ``IntegrityError`` unless it is what was copied.
 
         Its size has to be the same, and its etag where the source's is proven to be the MD5 of its

@@ -14,7 +14,7 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.storage.bucket import findings
-from paperfleet.storage.bucket.client import Put
+from paperfleet.storage.bucket.client import PutCondition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,15 +79,15 @@ class Probe:
             self._refused(lambda: self._client.delete(key, "delete", ""))
 
     def _tried(self, key: str) -> Features:
-        if self._refused(lambda: self._put(key, Put(mode="create"))):
+        if self._refused(lambda: self._put(key, PutCondition(mode="create"))):
             return NONE
-        if not self._refused(lambda: self._put(key, Put(mode="create"))):
+        if not self._refused(lambda: self._put(key, PutCondition(mode="create"))):
             return NONE
-        update = self._refused(lambda: self._put(key, Put(mode={"e_tag": _NO_ETAG})))
+        update = self._refused(lambda: self._put(key, PutCondition(mode={"e_tag": _NO_ETAG})))
         copy = self._refused(lambda: self._client.copy(key, key, "move", "", overwrite=False))
         return Features(create=True, update=update == _CONDITION, copy_new=copy == _CONDITION)
 
-    def _put(self, key: str, put: Put) -> None:
+    def _put(self, key: str, put: PutCondition) -> None:
         self._client.put(key, b"paperfleet", put, "save", "")
 
     def _refused(self, request: Callable[[], object]) -> str:

@@ -30,7 +30,7 @@ _LOOK = 10
 ENDS_IN_A_SLASH = "the key ends in '/', and the object has content: no file is named so"
 
 
-class Listing:
+class BucketListing:
     """Lists one location.
 
     ``exact`` listings ask the store itself where address and key are known (any S3): only they see

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from paperfleet.storage.bucket import client as requests
 
 if TYPE_CHECKING:
-    from paperfleet.storage.bucket.client import Found
+    from paperfleet.storage.bucket.client import FoundObject
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MoveMark:
     """What a move was about, as of its beginning."""
 
     old_name: str
@@ -36,7 +36,7 @@ class Mark:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def of(cls, stored: bytes) -> Mark | None:
+    def of(cls, stored: bytes) -> MoveMark | None:
         """Return the mark that ``as_bytes`` made, None for anything else."""
         try:
             known = json.loads(stored)
@@ -48,23 +48,23 @@ class Mark:
         good = all(isinstance(text, str) for text in texts)
         return mark if good and all(type(number) is int for number in numbers) else None
 
-    def is_of(self, found: Found) -> bool:
+    def is_of(self, found: FoundObject) -> bool:
         """Say whether the old file is still the one that was to be moved."""
         state = (found.size, found.modified_ns, found.etag)
         return state == (self.size, self.modified_ns, self.etag)
 
-    def of_file(self, found: Found) -> Mark:
+    def of_file(self, found: FoundObject) -> MoveMark:
         """Return the mark with what was found under its claim."""
         state = (found.size, found.modified_ns, found.etag)
         return replace(self, size=state[0], modified_ns=state[1], etag=state[2], token="")
 
-    def made(self, copy: Found, old: Found) -> bool:
+    def made(self, copy: FoundObject, old: FoundObject) -> bool:
         """Say whether a copy is that of this move, of the old file as it is now."""
         noted = (copy.noted.get(requests.SAVE), copy.noted.get(requests.FROM))
         return bool(self.token) and noted == (self.token, state_of(old))
 
 
-def state_of(found: Found) -> str:
+def state_of(found: FoundObject) -> str:
     """Return what tells one state of an object from another, as it is noted with a copy."""
     state = f"{found.size} {found.modified_ns} {found.etag}"
     return hashlib.sha256(state.encode()).hexdigest()[:32]

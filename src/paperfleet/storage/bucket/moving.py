@@ -20,9 +20,9 @@ from paperfleet.errors import (
     NotFoundError,
     StorageError,
 )
-from paperfleet.storage.bucket.client import Put
+from paperfleet.storage.bucket.client import PutCondition
 from paperfleet.storage.bucket.copying import THROUGH_MEMORY, Origin
-from paperfleet.storage.bucket.marks import Mark, state_of
+from paperfleet.storage.bucket.marks import MoveMark, state_of
 from paperfleet.storage.bucket.settling import Marks
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from obstore import Attributes
 
-    from paperfleet.storage.bucket.client import Found, ObjectClient
-    from paperfleet.storage.bucket.copying import Copier
+    from paperfleet.storage.bucket.client import FoundObject, ObjectClient
+    from paperfleet.storage.bucket.copying import BucketCopier
     from paperfleet.storage.bucket.features import Probe
     from paperfleet.storage.bucket.namelocks import NameLocks
 
@@ -51,20 +51,20 @@ class Begun(NamedTuple):
     ``mark`` is None where the store cannot claim it before a look, or another move has it.
     """
 
-    mark: Mark | None
-    found: Found
+    mark: MoveMark | None
+    found: FoundObject
     data: bytes | None
     begun_at: float
 
 
-class Mover:
+class BucketMover:
     """Moves documents; one move of a file at a time, on all hosts where the store can ensure it."""
 
     def __init__(
         self,
         client: ObjectClient,
         probe: Probe,
-        copier: Copier,
+        copier: BucketCopier,
         locks: NameLocks,
         content_sha256: Callable[[str, str], str],
     ) -> None:
@@ -83,7 +83,7 @@ class Mover:
         """
         self._move(old_name, new_name, None)
 
-    def _move(self, old_name: str, new_name: str, seen: Found | None) -> None:
+    def _move(self, old_name: str, new_name: str, seen: FoundObject | None) -> None:
         self._client.keys.saved(new_name, "move")
         left: tuple[str, ...] = ()
         with self._locks.holding(old_name, new_name):
@@ -124,7 +124,7 @@ class Mover:
             if mark := self._taken(begun):
                 self._marks.remove(mark)
 
-    def _taken(self, begun: Begun) -> Mark | None:
+    def _taken(self, begun: Begun) -> MoveMark | None:
         """Return the claim, once."""
         key = self._marks.key(begun.mark.old_name) if begun.mark else ""
         if key not in self._marks.begun:
@@ -137,7 +137,9 @@ class Mover:
         if not self._copier.reads_to_copy():
             return None
         old_key = self._client.keys.found(old_name, "move")
-        mark = Mark(old_name, new_name, THROUGH_MEMORY, 0, None, self._me, token=uuid.uuid4().hex)
+        mark = MoveMark(
+            old_name, new_name, THROUGH_MEMORY, 0, None, self._me, token=uuid.uuid4().hex
+        )
         if not self._claim_free(mark):
             return None
         try:
@@ -159,13 +161,15 @@ class Mover:
                 self._marks.remove(mark)
                 raise self._taken_name(mark.new_name)
             mark = mark.of_file(found)
-            put = Put("overwrite", _JSON)
+            put = PutCondition("overwrite", _JSON)
             self._client.put(
                 self._marks.key(mark.old_name), mark.as_bytes(), put, "move", mark.old_name
             )
         self._carry_out(mark, found, data, old_key, new_key)
 
-    def _move_looking(self, old_name: str, new_name: str, seen: Found | None) -> tuple[str, ...]:
+    def _move_looking(
+        self, old_name: str, new_name: str, seen: FoundObject | None
+    ) -> tuple[str, ...]:
         """Move where the claim needs a look before it; look again under the claim.
 
         Return the names under which earlier moves may have left a copy.
@@ -176,13 +180,13 @@ class Mover:
         if self._client.find(new_key, "move", new_name):
             self._finish_earlier(old_key, old_name, new_name)
             return ()
-        mark = Mark(old_name, new_name, source.size, source.modified_ns, source.etag, self._me)
+        mark = MoveMark(old_name, new_name, source.size, source.modified_ns, source.etag, self._me)
         mark = self._claim(mark)
         self._require_unchanged(mark, old_key)
         self._carry_out(mark, source, None, old_key, new_key)
         return mark.left
 
-    def _require_unchanged(self, mark: Mark, old_key: str) -> None:
+    def _require_unchanged(self, mark: MoveMark, old_key: str) -> None:
         """Raise, without the claim, unless the file is still what was looked at before it."""
         found = self._client.find(old_key, "move", mark.old_name)
         if found and mark.is_of(found):
@@ -197,9 +201,9 @@ class Mover:
             storage=self._client.label,
         )
 
-    def _claim_free(self, mark: Mark) -> bool:
+    def _claim_free(self, mark: MoveMark) -> bool:
         """Put the mark where none is; say whether that was so."""
-        key, put = self._marks.key(mark.old_name), Put("create", _JSON)
+        key, put = self._marks.key(mark.old_name), PutCondition("create", _JSON)
         try:
             self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
         except AlreadyExistsError:
@@ -219,13 +223,13 @@ class Mover:
             "the name is taken", operation="move", name=new_name, storage=self._client.label
         )
 
-    def _claim(self, mark: Mark) -> Mark:
+    def _claim(self, mark: MoveMark) -> MoveMark:
         """Put the mark where none is, and return it; it takes over what an earlier one is about."""
         key = self._marks.key(mark.old_name)
         create = self._probe.features().create
         if not create and (earlier := self._marks.read(key)):
             mark = self._superseding(earlier, mark)
-        put = Put("create" if create else "overwrite", _JSON)
+        put = PutCondition("create" if create else "overwrite", _JSON)
         for _ in range(_CLAIMS):
             try:
                 self._client.put(key, mark.as_bytes(), put, "move", mark.old_name)
@@ -243,7 +247,7 @@ class Mover:
             storage=self._client.label,
         )
 
-    def _superseding(self, earlier: Mark, mark: Mark) -> Mark:
+    def _superseding(self, earlier: MoveMark, mark: MoveMark) -> MoveMark:
         """Remove a mark that was left, and return the new one, which knows of the copies.
 
         To finish the earlier move now would take the file away from the one that is to begin.
@@ -257,7 +261,7 @@ class Mover:
             return mark
         return replace(mark, left=(*earlier.left, earlier.new_name))
 
-    def _left_a_copy(self, earlier: Mark, mark: Mark) -> bool:
+    def _left_a_copy(self, earlier: MoveMark, mark: MoveMark) -> bool:
         """Say whether an earlier move of the same file may have left a copy of it."""
         if not earlier.token:
             return (earlier.size, earlier.etag) == (mark.size, mark.etag)
@@ -281,7 +285,7 @@ class Mover:
                 _log.warning("A copy that a move left behind stays: %s", error)
 
     def _carry_out(
-        self, mark: Mark, source: Found, data: bytes | None, old_key: str, new_key: str
+        self, mark: MoveMark, source: FoundObject, data: bytes | None, old_key: str, new_key: str
     ) -> None:
         try:
             if data is None:
@@ -296,7 +300,7 @@ class Mover:
             raise
         self._marks.remove_if_possible(mark)
 
-    def _place(self, mark: Mark, source: Found, old_key: str, new_key: str) -> None:
+    def _place(self, mark: MoveMark, source: FoundObject, old_key: str, new_key: str) -> None:
         try:
             self._copier.create(source, old_key, new_key, "move", mark.new_name)
         except AlreadyExistsError:

@@ -13,7 +13,7 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
-from paperfleet.storage.bucket.client import Found, found_of
+from paperfleet.storage.bucket.client import FoundObject, found_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def open_object(client: ObjectClient, key: str, name: str, tries: int = _TRIES) 
 class Whole(NamedTuple):
     """One state of an object with all of its bytes; ``data`` None for one that is too large."""
 
-    found: Found
+    found: FoundObject
     data: bytes | None
 
 
@@ -97,7 +97,7 @@ def _arrivals(answer: GetResult, size: int) -> Iterator[memoryview]:
 
 class _ObjectReader(io.RawIOBase):
     def __init__(
-        self, client: ObjectClient, key: str, name: str, found: Found, answer: GetResult
+        self, client: ObjectClient, key: str, name: str, found: FoundObject, answer: GetResult
     ) -> None:
         super().__init__()
         self._client = client

@@ -19,7 +19,7 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ANYTHING, FileStat, Precondition, Upload
 from paperfleet.storage.bucket import client as requests
-from paperfleet.storage.bucket.client import Put
+from paperfleet.storage.bucket.client import PutCondition
 from paperfleet.storage.bucket.digests import (
     Digests,
     bare,
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
     from obstore import Attributes, PutMode
 
-    from paperfleet.storage.bucket.copying import Copier
+    from paperfleet.storage.bucket.copying import BucketCopier
     from paperfleet.storage.bucket.features import Probe
 
 
-class Saver:
+class BucketSaver:
     """Saves documents under a condition, and proves that they arrived."""
 
-    def __init__(self, client: requests.ObjectClient, probe: Probe, copier: Copier) -> None:
+    def __init__(self, client: requests.ObjectClient, probe: Probe, copier: BucketCopier) -> None:
         self._client = client
         self._probe = probe
         self._copier = copier
@@ -103,7 +103,7 @@ class Saver:
     ) -> FileStat:
         mode = self._mode(key, name, expect)
         token = uuid.uuid4().hex if mode != "overwrite" else ""
-        put = Put(mode, _attributes(name, digests, token))
+        put = PutCondition(mode, _attributes(name, digests, token))
         try:
             etag = self._client.put(key, data, put, "save", name)
         except (AlreadyExistsError, PreconditionFailedError):
@@ -166,7 +166,7 @@ class Saver:
     ) -> FileStat:
         sent = meant or Digests(self._client.part)
         watched = self._compared(content, meant, name) if meant else _counted(content, sent)
-        put = Put(attributes=_attributes(name, meant), part=sent.part)
+        put = PutCondition(attributes=_attributes(name, meant), part=sent.part)
         self._client.put_parts(key, watched, put, "save", name)
         return self._proven(key, name, None, sent)
 
@@ -194,7 +194,9 @@ class Saver:
             self._read_back(key, name, digests, found)
         return found.stat(name)
 
-    def _read_back(self, key: str, name: str, digests: Digests, found: requests.Found) -> None:
+    def _read_back(
+        self, key: str, name: str, digests: Digests, found: requests.FoundObject
+    ) -> None:
         """Read what is stored, as its etag is another: damaged, or no MD5 in this store.
 
         What arrived damaged is removed, unless somebody wrote there meanwhile.

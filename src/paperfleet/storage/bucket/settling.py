@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import LockedError, NotFoundError, Scope, StorageError
-from paperfleet.storage.bucket.marks import Mark
+from paperfleet.storage.bucket.marks import MoveMark
 from paperfleet.storage.bucket.reading import open_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from paperfleet.storage.bucket.client import Found, ObjectClient
+    from paperfleet.storage.bucket.client import FoundObject, ObjectClient
     from paperfleet.storage.bucket.namelocks import NameLocks
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Marks:
                 count += self._settled(mark)
         return count
 
-    def _readable_mark(self, key: str) -> Mark | None:
+    def _readable_mark(self, key: str) -> MoveMark | None:
         """Return a mark; one that cannot be read is told, and stays."""
         try:
             return self.read(key)
@@ -61,7 +61,7 @@ class Marks:
             _log.warning("%s", error)
             return None
 
-    def _settled(self, mark: Mark) -> bool:
+    def _settled(self, mark: MoveMark) -> bool:
         """Settle a mark unless somebody may still be at work on it."""
         with self._locks.holding(mark.old_name, mark.new_name):
             try:
@@ -70,7 +70,7 @@ class Marks:
                 return False
         return True
 
-    def settle(self, mark: Mark) -> None:
+    def settle(self, mark: MoveMark) -> None:
         """Finish what was cut off if the copy is whole, else forget it; ``LockedError`` if at work.
 
         The old file is deleted only while it is the very one that the mark is about, and the new
@@ -84,14 +84,14 @@ class Marks:
             self._client.delete(old_key, "move", mark.old_name)
         self.remove(mark)
 
-    def _is_copied(self, mark: Mark, old: Found, new_key: str) -> bool:
+    def _is_copied(self, mark: MoveMark, old: FoundObject, new_key: str) -> bool:
         """Say whether the mark is about the old file as it is; a claim alone is about none."""
         if not mark.token:
             return mark.is_of(old)
         copy = self._client.find(new_key, "move", mark.new_name)
         return copy is not None and mark.made(copy, old)
 
-    def require_abandoned(self, mark: Mark) -> None:
+    def require_abandoned(self, mark: MoveMark) -> None:
         """Raise unless the mover is this one, whose locks we hold, or must have ended long ago."""
         key = self.key(mark.old_name)
         found = self._client.find(key, "move", mark.old_name)
@@ -112,7 +112,7 @@ class Marks:
                 retry_after=left,
             )
 
-    def same(self, mark: Mark, old_key: str, new_key: str) -> bool:
+    def same(self, mark: MoveMark, old_key: str, new_key: str) -> bool:
         """Say whether both are there, with the same content, under the names of a move."""
         return self.equal((old_key, mark.old_name), (new_key, mark.new_name))
 
@@ -128,11 +128,11 @@ class Marks:
         """Return the key of the mark of a file that is moved."""
         return self._client.keys.work("move", hashlib.sha256(old_name.encode()).hexdigest()[:32])
 
-    def read(self, key: str) -> Mark | None:
+    def read(self, key: str) -> MoveMark | None:
         """Return a mark, None where there is none; raise for an object that is no mark."""
         try:
             with open_object(self._client, key, "") as stream:
-                mark = Mark.of(stream.read(_MOST_BYTES))
+                mark = MoveMark.of(stream.read(_MOST_BYTES))
         except NotFoundError:
             return None
         if mark is None or self.key(mark.old_name) != key:
@@ -144,11 +144,11 @@ class Marks:
             )
         return mark
 
-    def remove(self, mark: Mark) -> None:
+    def remove(self, mark: MoveMark) -> None:
         """Remove a mark."""
         self._client.delete(self.key(mark.old_name), "move", mark.old_name)
 
-    def remove_if_possible(self, mark: Mark) -> None:
+    def remove_if_possible(self, mark: MoveMark) -> None:
         """Remove a mark of which nothing more is to come."""
         try:
             self.remove(mark)

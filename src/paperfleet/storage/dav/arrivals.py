@@ -16,8 +16,8 @@ from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.found import Found
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.found import FoundFile
+    from paperfleet.storage.dav.listing import DavListing
 
 WORKING = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0)
 """Seconds between two looks at a file that the server still works on."""
@@ -28,7 +28,7 @@ APPEARING = (0.1, 0.3, 0.6, 1.0, 1.0, 2.0)
 _ANSWERED = {200, 204, 403, 404, 405, 501}
 
 
-class Arrivals:
+class UploadCheck:
     """Looks at files that were just uploaded; safe in many threads.
 
     HEAD (RFC 9110, 9.3.2) costs both ends less than PROPFIND, yet a server need not say the same in
@@ -36,7 +36,7 @@ class Arrivals:
     size, time and etag were equal.
     """
 
-    def __init__(self, client: DavClient, listing: Listing) -> None:
+    def __init__(self, client: DavClient, listing: DavListing) -> None:
         self._client = client
         self._listing = listing
         self._by_head: bool | None = None
@@ -67,7 +67,7 @@ class Arrivals:
         self._compare(found.stat, name)
         return found.stat
 
-    def _found(self, uploaded: str) -> Found | None:
+    def _found(self, uploaded: str) -> FoundFile | None:
         """Look by PROPFIND, again after a moment: some servers show an upload a little later."""
         for pause in APPEARING:
             found = self._listing.look(uploaded, operation="save")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from paperfleet.secret import Secret
     from paperfleet.storage.dav.login import Identity
-    from paperfleet.storage.dav.urls import Root
+    from paperfleet.storage.dav.urls import DavRoot
 
 MOST_REDIRECTS = 5
 UNLOCKING = (0.05, 0.15, 0.4, 1.0)
@@ -84,7 +84,7 @@ class DavClient:
 
     def __init__(
         self,
-        root: Root,
+        root: DavRoot,
         *,
         username: str | None = None,
         password: Secret | None = None,

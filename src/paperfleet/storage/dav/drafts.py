@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from paperfleet.model import Upload
-    from paperfleet.storage.dav.tidying import Tidier
+    from paperfleet.storage.dav.tidying import Temporaries
 
 KEPT = 3600.0
 """Seconds for which a draft is kept for its next attempt."""
@@ -38,7 +38,7 @@ class Drafts:
     with the process; a sweep of the next one removes it.
     """
 
-    def __init__(self, tidier: Tidier) -> None:
+    def __init__(self, tidier: Temporaries) -> None:
         self._tidier = tidier
         self._kept: dict[str, Draft] = {}
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from paperfleet.storage.dav.multistatus import Entry
+    from paperfleet.storage.dav.multistatus import DavEntry
 
 LOOKS = 2
 """Further looks at a file whose etag is on trial: somebody may write it between two of them."""
@@ -32,11 +32,11 @@ class Etags:
         """Whether it was found out, or is not to be tried any more."""
         return self._hold is not None or self._trials >= TRIALS
 
-    def cleaned(self, entry: Entry) -> Entry:
+    def cleaned(self, entry: DavEntry) -> DavEntry:
         """Return an entry without its etag where that says nothing."""
         return entry._replace(etag=None) if self._hold is False else entry
 
-    def try_out(self, entry: Entry, look: Callable[[], Entry | None]) -> None:
+    def try_out(self, entry: DavEntry, look: Callable[[], DavEntry | None]) -> None:
         """Find out by looking at one file again; ``look`` gives what is there now."""
         if self._hold is not None or entry.is_folder or entry.etag is None:
             return

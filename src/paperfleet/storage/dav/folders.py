@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.listing import DavListing
 
 Result = TypeVar("Result")
 OPERATION = "make folder"
@@ -37,7 +37,7 @@ a file, and 403 when somebody else makes the same folder at this moment, WsgiDAV
 class Folders:
     """Makes folders below one root, and the root itself when only it is missing."""
 
-    def __init__(self, client: DavClient, listing: Listing) -> None:
+    def __init__(self, client: DavClient, listing: DavListing) -> None:
         self._client = client
         self._listing = listing
 

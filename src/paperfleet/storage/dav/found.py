@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from paperfleet.errors import NotFoundError, StorageError
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage.dav.multistatus import Entry
+from paperfleet.storage.dav.multistatus import DavEntry
 
 PASSING = frozenset({401, 407, 408, 425, 429, 502, 503, 504})
 """What is said of one resource in a listing, and yet passes by itself or means all of them."""
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A resource below the root; ``name`` is '' for the root itself.
 
     ``refusal`` is set where the server lists it and tells nothing of it: then nothing is known of
@@ -20,7 +20,7 @@ class Found(NamedTuple):
     """
 
     name: str
-    entry: Entry
+    entry: DavEntry
     refusal: StorageError | None = None
 
     @property
@@ -40,6 +40,6 @@ class Found(NamedTuple):
         return Obstacle(self.name, error.reason, below=True, refusal=stops)
 
 
-def refused(name: str, error: StorageError) -> Found:
+def refused(name: str, error: StorageError) -> FoundFile:
     """Return what is found of a resource that the server tells nothing of."""
-    return Found(name, Entry("", is_folder=False), error)
+    return FoundFile(name, DavEntry("", is_folder=False), error)

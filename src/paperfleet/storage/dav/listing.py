@@ -20,7 +20,7 @@ from paperfleet.errors import (
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.etags import Etags
-from paperfleet.storage.dav.found import Found, refused
+from paperfleet.storage.dav.found import FoundFile, refused
 from paperfleet.storage.dav.multistatus import PROPERTIES
 from paperfleet.storage.dav.propfind import CutTreeError, Propfind
 from paperfleet.storage.dav.temporary import is_hidden, is_own, trial_above, why_hidden
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.multistatus import Entry
+    from paperfleet.storage.dav.multistatus import DavEntry
 
 WALKERS = 4
 """Folders that are listed at the same time where the server lists no whole tree."""
@@ -42,7 +42,7 @@ PATIENCE = 2
 """Times that listing a whole tree may fail on the way before it is done folder by folder."""
 
 
-class Listing:
+class DavListing:
     """Reads the tree of one root.
 
     ``trusted`` says that the server is known to list a whole tree when it says so; any other one
@@ -60,7 +60,9 @@ class Listing:
         self._etags = Etags(trusted=trusted)
         self._propfind = Propfind(client, self._etags, properties)
 
-    def look(self, name: str, *, operation: str, properties: bytes | None = None) -> Found | None:
+    def look(
+        self, name: str, *, operation: str, properties: bytes | None = None
+    ) -> FoundFile | None:
         """Return what is at a name, with one request; None when nothing is."""
         try:
             found = list(self._propfind.ask(name, "0", operation=operation, properties=properties))
@@ -77,7 +79,7 @@ class Listing:
                 name=name,
                 storage=self._client.root.url,
             )
-        return Found(name, found[0].entry)
+        return FoundFile(name, found[0].entry)
 
     def is_below_file(self, name: str, *, operation: str) -> bool:
         """Say whether the parent of a name is a file.
@@ -90,7 +92,7 @@ class Listing:
         found = self.look(parent, operation=operation)
         return found is not None and not found.entry.is_folder
 
-    def children(self, name: str, *, operation: str) -> tuple[Found, list[Found]]:
+    def children(self, name: str, *, operation: str) -> tuple[FoundFile, list[FoundFile]]:
         """Return a folder and its direct children; raise ``NotFoundError``.
 
         Temporary ones too, and those that the server tells nothing of.
@@ -129,13 +131,13 @@ class Listing:
             else:
                 if not self._etags.known:
                     self.try_etag(found)
-                    found = Found(found.name, self._etags.cleaned(found.entry))  # noqa: PLW2901  # only the first
+                    found = FoundFile(found.name, self._etags.cleaned(found.entry))  # noqa: PLW2901  # only the first
                 yield found.stat
 
-    def try_etag(self, found: Found) -> bool:
+    def try_etag(self, found: FoundFile) -> bool:
         """Find out with one file whether etags say anything; return False when they do not."""
 
-        def look() -> Entry | None:
+        def look() -> DavEntry | None:
             try:
                 now = self.look(found.name, operation="look")
             except StorageError:
@@ -145,7 +147,7 @@ class Listing:
         self._etags.try_out(found.entry, look)
         return self._etags.cleaned(found.entry).etag == found.entry.etag
 
-    def tree(self, folder: str) -> Iterator[Found]:
+    def tree(self, folder: str) -> Iterator[FoundFile]:
         """Yield a folder and all below it, in any order; raise ``NotFoundError``.
 
         Own temporary files and folders are left out, and so are names that are not UTF-8. A folder
@@ -156,7 +158,7 @@ class Listing:
             if not is_hidden(found.name):
                 yield found
 
-    def _with_itself(self, folder: str) -> Iterator[Found]:
+    def _with_itself(self, folder: str) -> Iterator[FoundFile]:
         itself, below = self.children(folder, operation="list")
         yield itself
         yield from below
@@ -172,7 +174,7 @@ class Listing:
                 seen.add(name)
                 yield name
 
-    def _files(self, prefix: str) -> Iterator[Found]:
+    def _files(self, prefix: str) -> Iterator[FoundFile]:
         try:
             for found in self._whole(prefix) if self._lists_trees else self._stepwise([prefix]):
                 if not found.entry.is_folder and found.name != prefix:
@@ -187,7 +189,7 @@ class Listing:
         found = self.look(name, operation="list")
         return found is not None and not found.entry.is_folder
 
-    def _whole(self, prefix: str) -> Iterator[Found]:
+    def _whole(self, prefix: str) -> Iterator[FoundFile]:
         seen: set[str] = set()
         folders: list[str] = []
         try:
@@ -217,7 +219,7 @@ class Listing:
         if folders and not self._proven:
             yield from self._suspected(folders)
 
-    def _instead(self, prefix: str) -> Iterator[Found]:
+    def _instead(self, prefix: str) -> Iterator[FoundFile]:
         """List folder by folder where the server refused to list a whole tree.
 
         One folder that may not be listed can be the reason: then the next tree is tried again.
@@ -228,13 +230,13 @@ class Listing:
             yield found
         self._lists_trees = hidden
 
-    def _rest(self, prefix: str, seen: set[str]) -> Iterator[Found]:
+    def _rest(self, prefix: str, seen: set[str]) -> Iterator[FoundFile]:
         """Go on folder by folder where the server cut the listing of a whole tree."""
         for found in self._stepwise([prefix]):
             if found.name not in seen or found.refusal is not None:
                 yield found
 
-    def _note(self, found: Found, prefix: str, folders: list[str]) -> None:
+    def _note(self, found: FoundFile, prefix: str, folders: list[str]) -> None:
         if self._proven or found.name == prefix:
             return
         below = found.name.removeprefix(prefix + "/") if prefix else found.name
@@ -244,7 +246,7 @@ class Listing:
         elif found.entry.is_folder:
             folders.append(found.name)
 
-    def _suspected(self, folders: list[str]) -> Iterator[Found]:
+    def _suspected(self, folders: list[str]) -> Iterator[FoundFile]:
         for found in self._stepwise(folders, listed=True):
             if found.refusal is not None:
                 yield found
@@ -252,14 +254,14 @@ class Listing:
                 self._lists_trees = False
                 yield found
 
-    def _stepwise(self, folders: list[str], *, listed: bool = False) -> Iterator[Found]:
+    def _stepwise(self, folders: list[str], *, listed: bool = False) -> Iterator[FoundFile]:
         """Yield some folders and all that is below, by one request for each folder.
 
         Raises what the server says of these folders themselves. Where a listing showed them
         (``listed``) they are like those below, and do not come again.
         """
         first = [] if listed else folders
-        todo, running = deque(folders), set[Future[list[Found]]]()
+        todo, running = deque(folders), set[Future[list[FoundFile]]]()
         with ThreadPoolExecutor(WALKERS, thread_name_prefix="dav-list") as pool:
             try:
                 while todo or running:
@@ -274,7 +276,7 @@ class Listing:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _one_level(self, folder: str, first: list[str]) -> list[Found]:
+    def _one_level(self, folder: str, first: list[str]) -> list[FoundFile]:
         try:
             level = self._propfind.ask(folder, "1", operation="list")
             return [found for found in level if folder in first or found.name != folder]

@@ -17,7 +17,7 @@ from paperfleet.storage.dav.trials import destination
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.listing import DavListing
     from paperfleet.storage.dav.trials import Trials
 
 _MISSING = {403, 404, 409, 500}
@@ -27,7 +27,7 @@ _MISSING = {403, 404, 409, 500}
 _ANSWERED = {200, 201, 202, 204, 207, 412} | _MISSING
 
 
-class Mover:
+class DavMover:
     """Sends MOVE requests within one root, in the way that this server understands (``Trials``).
 
     Where a server replaces what is at the new name although it is told not to, or puts the file
@@ -36,7 +36,7 @@ class Mover:
     """
 
     def __init__(
-        self, client: DavClient, listing: Listing, trials: Trials, *, trusted: bool
+        self, client: DavClient, listing: DavListing, trials: Trials, *, trusted: bool
     ) -> None:
         self._client = client
         self._listing = listing

@@ -66,7 +66,7 @@ ETAG_ONLY = b"""<?xml version="1.0" encoding="utf-8"?>
 <d:propfind xmlns:d="DAV:"><d:prop><d:resourcetype/><d:getetag/></d:prop></d:propfind>"""
 
 
-class Entry(NamedTuple):
+class DavEntry(NamedTuple):
     """One resource of a multistatus.
 
     ``status`` is 200, or the status that the server gives for this resource, or for all of its
@@ -85,7 +85,7 @@ class Entry(NamedTuple):
     free: int | None = None
 
 
-def read_entries(pieces: Iterable[bytes], *, storage: str = "") -> Iterator[Entry]:
+def read_entries(pieces: Iterable[bytes], *, storage: str = "") -> Iterator[DavEntry]:
     """Yield the entries of a multistatus whose bytes arrive in ``pieces``.
 
     Raises ``NotAStorageError`` when it is not one, has a document type (entities), or is larger
@@ -144,7 +144,7 @@ def _check_document(root: Element, storage: str) -> None:
         raise NotAStorageError("the listing has a document type", storage=storage)
 
 
-def _entry(element: Element, storage: str) -> Entry:
+def _entry(element: Element, storage: str) -> DavEntry:
     if element.getroottree().docinfo.internalDTD is not None:
         raise NotAStorageError("the listing has a document type", storage=storage)
     href, status, refused = "", None, None
@@ -163,7 +163,7 @@ def _entry(element: Element, storage: str) -> Entry:
     if not href.strip():
         raise NotAStorageError("the listing has an entry without address", storage=storage)
     if not properties:
-        return Entry(href, is_folder=False, status=status or refused or 404)
+        return DavEntry(href, is_folder=False, status=status or refused or 404)
     return _described(href, properties, status or 200)
 
 
@@ -182,7 +182,7 @@ def _propstat(propstat: Element) -> tuple[int | None, list[Element]]:
     return status, properties
 
 
-def _described(href: str, properties: list[Element], status: int) -> Entry:
+def _described(href: str, properties: list[Element], status: int) -> DavEntry:
     texts = {}
     is_folder = False
     for child in (child for found in properties for child in found):
@@ -190,7 +190,7 @@ def _described(href: str, properties: list[Element], status: int) -> Entry:
             is_folder = is_folder or child.find(_COLLECTION) is not None
         else:
             texts[child.tag] = child.text
-    return Entry(
+    return DavEntry(
         href,
         is_folder=is_folder,
         size=number_of(texts.get(_LENGTH)),

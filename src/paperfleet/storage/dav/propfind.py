@@ -9,7 +9,7 @@ import httpx
 from paperfleet.errors import NotAStorageError, NotFoundError, StorageError, UnavailableError
 from paperfleet.storage.dav.answers import Answer, error_of
 from paperfleet.storage.dav.client import Request
-from paperfleet.storage.dav.found import PASSING, Found
+from paperfleet.storage.dav.found import PASSING, FoundFile
 from paperfleet.storage.dav.multistatus import read_entries
 from paperfleet.storage.dav.sizes import Sizes
 
@@ -38,7 +38,7 @@ class Propfind:
 
     def ask(
         self, name: str, depth: Depth, *, operation: str, properties: bytes | None = None
-    ) -> Iterator[Found]:
+    ) -> Iterator[FoundFile]:
         """Yield what is found while the answer arrives; files that need another request at the end.
 
         What the server tells nothing of has a ``refusal``, other than ``name`` itself: that is
@@ -54,11 +54,11 @@ class Propfind:
             headers={"Depth": depth, "Content-Type": "application/xml; charset=utf-8"},
             body=lambda: body,
         )
-        unsized: list[Found] = []
+        unsized: list[FoundFile] = []
         with self._client.stream(request, accept={207}) as response:
             for entry in read_entries(response.iter_bytes(), storage=self._client.root.url):
                 name = self._client.root.name_of(entry.href)
-                found = self._judged(Found(name, self._etags.cleaned(entry)), request)
+                found = self._judged(FoundFile(name, self._etags.cleaned(entry)), request)
                 sized = entry.size is not None or entry.is_folder or _SIZE not in body
                 if sized or found.refusal is not None:
                     yield found
@@ -66,7 +66,7 @@ class Propfind:
                     unsized.append(found)
         yield from self._sized(unsized, request)
 
-    def _sized(self, found: list[Found], request: Request) -> Iterator[Found]:
+    def _sized(self, found: list[FoundFile], request: Request) -> Iterator[FoundFile]:
         """Yield files of which the listing tells no size, with it; without those that are gone."""
         names = [one.name or request.name for one in found]
         sizes = self._sizes.ask(names, operation=request.operation)
@@ -80,7 +80,7 @@ class Propfind:
             elif size is not None:
                 yield one._replace(refusal=size)
 
-    def _judged(self, found: Found, request: Request) -> Found:
+    def _judged(self, found: FoundFile, request: Request) -> FoundFile:
         """Return what a listing says of one resource; raise what means the whole listing."""
         status = found.entry.status
         if status < 400:

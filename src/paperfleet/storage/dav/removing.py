@@ -12,8 +12,8 @@ from paperfleet.storage.dav.client import Request
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.found import Found
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.found import FoundFile
+    from paperfleet.storage.dav.listing import DavListing
     from paperfleet.storage.dav.trials import Trials
 
 _GONE = {200, 202, 204}
@@ -37,7 +37,7 @@ class Remover:
     def __init__(
         self,
         client: DavClient,
-        listing: Listing,
+        listing: DavListing,
         trials: Trials,
         *,
         folder_conditions: bool = True,
@@ -47,7 +47,7 @@ class Remover:
         self._trials = trials
         self._folder_conditions = folder_conditions
 
-    def remove_file(self, found: Found) -> None:
+    def remove_file(self, found: FoundFile) -> None:
         """Remove a file that was just looked at; raise ``PreconditionFailedError``."""
         path = self._client.root.path_of(found.name)
         if not self._removed(path, found, "delete"):
@@ -69,7 +69,7 @@ class Remover:
             return False
         return self._removed(self._client.root.path_of(name, folder=True), folder, operation)
 
-    def _removed(self, path: str, found: Found, operation: str) -> bool:
+    def _removed(self, path: str, found: FoundFile, operation: str) -> bool:
         """Delete a resource in the state it was found in; False when it is in another one."""
         conditional = self._folder_conditions or not found.entry.is_folder
         etag = found.entry.etag if conditional else None
@@ -82,7 +82,7 @@ class Remover:
             return False
         return self._deleted(path, found.name, operation, None)
 
-    def _is_same(self, now: Found, before: Found) -> bool:
+    def _is_same(self, now: FoundFile, before: FoundFile) -> bool:
         """Say whether it is still what was found, also where etags change with each request."""
         if now.entry == before.entry:
             return True

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat, Precondition
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.found import Found
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.found import FoundFile
+    from paperfleet.storage.dav.listing import DavListing
 
 
 class Target:
     """Looks at targets of saves in one storage."""
 
-    def __init__(self, client: DavClient, listing: Listing) -> None:
+    def __init__(self, client: DavClient, listing: DavListing) -> None:
         self._client = client
         self._listing = listing
 
-    def check(self, name: str, expect: Precondition) -> Found | None:
+    def check(self, name: str, expect: Precondition) -> FoundFile | None:
         """Return what is at a name; raise unless that is expected. A folder never is."""
         found = self._listing.look(name, operation="save")
         if found is not None and (expect.exists is False or found.entry.is_folder):

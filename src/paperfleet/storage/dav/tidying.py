@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.listing import Listing
+    from paperfleet.storage.dav.listing import DavListing
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 10.0
@@ -30,10 +30,10 @@ _AFTER_A_CUT = (0.05, 0.2, 0.5)
 _GONE = {200, 202, 204, 400, 404, 409}
 
 
-class Tidier:
+class Temporaries:
     """Removes temporary files of one storage."""
 
-    def __init__(self, client: DavClient, listing: Listing) -> None:
+    def __init__(self, client: DavClient, listing: DavListing) -> None:
         self._client = client
         self._listing = listing
         self._stayed: set[str] = set()

@@ -15,7 +15,7 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.dav.files import open_file
 from paperfleet.storage.dav.folders import Folders
-from paperfleet.storage.dav.moving import Mover
+from paperfleet.storage.dav.moving import DavMover
 from paperfleet.storage.dav.multistatus import QUOTA_ONLY
 from paperfleet.storage.dav.removing import Remover
 from paperfleet.storage.dav.trials import NEXTCLOUD, Trials
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat, Obstacle
     from paperfleet.storage.dav.client import DavClient
-    from paperfleet.storage.dav.found import Found
-    from paperfleet.storage.dav.listing import Listing
-    from paperfleet.storage.dav.urls import Root
+    from paperfleet.storage.dav.found import FoundFile
+    from paperfleet.storage.dav.listing import DavListing
+    from paperfleet.storage.dav.urls import DavRoot
 
 
 class DavTree:
@@ -41,7 +41,7 @@ class DavTree:
     def __init__(
         self,
         client: DavClient,
-        listing: Listing,
+        listing: DavListing,
         *,
         trusted: bool,
         folder_conditions: bool = True,
@@ -52,7 +52,7 @@ class DavTree:
         self._folder_conditions = folder_conditions
         self._trials = Trials(client, listing, self._folders, NEXTCLOUD if trusted else None)
         self._remover = Remover(client, listing, self._trials, folder_conditions=folder_conditions)
-        self._mover = Mover(client, listing, self._trials, trusted=trusted)
+        self._mover = DavMover(client, listing, self._trials, trusted=trusted)
 
     def __enter__(self) -> Self:
         self._client.__enter__()
@@ -72,7 +72,7 @@ class DavTree:
         return self._root.url
 
     @property
-    def _root(self) -> Root:
+    def _root(self) -> DavRoot:
         return self._client.root
 
     def __repr__(self) -> str:
@@ -268,7 +268,7 @@ class DavTree:
         name = self._checked(name, "delete")
         self._remover.remove_file(self._found(name, "delete"))
 
-    def _found(self, name: str, operation: str) -> Found:
+    def _found(self, name: str, operation: str) -> FoundFile:
         found = self._listing.look(name, operation=operation)
         if found is None or found.entry.is_folder:
             raise self._client.failure(NotFoundError, "there is no such file", operation, name)

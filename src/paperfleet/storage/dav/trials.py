@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.folders import Folders
-    from paperfleet.storage.dav.listing import Listing
-    from paperfleet.storage.dav.urls import Root
+    from paperfleet.storage.dav.listing import DavListing
+    from paperfleet.storage.dav.urls import DavRoot
 
 logger = logging.getLogger(__name__)
 REST = 60.0
@@ -89,7 +89,7 @@ class Trials:
     """
 
     def __init__(
-        self, client: DavClient, listing: Listing, folders: Folders, known: Traits | None
+        self, client: DavClient, listing: DavListing, folders: Folders, known: Traits | None
     ) -> None:
         self._client = client
         self._listing = listing
@@ -259,7 +259,7 @@ class Trials:
             )
 
 
-def destination(root: Root, name: str, form: Form, *, folder: bool = False) -> str:
+def destination(root: DavRoot, name: str, form: Form, *, folder: bool = False) -> str:
     """Return the header ``Destination`` (RFC 4918, 10.3) for a name below the root.
 
     ``http`` is the address as a server knows it that stands behind a proxy which ends TLS.

@@ -15,7 +15,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class DavRoot:
     """The folder of a server that a storage lives in.
 
     ``origin`` is scheme, host and port (``https://cloud.example``, no closing slash); ``path`` the
@@ -87,10 +87,10 @@ class Root:
         if "%2f" in path.lower():
             raise self._foreign(href)
 
-    def parent(self) -> Root | None:
+    def parent(self) -> DavRoot | None:
         """Return the folder above, None at the top of the server."""
         above = self.path.rstrip("/").rpartition("/")[0]
-        return Root(self.origin, above + "/") if self.path != "/" else None
+        return DavRoot(self.origin, above + "/") if self.path != "/" else None
 
     def _foreign(self, href: str) -> NotAStorageError:
         return NotAStorageError(
@@ -123,7 +123,7 @@ def decode(segment: str) -> str:
     return unquote(segment, errors="surrogateescape") if "%" in segment else segment
 
 
-def parse_root(url: str, *, allow_plain_http: bool = False) -> Root:
+def parse_root(url: str, *, allow_plain_http: bool = False) -> DavRoot:
     """Return the root that a URL names.
 
     Raises ``ConfigurationError`` for anything but http and https, for a user or password inside
@@ -149,7 +149,7 @@ def parse_root(url: str, *, allow_plain_http: bool = False) -> Root:
             f"plain http to {parts.hostname} would send the password unencrypted",
             hint="Use https://, or set allow_plain_http (--allow-plain-http)",
         )
-    return Root(_origin(parts.scheme, parts.hostname, port), _folder_path(parts.path))
+    return DavRoot(_origin(parts.scheme, parts.hostname, port), _folder_path(parts.path))
 
 
 def _origin(scheme: str, host: str, port: int | None) -> str:

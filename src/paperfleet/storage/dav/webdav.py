@@ -19,15 +19,15 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ANYTHING, Capabilities, FileStat
 from paperfleet.storage.dav.accepted import wait_if_accepted
-from paperfleet.storage.dav.arrivals import WORKING, Arrivals
+from paperfleet.storage.dav.arrivals import WORKING, UploadCheck
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import PIECE, Outgoing, content_type, upload_of
 from paperfleet.storage.dav.drafts import Drafts
 from paperfleet.storage.dav.files import open_file
-from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.mtime import ModifiedTimes
 from paperfleet.storage.dav.target import Target
-from paperfleet.storage.dav.tidying import Tidier
+from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
 
@@ -89,12 +89,12 @@ class WebDavBackend(DavTree):
             connections=connections,
             transport=transport,
         )
-        super().__init__(client, Listing(client), trusted=False)
+        super().__init__(client, DavListing(client), trusted=False)
         self._times = ModifiedTimes(client)
-        self._tidier = Tidier(client, self._listing)
+        self._tidier = Temporaries(client, self._listing)
         self._drafts = Drafts(self._tidier)
         self._target = Target(client, self._listing)
-        self._arrivals = Arrivals(client, self._listing)
+        self._arrivals = UploadCheck(client, self._listing)
         self._moves_keep_etag: bool | None = None
 
     @property

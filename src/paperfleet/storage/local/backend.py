@@ -29,8 +29,8 @@ from paperfleet.storage.local.blocks import Blocks
 from paperfleet.storage.local.root import (
     LIST,
     TRIES,
-    Place,
-    Root,
+    LocalPlace,
+    LocalRoot,
     TranslatedFile,
     flush_folder,
     is_empty,
@@ -39,7 +39,7 @@ from paperfleet.storage.local.root import (
     tells_case_apart,
 )
 from paperfleet.storage.local.writing import (
-    Saver,
+    LocalSaver,
     make_path,
     remove_emptied,
     remove_if_empty,
@@ -85,11 +85,11 @@ class LocalBackend:
         path = Path(os.path.abspath(root))  # noqa: PTH100 (Path.resolve would follow links)
         self.label = "file://" + quote(os.fsencode(path))
         self.read_only = read_only
-        self._root = Root(path, self.label, follow_links=follow_links)
+        self._root = LocalRoot(path, self.label, follow_links=follow_links)
         self._create = create and not read_only
         self._case: bool | None = None
         self._blocks = Blocks()
-        self._saver = Saver(self._root)
+        self._saver = LocalSaver(self._root)
 
     @property
     def root(self) -> Path:
@@ -194,7 +194,7 @@ class LocalBackend:
                 os.unlink(place.last, dir_fd=place.folder)
             self._left(place, name)
 
-    def _left(self, place: Place, name: str) -> None:
+    def _left(self, place: LocalPlace, name: str) -> None:
         """Make it durable that a name is gone, and remember its folder if that was the last."""
         flush_folder(place.folder)
         folder = name.rpartition("/")[0]
@@ -248,7 +248,7 @@ class LocalBackend:
                     return
         raise LockedError("its folders come and go", operation="move", name=old, storage=self.label)
 
-    def _rename_into(self, source: Place, new: str) -> None:
+    def _rename_into(self, source: LocalPlace, new: str) -> None:
         with self._root.new_place(new) as target:
             self._root.refuse_link(target, new)
             with self._saver.changes:

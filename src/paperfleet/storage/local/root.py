@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-def tells_case_apart(root: Root, *, may_write: bool) -> bool:
+def tells_case_apart(root: LocalRoot, *, may_write: bool) -> bool:
     """Say whether names in the root differ by case; raise ``OSError`` if it cannot be read.
 
     Looks at what is there first; only an empty folder is written to, and left empty.
@@ -68,14 +68,14 @@ TRIES = 20
 """How often to begin again when folders are made and removed by others at the same time."""
 
 
-class Place(NamedTuple):
+class LocalPlace(NamedTuple):
     """An open folder and the last segment of a name in it."""
 
     folder: int
     last: str
 
 
-class Root:
+class LocalRoot:
     """The folder that holds a storage."""
 
     def __init__(self, path: Path, label: str, *, follow_links: bool) -> None:
@@ -141,17 +141,17 @@ class Root:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     @contextmanager
-    def place(self, name: str, flags: int = SEARCH) -> Iterator[Place]:
+    def place(self, name: str, flags: int = SEARCH) -> Iterator[LocalPlace]:
         """Open the folder of a name that is looked at or taken away; it is closed afterwards."""
         folder, _, last = name.rpartition("/")
         descriptor = self.open_folder(folder, flags)
         try:
-            yield Place(descriptor, last)
+            yield LocalPlace(descriptor, last)
         finally:
             os.close(descriptor)
 
     @contextmanager
-    def new_place(self, name: str) -> Iterator[Place]:
+    def new_place(self, name: str) -> Iterator[LocalPlace]:
         """Open the folder of a name that is about to be made, with its missing parents.
 
         Raises ``FileExistsError`` when a parent is a file.
@@ -159,11 +159,11 @@ class Root:
         folder, _, last = name.rpartition("/")
         descriptor = self.open_folder(folder, LIST, create=True)
         try:
-            yield Place(descriptor, last)
+            yield LocalPlace(descriptor, last)
         finally:
             os.close(descriptor)
 
-    def refuse_link(self, place: Place, name: str) -> None:
+    def refuse_link(self, place: LocalPlace, name: str) -> None:
         """Raise ``InvalidNameError`` if the name itself is a link that must not be touched."""
         if is_link(place.folder, place.last):
             if not self.follow_links:
@@ -218,7 +218,7 @@ def is_empty(folder: int) -> bool:
         return next(entries, None) is None
 
 
-def open_file(root: Root, name: str) -> tuple[int, os.stat_result]:
+def open_file(root: LocalRoot, name: str) -> tuple[int, os.stat_result]:
     """Return a descriptor of a regular file for reading, and its stat; never waits for a pipe.
 
     Raises ``FileNotFoundError`` for anything that is not a regular file.
@@ -236,7 +236,7 @@ def open_file(root: Root, name: str) -> tuple[int, os.stat_result]:
         raise
 
 
-def stat_file(root: Root, name: str) -> os.stat_result:
+def stat_file(root: LocalRoot, name: str) -> os.stat_result:
     """Return the stat of a regular file; raise ``FileNotFoundError`` for anything else."""
     with root.place(root.real_folder(name)) as place:
         root.refuse_link(place, name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from paperfleet.errors import FileAccessError, InvalidNameError, StorageError
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage.local.root import SAVING_PREFIX, SEARCH, Root
+from paperfleet.storage.local.root import SAVING_PREFIX, SEARCH, LocalRoot
 from paperfleet.storage.names import RESERVED, TEMPORARY_PREFIX, is_utf8
 from paperfleet.storage.oserrors import reason_of, translate_root
 
@@ -64,7 +64,7 @@ def file_stat(name: str, found: os.stat_result) -> FileStat:
     )
 
 
-def survey(root: Root, prefix: str = "") -> Found:
+def survey(root: LocalRoot, prefix: str = "") -> Found:
     """Yield every file at or below ``prefix`` and every obstacle, in any order.
 
     Raises ``NotAStorageError`` when the root is gone, also when it goes in the middle.
@@ -75,14 +75,14 @@ def survey(root: Root, prefix: str = "") -> Found:
         yield from _list(root, waiting.pop(), waiting)
 
 
-def list_stats(root: Root, prefix: str = "") -> Iterator[FileStat]:
+def list_stats(root: LocalRoot, prefix: str = "") -> Iterator[FileStat]:
     """Yield every file below a folder, in any order; raise ``FileAccessError`` for a hidden one."""
     for item in survey(root, prefix):
         if _is_shown(item, root) and item.name != prefix:
             yield item
 
 
-def list_names(root: Root, prefix: str = "") -> Iterator[str]:
+def list_names(root: LocalRoot, prefix: str = "") -> Iterator[str]:
     """Yield the names of all files below a folder, sorted by code point, a folder at a time."""
     start: list[_Folder] = []
     for item in _start(root, prefix, start):
@@ -96,7 +96,7 @@ def list_names(root: Root, prefix: str = "") -> Iterator[str]:
             waiting.extend(_sorted_children(root, last))
 
 
-def _sorted_children(root: Root, folder: _Folder) -> list[_Folder | FileStat]:
+def _sorted_children(root: LocalRoot, folder: _Folder) -> list[_Folder | FileStat]:
     """Return what is in a folder, the last name first."""
     folders: list[_Folder] = []
     children: list[_Folder | FileStat] = []
@@ -110,13 +110,13 @@ def _order(item: _Folder | FileStat) -> str:
     return item.name if isinstance(item, FileStat) else item.name + "/"
 
 
-def _is_shown(item: FileStat | Obstacle, root: Root) -> TypeGuard[FileStat]:
+def _is_shown(item: FileStat | Obstacle, root: LocalRoot) -> TypeGuard[FileStat]:
     if isinstance(item, Unreadable):
         raise FileAccessError(item.reason, operation="list", name=item.name, storage=root.label)
     return isinstance(item, FileStat)
 
 
-def sweep(root: Root, older_than: float) -> int:
+def sweep(root: LocalRoot, older_than: float) -> int:
     """Remove the temporary files of saves that nothing has touched for so many seconds."""
     os.close(root.open(SEARCH))
     count = 0
@@ -135,7 +135,7 @@ def _age(folder: int, last: str) -> float:
     return time.time() - os.stat(last, dir_fd=folder, follow_symlinks=False).st_ctime
 
 
-def _start(root: Root, prefix: str, waiting: list[_Folder]) -> Found:
+def _start(root: LocalRoot, prefix: str, waiting: list[_Folder]) -> Found:
     """Walk down to the prefix as a survey of the whole would, so that both say the same of it."""
     os.close(root.open(SEARCH))
     folder = _ROOT
@@ -155,7 +155,7 @@ def _start(root: Root, prefix: str, waiting: list[_Folder]) -> Found:
     waiting.append(folder)
 
 
-def _look(root: Root, folder: _Folder, last: str, inner: list[_Folder]) -> Found:
+def _look(root: LocalRoot, folder: _Folder, last: str, inner: list[_Folder]) -> Found:
     name = _join(folder.name, last)
     try:
         with root.place(_join(folder.real, last)) as place:
@@ -168,7 +168,7 @@ def _look(root: Root, folder: _Folder, last: str, inner: list[_Folder]) -> Found
     yield from _entry(root, folder, last, found, inner)
 
 
-def _list(root: Root, folder: _Folder, waiting: list[_Folder]) -> Found:
+def _list(root: LocalRoot, folder: _Folder, waiting: list[_Folder]) -> Found:
     """Yield the files of one folder; its folders are appended to ``waiting``."""
     try:
         descriptor = root.open_folder(folder.real)
@@ -186,7 +186,7 @@ def _list(root: Root, folder: _Folder, waiting: list[_Folder]) -> Found:
         os.close(descriptor)
 
 
-def _entries(root: Root, folder: _Folder, descriptor: int, waiting: list[_Folder]) -> Found:
+def _entries(root: LocalRoot, folder: _Folder, descriptor: int, waiting: list[_Folder]) -> Found:
     start = f"{folder.name}/" if folder.name else ""
     try:
         with os.scandir(descriptor) as entries:
@@ -212,7 +212,7 @@ def _entries(root: Root, folder: _Folder, descriptor: int, waiting: list[_Folder
 
 
 def _entry(
-    root: Root, folder: _Folder, last: str, found: os.stat_result, waiting: list[_Folder]
+    root: LocalRoot, folder: _Folder, last: str, found: os.stat_result, waiting: list[_Folder]
 ) -> Found:
     name = _join(folder.name, last)
     kind = stat.S_IFMT(found.st_mode)
@@ -235,7 +235,7 @@ def _enter(folder: _Folder, name: str, real: str, waiting: list[_Folder]) -> Ite
         waiting.append(_Folder(name, real, folder.above | {real}))
 
 
-def _link(root: Root, folder: _Folder, last: str, waiting: list[_Folder]) -> Found:
+def _link(root: LocalRoot, folder: _Folder, last: str, waiting: list[_Folder]) -> Found:
     """Tell what a symbolic link is; follow it where that is wanted.
 
     What may have been a folder, on a disk that is away now, is told with ``below``.
@@ -263,7 +263,7 @@ def _link(root: Root, folder: _Folder, last: str, waiting: list[_Folder]) -> Fou
             yield Obstacle(name, "a symbolic link to something that is not a file", left_out=True)
 
 
-def _stat_real(root: Root, real: str) -> os.stat_result:
+def _stat_real(root: LocalRoot, real: str) -> os.stat_result:
     if not real:
         return root.path.stat()
     with root.place(real) as place:
@@ -273,7 +273,7 @@ def _stat_real(root: Root, real: str) -> os.stat_result:
     return found
 
 
-def _unreadable(root: Root, name: str, error: OSError) -> Iterator[Obstacle]:
+def _unreadable(root: LocalRoot, name: str, error: OSError) -> Iterator[Obstacle]:
     if not name:
         raise translate_root(error, root.label) from error
     if error.errno not in _GONE:

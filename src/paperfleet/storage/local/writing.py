@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from paperfleet.errors import IntegrityError
 from paperfleet.storage import conditions
 from paperfleet.storage.hashing import CHUNK
-from paperfleet.storage.local.root import LIST, SAVING_PREFIX, TRIES, Place, flush_folder, look
+from paperfleet.storage.local.root import LIST, SAVING_PREFIX, TRIES, LocalPlace, flush_folder, look
 from paperfleet.storage.local.tree import file_stat
 from paperfleet.storage.oserrors import translated
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paperfleet.model import FileStat, Precondition
-    from paperfleet.storage.local.root import Root
+    from paperfleet.storage.local.root import LocalRoot
 
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class Saver:
+class LocalSaver:
     """Writes new files in two steps: ``filled``, then ``commit`` inside its block.
 
     Whoever compares a state and changes it holds ``changes``.
     """
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: LocalRoot) -> None:
         self.changes = threading.Lock()
         self._root = root
 
@@ -89,7 +89,7 @@ class Saver:
             self.require(place, name, expect)
 
     def require(
-        self, place: Place, name: str, expect: Precondition, operation: str = "save"
+        self, place: LocalPlace, name: str, expect: Precondition, operation: str = "save"
     ) -> None:
         """Raise ``AlreadyExistsError`` or ``PreconditionFailedError`` unless it holds."""
         found = look(place.folder, place.last)
@@ -103,7 +103,7 @@ class Unfinished:
     ``discard`` must be called in any case; without a commit the temporary file goes away.
     """
 
-    def __init__(self, root: Root, name: str) -> None:
+    def __init__(self, root: LocalRoot, name: str) -> None:
         for _ in range(TRIES):
             # Somebody may remove the empty folder between its making and the first file in it.
             with suppress(FileNotFoundError):
@@ -111,9 +111,9 @@ class Unfinished:
                 return
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
-    def _begin(self, root: Root, name: str) -> None:
+    def _begin(self, root: LocalRoot, name: str) -> None:
         folder, _, last = name.rpartition("/")
-        self.place = Place(root.open_folder(folder, LIST, create=True), last)
+        self.place = LocalPlace(root.open_folder(folder, LIST, create=True), last)
         self.count = 0
         self._temporary = SAVING_PREFIX + secrets.token_hex(8)
         self._pending = True
@@ -143,7 +143,7 @@ class Unfinished:
 
     def commit(self, *, replace: bool) -> None:
         """Put the file in its place; ``FileExistsError`` without ``replace`` if that is taken."""
-        here = Place(self.place.folder, self._temporary)
+        here = LocalPlace(self.place.folder, self._temporary)
         if replace:
             os.rename(here.last, self.place.last, src_dir_fd=here.folder, dst_dir_fd=here.folder)
         else:
@@ -170,7 +170,7 @@ _NO_SUCH_CALL = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 _NO_HARD_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
-def rename_new(old: Place, new: Place) -> None:
+def rename_new(old: LocalPlace, new: LocalPlace) -> None:
     """Rename a file or folder; raise ``FileExistsError`` if the new name is taken.
 
     By renameat2(2) with ``RENAME_NOREPLACE`` where kernel and filesystem have it: at once, whoever
@@ -191,7 +191,7 @@ def rename_new(old: Place, new: Place) -> None:
     os.rename(old.last, new.last, src_dir_fd=old.folder, dst_dir_fd=new.folder)
 
 
-def _unlink_old(old: Place, new: Place) -> None:
+def _unlink_old(old: LocalPlace, new: LocalPlace) -> None:
     flush_folder(new.folder)
     try:
         os.unlink(old.last, dir_fd=old.folder)
@@ -201,7 +201,7 @@ def _unlink_old(old: Place, new: Place) -> None:
         raise
 
 
-def _rename_noreplace(old: Place, new: Place) -> bool:
+def _rename_noreplace(old: LocalPlace, new: LocalPlace) -> bool:
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
@@ -214,7 +214,7 @@ def _rename_noreplace(old: Place, new: Place) -> bool:
     raise OSError(number, os.strerror(number))
 
 
-def _link(old: Place, new: Place) -> bool:
+def _link(old: LocalPlace, new: LocalPlace) -> bool:
     try:
         os.link(
             old.last,
@@ -242,7 +242,7 @@ def make_path(path: Path) -> None:
             os.close(descriptor)
 
 
-def remove_if_empty(root: Root, name: str) -> bool:
+def remove_if_empty(root: LocalRoot, name: str) -> bool:
     """Remove a folder if nothing at all is in it; say whether there is none now."""
     try:
         with root.place(name, LIST) as place:
@@ -257,7 +257,7 @@ def remove_if_empty(root: Root, name: str) -> bool:
     return True
 
 
-def remove_emptied(root: Root, folder: str) -> None:
+def remove_emptied(root: LocalRoot, folder: str) -> None:
     """Remove an empty folder and its parents as far as that empties them, never the root.
 
     Raises ``OSError`` at the first one that stays.

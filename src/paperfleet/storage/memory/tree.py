@@ -32,7 +32,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class MemoryFolder:
     """One folder; ``version`` changes with anything below it."""
 
     name: str
@@ -50,7 +50,7 @@ class MemoryTree:
         self._capabilities = capabilities
         self._numbers = count(1)
         self._files: dict[str, File] = {}
-        self._folders: dict[str, Folder] = {"": Folder("", next(self._numbers))}
+        self._folders: dict[str, MemoryFolder] = {"": MemoryFolder("", next(self._numbers))}
 
     def names(self) -> list[str]:
         """Return the names of all files, sorted by code point."""
@@ -70,11 +70,11 @@ class MemoryTree:
         """Return the file of this name; raise ``FileNotFoundError``."""
         return self.find(name) or _missing()
 
-    def folder(self, name: str) -> Folder:
+    def folder(self, name: str) -> MemoryFolder:
         """Return the folder of this name; raise ``FileNotFoundError``."""
         return self._folders.get(self._key(name)) or _missing()
 
-    def children(self, folder: str) -> tuple[list[File], list[Folder]]:
+    def children(self, folder: str) -> tuple[list[File], list[MemoryFolder]]:
         """Return what is directly in a folder, sorted by name."""
         top = self.folder(folder).name
         files = [file for file in self.files_below(top) if _parent(file.name) == top]
@@ -133,7 +133,7 @@ class MemoryTree:
             del self._files[self._key(file.name)]
         for folder in folders:
             name = real + folder.name[len(top) :]
-            self._folders[self._key(name)] = Folder(name, folder.version)
+            self._folders[self._key(name)] = MemoryFolder(name, folder.version)
         for file in files:
             self._put_file(file, real + file.name[len(top) :])
         self._touch(real)
@@ -152,7 +152,7 @@ class MemoryTree:
         for folder in above:
             if self._key(folder) not in self._folders:
                 real = self.real_name(folder)
-                self._folders[self._key(real)] = Folder(real, next(self._numbers))
+                self._folders[self._key(real)] = MemoryFolder(real, next(self._numbers))
                 self._touch(real)
 
     def remove_folder(self, name: str) -> bool:
@@ -185,7 +185,7 @@ class MemoryTree:
         for above in ("", *parents(name)):
             key = self._key(above)
             if folder := self._folders.get(key):
-                self._folders[key] = Folder(folder.name, next(self._numbers))
+                self._folders[key] = MemoryFolder(folder.name, next(self._numbers))
 
     def _prune(self, name: str) -> None:
         if not self._capabilities.folders:

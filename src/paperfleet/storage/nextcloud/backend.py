@@ -10,11 +10,11 @@ from paperfleet.errors import NotFoundError, PreconditionFailedError
 from paperfleet.model import ANYTHING, Capabilities, FolderListing, FolderStat
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import upload_of
-from paperfleet.storage.dav.listing import Listing
+from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.login import is_app_password
 from paperfleet.storage.dav.multistatus import ETAG_ONLY, NEXTCLOUD_PROPERTIES
 from paperfleet.storage.dav.target import Target
-from paperfleet.storage.dav.tidying import Tidier
+from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
 from paperfleet.storage.names import is_temporary
@@ -97,7 +97,7 @@ class NextcloudBackend(DavTree):
         )
         super().__init__(
             client,
-            Listing(client, properties=NEXTCLOUD_PROPERTIES, trusted=True),
+            DavListing(client, properties=NEXTCLOUD_PROPERTIES, trusted=True),
             trusted=True,
             folder_conditions=False,
         )
@@ -110,7 +110,7 @@ class NextcloudBackend(DavTree):
         client.explain = self._cloud.explain
         client.is_momentary = self._cloud.is_momentary
         self._bulk = Bulk(client, self._cloud, address, wanted=bulk)
-        self._tidier = Tidier(client, self._listing)
+        self._tidier = Temporaries(client, self._listing)
         self._stored_hash = StoredHash(client, self.open)
         self._target = target = Target(client, self._listing)
         chunks = Chunks(client, address, chunk_size=chunk_size)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from paperfleet.model import BatchFile, Precondition
-    from paperfleet.storage.nextcloud.bulk import Bulk, Outcome
+    from paperfleet.storage.nextcloud.bulk import Bulk, BulkOutcome
 
 Result = FileStat | StorageError
 
@@ -56,7 +56,7 @@ def _by_bulk(bulk: Bulk, files: dict[int, BatchFile]) -> dict[int, Result]:
     return {index: result for index, result in results.items() if result is not None}
 
 
-def _result(file: BatchFile, outcome: Outcome) -> Result | None:
+def _result(file: BatchFile, outcome: BulkOutcome) -> Result | None:
     if outcome.unknown:
         return UnavailableError(
             f"the outcome is unknown: {outcome.message}", operation="save", name=file.name

@@ -41,7 +41,7 @@ REST = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BulkOutcome:
     """What became of one file: ``stat`` when it is stored, else the server's ``message``.
 
     ``unknown`` when the server told nothing of it.
@@ -94,7 +94,7 @@ class Bulk:
                 self._checked = True
         return self.works
 
-    def send(self, files: Sequence[BatchFile]) -> list[Outcome] | None:
+    def send(self, files: Sequence[BatchFile]) -> list[BulkOutcome] | None:
         """Send files and return what became of each; None when not one of them was touched.
 
         None switches the endpoint off: the caller sends the files one by one. Raises
@@ -107,11 +107,11 @@ class Bulk:
             raise
         except UnavailableError as error:
             self._lose(error)
-            return [Outcome(unknown=True, message=error.reason) for _ in files]
+            return [BulkOutcome(unknown=True, message=error.reason) for _ in files]
         told = _told(answer.body) if answer.status in {200, 400} else None
         if told is None and answer.status == 200:
             self._switch_off("its answer cannot be read")
-            return [Outcome(unknown=True, message="the answer cannot be read") for _ in files]
+            return [BulkOutcome(unknown=True, message="the answer cannot be read") for _ in files]
         if not told:
             self._switch_off(f"it answers {answer.status}")
             return None
@@ -142,14 +142,14 @@ class Bulk:
         lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
         return f"--{boundary}\r\n{lines}\r\n".encode() + file.content + b"\r\n"
 
-    def _outcome(self, file: BatchFile, told: dict[str, Any]) -> Outcome:
+    def _outcome(self, file: BatchFile, told: dict[str, Any]) -> BulkOutcome:
         result = told.get(self._address.path_in_files(file.name))
         if not isinstance(result, dict):
-            return Outcome(unknown=True, message="the server told nothing of this file")
+            return BulkOutcome(unknown=True, message="the server told nothing of this file")
         etag = clean_etag(str(result.get("etag") or ""))
         if result.get("error") is not False or etag is None:
-            return Outcome(message=str(result.get("message") or "refused")[:300])
-        return Outcome(stat=_stat(file, etag, str(result.get("fileid") or "")))
+            return BulkOutcome(message=str(result.get("message") or "refused")[:300])
+        return BulkOutcome(stat=_stat(file, etag, str(result.get("fileid") or "")))
 
     def _lose(self, error: UnavailableError) -> None:
         if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.folders import Folders
     from paperfleet.storage.dav.target import Target
-    from paperfleet.storage.nextcloud.chunks import Chunks, Session
+    from paperfleet.storage.nextcloud.chunks import Chunks, ChunkSession
     from paperfleet.storage.nextcloud.stored_hash import StoredHash
 
 
@@ -66,7 +66,7 @@ class ChunkedSaves:
             raise
         return self.proven(stat, upload)
 
-    def _placed(self, session: Session, upload: Upload, expect: Precondition) -> FileStat:
+    def _placed(self, session: ChunkSession, upload: Upload, expect: Precondition) -> FileStat:
         name = session.name
         found = self._target.check(name, expect)
         headers = describing(name, upload.modified_ns, upload.sha256)

@@ -21,7 +21,7 @@ from paperfleet.errors import (
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.content import ProvingReader
 from paperfleet.storage.dav.multistatus import PROPERTIES, read_entries
-from paperfleet.storage.dav.urls import Root
+from paperfleet.storage.dav.urls import DavRoot
 from paperfleet.storage.dav.values import number_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ChunkSession:
     """One unfinished upload. ``path`` is its folder on the server, ``destination`` the target's.
 
     A ``resumable`` one has an id made of all that is known of the content, so that a later attempt
@@ -85,13 +85,13 @@ class Chunks:
         self._address = address
         self.chunk_size = chunk_size
 
-    def session(self, name: str, upload: Upload) -> Session:
+    def session(self, name: str, upload: Upload) -> ChunkSession:
         """Return the upload of this content to this name; nothing is asked yet."""
         size = max(self.chunk_size, -(-upload.size // MOST_CHUNKS))
         resumable = upload.sha256 is not None
         known = f"{name}\0{upload.size}\0{upload.sha256}\0{upload.modified_ns}\0{size}"
         token = hashlib.sha256(known.encode()).hexdigest() if resumable else secrets.token_hex(32)
-        return Session(
+        return ChunkSession(
             name,
             f"{self._address.uploads}paperfleet-{token[:40]}/",
             self._address.root.path_of(name),
@@ -100,7 +100,7 @@ class Chunks:
             resumable,
         )
 
-    def send(self, session: Session, upload: Upload) -> None:
+    def send(self, session: ChunkSession, upload: Upload) -> None:
         """Bring all chunks to the server that are not there; raise ``IntegrityError``.
 
         The content is read whole, also where chunks are there already, and proven before the last
@@ -120,22 +120,22 @@ class Chunks:
     def _storage(self) -> str:
         return self._address.root.url
 
-    def _begin(self, session: Session) -> dict[int, int]:
+    def _begin(self, session: ChunkSession) -> dict[int, int]:
         """Make the folder of the upload; return number → size of the chunks that are there."""
         answer = self._ask(session, "MKCOL", session.path, session.headers, {201, 405})
         return self._present(session) if answer.status == 405 else {}
 
-    def _present(self, session: Session) -> dict[int, int]:
+    def _present(self, session: ChunkSession) -> dict[int, int]:
         request = self._propfind(session, "1")
         found = {}
         with self._client.stream(request, accept={207}) as response:
             for entry in read_entries(response.iter_bytes(), storage=self._storage):
-                number = number_of(Root("", session.path).name_of(entry.href))
+                number = number_of(DavRoot("", session.path).name_of(entry.href))
                 if number is not None and entry.size is not None:
                     found[number] = entry.size
         return found
 
-    def _propfind(self, session: Session, depth: str) -> Request:
+    def _propfind(self, session: ChunkSession, depth: str) -> Request:
         return Request(
             "PROPFIND",
             session.path,
@@ -145,7 +145,7 @@ class Chunks:
             body=lambda: PROPERTIES,
         )
 
-    def _put(self, session: Session, number: int, data: bytes) -> None:
+    def _put(self, session: ChunkSession, number: int, data: bytes) -> None:
         headers = session.headers | {"X-Hash": "sha256"}
         path = session.chunk_path(number)
         answer = self._ask(session, "PUT", path, headers, {201, 204}, body=data)
@@ -153,7 +153,7 @@ class Chunks:
         if received not in {None, hashlib.sha256(data).hexdigest()}:
             raise self._error(IntegrityError, "a chunk arrived damaged", session)
 
-    def place(self, session: Session, headers: Mapping[str, str]) -> Answer | None:
+    def place(self, session: ChunkSession, headers: Mapping[str, str]) -> Answer | None:
         """Put the chunks together at the target; return the answer, None when none was clear.
 
         None means that the upload is gone from the server, so that the target was written: the
@@ -184,7 +184,7 @@ class Chunks:
         self._watch(session, self._client.error(answer, request))
         return None
 
-    def _watch(self, session: Session, unclear: StorageError) -> None:
+    def _watch(self, session: ChunkSession, unclear: StorageError) -> None:
         """Wait until the upload is gone, which says that it was merged; else raise ``unclear``."""
         locked = isinstance(unclear, LockedError)
         deadline = time.monotonic() + (LOCK_PATIENCE if locked else PATIENCE)
@@ -194,7 +194,7 @@ class Chunks:
                 raise unclear
             time.sleep(next(pauses, PAUSES[-1]))
 
-    def _is_there(self, session: Session, unclear: StorageError) -> bool:
+    def _is_there(self, session: ChunkSession, unclear: StorageError) -> bool:
         try:
             self._client.ask(self._propfind(session, "0"), accept={207})
         except NotFoundError:
@@ -205,7 +205,7 @@ class Chunks:
             raise unclear from error
         return True
 
-    def discard(self, session: Session) -> None:
+    def discard(self, session: ChunkSession) -> None:
         """Remove an upload that will not be continued; the server does that too, after a day."""
         try:
             self._ask(session, "DELETE", session.path, {}, {204, 404})
@@ -214,7 +214,7 @@ class Chunks:
 
     def _ask(
         self,
-        session: Session,
+        session: ChunkSession,
         method: str,
         path: str,
         headers: Mapping[str, str],
@@ -235,5 +235,5 @@ class Chunks:
         )
         return self._client.ask(request, accept)
 
-    def _error(self, kind: type[StorageError], reason: str, session: Session) -> StorageError:
+    def _error(self, kind: type[StorageError], reason: str, session: ChunkSession) -> StorageError:
         return kind(reason, operation="save", name=session.name, storage=self._storage)

@@ -19,9 +19,9 @@ from paperfleet.storage.nextcloud.server import LONGEST_UPLOADED
 if TYPE_CHECKING:
     from paperfleet.model import FileStat, Precondition, Upload
     from paperfleet.storage.dav.folders import Folders
-    from paperfleet.storage.dav.moving import Mover
+    from paperfleet.storage.dav.moving import DavMover
     from paperfleet.storage.dav.target import Target
-    from paperfleet.storage.dav.tidying import Tidier
+    from paperfleet.storage.dav.tidying import Temporaries
     from paperfleet.storage.nextcloud.bulk import Bulk
     from paperfleet.storage.nextcloud.chunked_saves import ChunkedSaves
     from paperfleet.storage.nextcloud.puts import Puts
@@ -94,7 +94,7 @@ class LongNameSaves:
     """Saves files whose name is too long for an upload, yet not for Nextcloud."""
 
     def __init__(
-        self, saves: CloudSaves, target: Target, mover: Mover, tidier: Tidier, bulk: Bulk
+        self, saves: CloudSaves, target: Target, mover: DavMover, tidier: Temporaries, bulk: Bulk
     ) -> None:
         self._saves = saves
         self._target = target

@@ -19,7 +19,7 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.dav.client import Request, is_locked
 from paperfleet.storage.dav.multistatus import QUOTA_ONLY, read_entries
-from paperfleet.storage.dav.urls import Root, encode
+from paperfleet.storage.dav.urls import DavRoot, encode
 from paperfleet.storage.dav.values import json_of, part_of, texts_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class CloudAddress:
     the decoded name of the root folder within them, '' for all files.
     """
 
-    root: Root
+    root: DavRoot
     base: str
     user: str
     folder: str
@@ -72,7 +72,7 @@ class CloudAddress:
         return f"/{self.folder}/{name}" if self.folder else f"/{name}"
 
 
-def cloud_address(root: Root, username: str | None) -> CloudAddress:
+def cloud_address(root: DavRoot, username: str | None) -> CloudAddress:
     """Return what a WebDAV address of Nextcloud is made of, its names in NFC.
 
     ``/remote.php/webdav/…`` means the files of the user who logs in. Raises ``ConfigurationError``
@@ -91,10 +91,10 @@ def cloud_address(root: Root, username: str | None) -> CloudAddress:
     if below[:2] != ["dav", "files"] or len(below) < 3:
         raise _not_nextcloud(root)
     path = "".join("/" + encode(segment) for segment in ["remote.php", *below]) + "/"
-    return CloudAddress(Root(root.origin, base + path), base, below[2], "/".join(below[3:]))
+    return CloudAddress(DavRoot(root.origin, base + path), base, below[2], "/".join(below[3:]))
 
 
-def _not_nextcloud(root: Root) -> ConfigurationError:
+def _not_nextcloud(root: DavRoot) -> ConfigurationError:
     return ConfigurationError(
         f"{root.url} is not the WebDAV address of a Nextcloud folder",
         hint="It looks like https://cloud.example/remote.php/dav/files/USER/Folder",
@@ -190,7 +190,7 @@ class Cloud:
 
         Only the folder of all files tells it; those below say -3 (seen with 34.0.1).
         """
-        root = Root(self._address.root.origin, self._address.files)
+        root = DavRoot(self._address.root.origin, self._address.files)
         request = Request(
             "PROPFIND",
             root.path,

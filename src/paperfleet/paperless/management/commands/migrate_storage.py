@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.paperless.care import setup
-from paperfleet.paperless.care.migrating import DocumentMigration, Result, prove_apart
+from paperfleet.paperless.care.migrating import DocumentMigration, MigratedDocuments, prove_apart
 from paperfleet.paperless.care.surveying import Part, survey
 from paperfleet.paperless.documents import active
 from paperfleet.printable import readable
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         *,
         delete: bool,
         proven: Callable[[], object],
-    ) -> Result:
+    ) -> MigratedDocuments:
         folder = Path(settings.DATA_DIR) / "paperfleet"
         files = sum(len(part.files) for part in parts)
         with Bar("migrate", files, sum(part.size for part in parts)) as bar:
@@ -127,7 +127,7 @@ class Command(BaseCommand):
         self._list("warning: at the source, in no row of the database, left there", unlisted)
         self._list("warning: at the source, and cannot be read as a file, left there", obstacles)
 
-    def _show_result(self, result: Result, *, delete: bool) -> None:
+    def _show_result(self, result: MigratedDocuments, *, delete: bool) -> None:
         deleted = f"{result.deleted:,} deleted at the source"
         if not delete:
             deleted = "nothing was deleted at the source (--no-delete)"
