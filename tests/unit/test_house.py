@@ -106,6 +106,17 @@ def test_the_versions_of_python_agree() -> None:
     assert image.group(1) in classifiers
 
 
+def test_a_class_has_a_name_of_its_own() -> None:
+    found: dict[str, list[str]] = {}
+    for path in (ROOT / "src").rglob("*.py"):
+        for name in re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            found.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+    named_by_django = {"Migration", "Command"}
+    assert not {
+        n: paths for n, paths in found.items() if len(paths) > 1 and n not in named_by_django
+    }
+
+
 def test_decisions_are_numbered() -> None:
     names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
     assert [name[:4] for name in names] == [f"{n:04}" for n in range(1, len(names) + 1)]
