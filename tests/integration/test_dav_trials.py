@@ -126,7 +126,7 @@ class TestHiddenNames:
             left = temporary_beside("a.pdf")
             server.files[left] = b"half"
             server.quirks.refusals = {"DELETE": 403}
-            assert storage._tidier.discard(left) is False
+            assert storage._temporaries.discard(left) is False
             server.quirks.refusals = {}
             assert storage.sweep(3600) == 0
             assert storage.sweep(-1) == 1

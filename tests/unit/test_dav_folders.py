@@ -191,8 +191,8 @@ def removing(error: BaseException, *answers: httpx.Response | Exception) -> int:
     """Fail within the block; return how many requests the removal took."""
     server = Server(list(answers))
     with client(server) as dav:
-        tidier = Temporaries(dav, DavListing(dav))
-        with pytest.raises(type(error)), tidier.removing("x"):
+        temporaries = Temporaries(dav, DavListing(dav))
+        with pytest.raises(type(error)), temporaries.removing("x"):
             raise error
     assert {request.method for request in server.requests} <= {"DELETE"}
     return len(server.requests)

@@ -33,7 +33,10 @@ def tree(text: str) -> dict[str, str]:
 
 
 def verdict(
-    before: str, after: str, limits: Limits | None = None, **circumstances: Any  # noqa: ANN401
+    before: str,
+    after: str,
+    limits: Limits | None = None,
+    **circumstances: Any,  # noqa: ANN401
 ) -> Judgement:
     known = {
         n: KnownFile(n, n, len(c), sha(c), 1, f"i-{n}", "v", f"e-{n}")

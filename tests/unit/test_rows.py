@@ -26,8 +26,8 @@ def tasks(count: int, size: int = 1) -> list[Task]:
     return [(number, put(f"{number}.pdf", size)) for number in range(count)]
 
 
-def sizes(errands: Sequence[Job]) -> list[int]:
-    return [len(errand.tasks) for errand in errands]
+def sizes(jobs: Sequence[Job]) -> list[int]:
+    return [len(job.tasks) for job in jobs]
 
 
 def test_few_files_go_alone_so_that_every_thread_has_one() -> None:
@@ -43,13 +43,13 @@ def test_large_files_go_alone() -> None:
     mixed = tasks(100) + tasks(3, 50_000_000)
     rows = list(in_rows(mixed, 2))
     assert sorted(sizes(rows)) == [1] * 3 + [4] + [8] * 12
-    assert not any(errand.at_once for errand in rows)
+    assert not any(job.at_once for job in rows)
 
 
 def test_all_of_a_batch_goes_at_once() -> None:
     known = KnownFile("d", "d", 1, "", None, None, None, None)
     batches = list(in_batches([*tasks(120), (200, Delete(known))]))
-    assert [(len(errand.tasks), errand.at_once) for errand in batches] == [
+    assert [(len(job.tasks), job.at_once) for job in batches] == [
         (1, False),
         (50, True),
         (50, True),

@@ -88,13 +88,13 @@ class Mirror:
             Parallelism(most=options.connections),
             watcher.wake,
         )
-        looker = Observer(source, target, options.adopt)
-        self._passes = Reconciler(
+        observer = Observer(source, target, options.adopt)
+        self._reconciler = Reconciler(
             source,
             target,
             journal,
             self._work,
-            looker,
+            observer,
             self._record,
             self._changes,
             options,
@@ -181,8 +181,8 @@ class Mirror:
     def plan(self) -> list[str]:
         """Return what a run would do now, line by line, and do nothing at the target."""
         self._begin()
-        self._passes.accept(self._check.check())
-        return self._passes.describe()
+        self._reconciler.accept(self._check.check())
+        return self._reconciler.describe()
 
     def _begin(self) -> None:
         self._record.begin()
@@ -215,8 +215,8 @@ class Mirror:
         """Take hints, and wait so long for one."""
         hints = self._watcher.wait(seconds)
         self._changes.add(hints, time.monotonic())
-        self._passes.renamed.update((h.name, h.partner) for h in hints if h.partner)
-        self._passes.renamed.update((h.partner, h.name) for h in hints if h.partner)
+        self._reconciler.renamed.update((h.name, h.partner) for h in hints if h.partner)
+        self._reconciler.renamed.update((h.partner, h.name) for h in hints if h.partner)
 
     def _patience(self) -> float:
         now = time.monotonic()
@@ -230,7 +230,7 @@ class Mirror:
             due += [self._next_scan - now] + ([settles] if settles is not None else [])
             if self._check_due and self._work.idle:
                 due.append(self._quiet_since + self._quiet - now)
-            if self._passes.backlog and self._work.idle:
+            if self._reconciler.backlog and self._work.idle:
                 due.append(0.0)
         return max(0.0, min(due))
 
@@ -245,7 +245,7 @@ class Mirror:
         if self._target_check_due(now):
             self._look_at_target()
         self._take_changes(now)
-        self._passes.feed()
+        self._reconciler.feed()
         self._work.pump()
 
     def _contact(self, now: float) -> None:
@@ -272,7 +272,7 @@ class Mirror:
             self._record.sweep_due = False
 
     def _target_check_due(self, now: float) -> bool:
-        if not self._work.idle or self._passes.backlog:
+        if not self._work.idle or self._reconciler.backlog:
             return False
         quiet = now >= self._quiet_since + self._quiet
         periodic = self._check.by_etags and self._first_done and now >= self._next_check
@@ -282,7 +282,7 @@ class Mirror:
         """Compare the target with the journal; what it contradicts is looked at again."""
         self._sweep()
         finding = self._check.check()
-        self._passes.accept(finding)
+        self._reconciler.accept(finding)
         now = time.monotonic()
         # One in doubt that rests is looked at when its time has come.
         rows = (row for row in finding.doubtful if row.sure or not self._record.resting(row.name))
@@ -294,9 +294,9 @@ class Mirror:
         names = self._changes.take(now, self._work.busy)
         if not names:
             return
-        self._passes.sees_writers = self._watcher.sees_writers
+        self._reconciler.sees_writers = self._watcher.sees_writers
         try:
-            planned = self._passes.scan(names, first=not self._first_done)
+            planned = self._reconciler.scan(names, first=not self._first_done)
         except StorageError as error:
             self._source_gone(names, error, now)
             return
@@ -318,21 +318,21 @@ class Mirror:
         if finished:
             self._quiet_since = time.monotonic()
             self._check_due = self._check_due or self._check.by_etags
-        error = self._passes.settle(finished)
+        error = self._reconciler.settle(finished)
         if error is not None:
             self._pause(error)
         if looked:
             self._hear(0.0)  # what was written while it was read is not settled any more
         for one in looked:
-            if isinstance(one.sights, StorageError):
-                error = one.sights
+            if isinstance(one.observation, StorageError):
+                error = one.observation
                 self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
-            elif isinstance(one.sights, BaseException):
-                raise one.sights
+            elif isinstance(one.observation, BaseException):
+                raise one.observation
             elif self._paused_until is not None or self._pool.closed:
                 self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
             else:
-                error = self._passes.carry_out(one.batch, one.sights) or error
+                error = self._reconciler.carry_out(one.batch, one.observation) or error
             if error is not None:
                 self._pause(error)
         if finished and error is None:
@@ -374,7 +374,7 @@ class Mirror:
             and self._paused_until is None
             and not self._record.source_fault
             and self._work.idle
-            and not self._passes.backlog
+            and not self._reconciler.backlog
             and not self._changes
             and not (self._check_due and self._check.by_etags)
         )
@@ -382,7 +382,7 @@ class Mirror:
     def _note_convergence(self, now: float) -> None:
         if not self._settled():
             return
-        self._passes.count_strangers()
+        self._reconciler.count_strangers()
         if not self._unsettled:
             return
         self._unsettled = False
@@ -397,8 +397,8 @@ class Mirror:
         self._next_heartbeat = now + _HEARTBEAT_SECONDS
         settled = self._settled()
         state = "paused" if self._paused_until else "idle" if settled else "syncing"
-        waiting = len(self._passes.backlog) + len(self._changes)
+        waiting = len(self._reconciler.backlog) + len(self._changes)
         self._record.heartbeat(state, self._watcher.description, settled=settled, waiting=waiting)
         self._record.uploads(self._proof.counts())
-        again = [*self._passes.approved(), *self._passes.asked_for()]
+        again = [*self._reconciler.approved(), *self._reconciler.asked_for()]
         self._changes.put_back(again, now, 0.0)

@@ -1,4 +1,4 @@
-"""Get ready what the planner needs to see: hashes of the source, sights of the target."""
+"""Get ready what the planner needs to see: hashes of the source, observation of the target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def departed(
     source: DocumentStorage,
     journal: Journal,
     batch: Batch,
-    sights: Observation,
+    observation: Observation,
     busy: Callable[[str], bool],
 ) -> dict[str, KnownFile]:
     """Return the rows of files that are in the batch under a new name and gone from their old one.
@@ -38,7 +38,7 @@ def departed(
     size and content say that it is the same file.
     """
     had_row = {stat.name for stat, known in batch.changed if known is not None}
-    new = {s.file_id: s for s in sights.source.values() if s.file_id and s.name not in had_row}
+    new = {s.file_id: s for s in observation.source.values() if s.file_id and s.name not in had_row}
     rows = journal.known_with_content({stat.sha256 or "" for stat in new.values()})
     return {
         row.name: row
@@ -123,68 +123,70 @@ class Observer:
         the reason: what vanished or is in doubt there has failed. An error of the target as a whole
         is raised; of one file it is noted.
         """
-        sights = Observation()
-        sights.free.update(free)
-        sights.target.update(dict.fromkeys(free))
+        observation = Observation()
+        observation.free.update(free)
+        observation.target.update(dict.fromkeys(free))
         twins.begin(batch)
         gone = {known.file_id: known for known in batch.vanished if known.file_id}
         for stat, known in batch.changed:
-            look = partial(self._both, (stat, known), gone, listing, sights, twins, hidden)
-            self._guarded(stat.name, sights, look)
+            look = partial(self._both, (stat, known), gone, listing, observation, twins, hidden)
+            self._guarded(stat.name, observation, look)
         for known in batch.vanished:
             if fault := fault_of(known.target_name, hidden, self._label):
-                sights.failed[known.name] = fault
+                observation.failed[known.name] = fault
             elif not known.sure and known.target_name not in free:
-                self._guarded(known.name, sights, partial(self._gone, known, sights, twins))
-        there = {name for name, seen in sights.target.items() if seen is not None}
+                self._guarded(
+                    known.name, observation, partial(self._gone, known, observation, twins)
+                )
+        there = {name for name, seen in observation.target.items() if seen is not None}
         there |= {
-            k.target_name for stat, k in batch.changed if k and _differs(k, stat.name, sights)
+            k.target_name for stat, k in batch.changed if k and _differs(k, stat.name, observation)
         }
-        sights.versioned = {n for n in there if abilities.keeps_versions(self._target, n)}
-        return sights
+        observation.versioned = {n for n in there if abilities.keeps_versions(self._target, n)}
+        return observation
 
-    def _guarded(self, name: str, sights: Observation, look: Callable[[], None]) -> None:
+    def _guarded(self, name: str, observation: Observation, look: Callable[[], None]) -> None:
         try:
             look()
         except StorageError as error:
             if error.scope is Scope.STORAGE:
                 raise
-            sights.failed[name] = error
+            observation.failed[name] = error
         except Exception as error:  # noqa: BLE001  # told as a fault, with its file; the rest goes on
-            sights.failed[name] = error
+            observation.failed[name] = error
 
     def _both(
         self,
         pair: Pair,
         gone: Mapping[str, KnownFile],
         listing: Mapping[str, FileStat] | None,
-        sights: Observation,
+        observation: Observation,
         twins: Twins,
         hidden: Mapping[str, str],
     ) -> None:
         stat, known = pair
         read = self._with_hash(stat, known or gone.get(stat.file_id or ""))
         if read is None:
-            sights.moving.add(stat.name)
+            observation.moving.add(stat.name)
             return
         target_name = self._target_name(stat.name, known)
-        in_doubt = known is not None and not known.sure and target_name not in sights.free
+        in_doubt = known is not None and not known.sure and target_name not in observation.free
         if in_doubt or stat.name in twins.suspected:
             if fault := fault_of(target_name, hidden, self._label):
                 raise fault
             seen = self._seen(target_name, read, prove=True)
             if seen is not None and twins.has(stat.name):
-                seen = self._unless_folded(stat.name, seen, read.sha256, sights, twins)
-            sights.target[target_name] = seen
-            if stat.name in sights.moving:
+                seen = self._unless_folded(stat.name, seen, read.sha256, observation, twins)
+            observation.target[target_name] = seen
+            if stat.name in observation.moving:
                 return
         elif known is None and listing is not None:
             there = target_name in listing
-            sights.target[target_name] = self._seen(target_name, read) if there else None
-        sights.source[stat.name] = read
+            observation.target[target_name] = self._seen(target_name, read) if there else None
+        observation.source[stat.name] = read
 
     def _unless_folded(
-        self, name: str, seen: FileStat, ours: str | None, sights: Observation, twins: Twins
+        self, name: str, seen: FileStat, ours: str | None, observation: Observation, twins: Twins
     ) -> FileStat | None:
         """Return what was seen, or None when it is the file of another name of ours."""
         target_name = seen.name
@@ -192,14 +194,14 @@ class Observer:
         if not are_one(self._target, target_name, twin.target_name):
             return seen
         if twin.known is None:
-            sights.moving.add(name)
+            observation.moving.add(name)
             return seen
         if not twins.owns(twin, name, seen.sha256, ours):
             return seen
-        sights.folded[name] = twin.name
+        observation.folded[name] = twin.name
         return None
 
-    def _gone(self, known: KnownFile, sights: Observation, twins: Twins) -> None:
+    def _gone(self, known: KnownFile, observation: Observation, twins: Twins) -> None:
         seen = abilities.find(self._target, known.target_name)
         if seen is None:
             abilities.require_readable_above(self._target, known.target_name)
@@ -208,8 +210,8 @@ class Observer:
             seen = seen._replace(sha256=digest)
             if twins.has(known.name):
                 ours = known.intended_sha256 or known.sha256
-                seen = self._unless_folded(known.name, seen, ours, sights, twins)
-        sights.target[known.target_name] = seen
+                seen = self._unless_folded(known.name, seen, ours, observation, twins)
+        observation.target[known.target_name] = seen
 
     def _with_hash(self, stat: FileStat, known: KnownFile | None) -> FileStat | None:
         if known is not None and same_file(stat, known):
@@ -235,9 +237,9 @@ class Observer:
         return seen._replace(sha256=abilities.content_sha256(self._target, target_name))
 
 
-def _differs(known: KnownFile, name: str, sights: Observation) -> bool:
+def _differs(known: KnownFile, name: str, observation: Observation) -> bool:
     """Say whether other content than the known was read: it will overwrite what is there."""
-    read = sights.source.get(name)
+    read = observation.source.get(name)
     return read is not None and read.sha256 != known.sha256
 
 
@@ -293,9 +295,9 @@ def portion(pairs: Iterable[Pair], most_files: int, most_bytes: int) -> list[Pai
     return taken
 
 
-def without(batch: Batch, sights: Observation, names: set[str]) -> tuple[Batch, Observation]:
+def without(batch: Batch, observation: Observation, names: set[str]) -> tuple[Batch, Observation]:
     """Return a batch and what was seen of it without some of the files that differ."""
     changed = [pair for pair in batch.changed if pair[0].name not in names]
-    source = {name: stat for name, stat in sights.source.items() if name not in names}
-    failed = {name: error for name, error in sights.failed.items() if name not in names}
-    return replace(batch, changed=changed), replace(sights, source=source, failed=failed)
+    source = {name: stat for name, stat in observation.source.items() if name not in names}
+    failed = {name: error for name, error in observation.failed.items() if name not in names}
+    return replace(batch, changed=changed), replace(observation, source=source, failed=failed)

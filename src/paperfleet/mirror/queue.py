@@ -100,7 +100,7 @@ class Looked:
     """A batch was looked at."""
 
     batch: Batch
-    sights: Observation | BaseException
+    observation: Observation | BaseException
 
 
 @dataclass(slots=True)
@@ -162,20 +162,20 @@ class JobQueue:
 
     @property
     def queued(self) -> int:
-        """How many errands wait for their turn."""
+        """How many jobs wait for their turn."""
         return len(self._queue)
 
     @property
     def deletes(self) -> int:
         """How many deletes are queued or under way."""
-        waiting = [errand.tasks for errand in self._queue]
+        waiting = [job.tasks for job in self._queue]
         running = [running.tasks for running in self._running.values()]
         return sum(isinstance(op, Delete) for tasks in waiting + running for _, op in tasks)
 
     @property
     def updates(self) -> list[Put]:
         """The sends over files that are there, queued or under way."""
-        waiting = [errand.tasks for errand in self._queue]
+        waiting = [job.tasks for job in self._queue]
         running = [running.tasks for running in self._running.values()]
         puts = [op for tasks in waiting + running for _, op in tasks if isinstance(op, Put)]
         return [put for put in puts if put.why == "updated"]
@@ -217,22 +217,22 @@ class JobQueue:
         self._looking[future] = batch
         future.add_done_callback(lambda _: self._on_finish())
 
-    def add(self, errands: Iterable[Job]) -> None:
-        """Queue errands."""
-        for errand in errands:
-            self._queue.append(errand)
-            self._names.update(name for _, operation in errand.tasks for name in operation.names)
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Queue jobs."""
+        for job in jobs:
+            self._queue.append(job)
+            self._names.update(name for _, operation in job.tasks for name in operation.names)
 
     def pump(self) -> None:
-        """Start as many queued errands as may run at once."""
+        """Start as many queued jobs as may run at once."""
         started: list[Job] = []
         while self._queue and len(self._running) + len(started) < self._parallelism.limit:
             started.append(self._queue.popleft())
         if not started:
             return
-        self._journal.start([number for errand in started for number, _ in errand.tasks])
-        for errand in started:
-            self._submit(errand)
+        self._journal.start([number for job in started for number, _ in job.tasks])
+        for job in started:
+            self._submit(job)
 
     def run_now(
         self, tasks: Sequence[Task], folder_etag: Callable[[Operation], str | None]
@@ -246,23 +246,23 @@ class JobQueue:
         return [one for future in futures for one in self._end(future)]
 
     def _submit(
-        self, errand: Job, folder_etag: str | None = None
+        self, job: Job, folder_etag: str | None = None
     ) -> Future[Sequence[OperationResult | Exception]]:
-        self._names.update(name for _, operation in errand.tasks for name in operation.names)
-        future = self._pool.submit(lambda: self._carry_out(errand, folder_etag))
-        self._running[future] = _Running(errand.tasks, time.monotonic())
+        self._names.update(name for _, operation in job.tasks for name in operation.names)
+        future = self._pool.submit(lambda: self._carry_out(job, folder_etag))
+        self._running[future] = _Running(job.tasks, time.monotonic())
         future.add_done_callback(lambda _: self._on_finish())
         return future
 
     def _carry_out(
-        self, errand: Job, folder_etag: str | None
+        self, job: Job, folder_etag: str | None
     ) -> Sequence[OperationResult | Exception]:
-        puts = [operation for _, operation in errand.tasks if isinstance(operation, Put)]
-        if errand.at_once:
+        puts = [operation for _, operation in job.tasks if isinstance(operation, Put)]
+        if job.at_once:
             return self._executor.put_batch(puts)
-        if len(errand.tasks) > 1:
+        if len(job.tasks) > 1:
             return self._executor.put_each(puts, lambda: not self._pool.closed)
-        return [self._executor.run(errand.tasks[0][1], folder_etag)]
+        return [self._executor.run(job.tasks[0][1], folder_etag)]
 
     def collect(self) -> tuple[list[Finished], list[Looked]]:
         """Return what has ended since the last call; its names are free again."""
@@ -302,7 +302,7 @@ class JobQueue:
 
     def withdraw(self) -> set[str]:
         """Take back what has not begun; return the source names that it was about."""
-        tasks = [task for errand in self._queue for task in errand.tasks]
+        tasks = [task for job in self._queue for task in job.tasks]
         self._queue.clear()
         self._journal.withdraw([number for number, _ in tasks])
         names = {name for _, operation in tasks for name in operation.names}

@@ -70,7 +70,7 @@ class Reconciler:
         target: DocumentStorage,
         journal: Journal,
         work: JobQueue,
-        looker: Observer,
+        observer: Observer,
         record: Status,
         changes: Changes,
         options: Options,
@@ -78,7 +78,7 @@ class Reconciler:
         disk: Disk,
     ) -> None:
         self._source, self._target = source, target
-        self._journal, self._work, self._looker = journal, work, looker
+        self._journal, self._work, self._observer = journal, work, observer
         self._record, self._changes, self._options = record, changes, options
         self._can = abilities.capabilities_of(target)
         self._listing: dict[str, FileStat] | None = None
@@ -227,21 +227,21 @@ class Reconciler:
             known.target_name for known in rows if not known.sure and known.name in self._absent
         }
         twins, hidden = Twins(self._journal, frozenset(self._twins)), self._record.unreadable
-        self._work.look(batch, lambda: self._looker.look(batch, listing, twins, free, hidden))
+        self._work.look(batch, lambda: self._observer.look(batch, listing, twins, free, hidden))
 
-    def carry_out(self, batch: Batch, sights: Observation) -> StorageError | None:
+    def carry_out(self, batch: Batch, observation: Observation) -> StorageError | None:
         """Plan what was looked at and begin it; return an error of the target as a whole."""
         now = time.monotonic()
-        self._changes.put_back(sights.moving, now, self._options.settle)
-        batch, sights = self._settled(batch, sights)
-        for name, error in sights.failed.items():
+        self._changes.put_back(observation.moving, now, self._options.settle)
+        batch, observation = self._settled(batch, observation)
+        for name, error in observation.failed.items():
             if (delay := self._record.unseen(name, error, self._options.settle)) is not None:
                 self._changes.put_back([name], now, delay)
-        judged = self._judged(self._without_moved(batch), sights)
+        judged = self._judged(self._without_moved(batch), observation)
         work = judged.plan
         self._journal.remember(work.rows, [f.name for f in work.forgets])
         self._record.release([*(row.name for row in work.rows), *(f.name for f in work.forgets)])
-        self._note_twins(batch, sights)
+        self._note_twins(batch, observation)
         self._freed(f.name for f in work.forgets)
         self._folders.forgotten(target_name_of(f.name, self._can) for f in work.forgets)
         self._record.done([Done("adopted", name) for name in work.adopted])
@@ -255,10 +255,10 @@ class Reconciler:
         self._weigher.warn(judged.warning)
         return self._begin(work)
 
-    def _note_twins(self, batch: Batch, sights: Observation) -> None:
+    def _note_twins(self, batch: Batch, observation: Observation) -> None:
         """Keep in mind which names wait for another one to be free."""
         before, names = self._twins, batch.names
-        folded = {n: other for n, other in sights.folded.items() if n in sights.source}
+        folded = {n: other for n, other in observation.folded.items() if n in observation.source}
         self._twins = {n: other for n, other in before.items() if n not in names} | folded
         if self._twins != before:
             self._journal.set_fact(TWINS, self._twins)
@@ -269,50 +269,50 @@ class Reconciler:
         waiting = [name for name, other in self._twins.items() if other in gone]
         self._changes.put_back(waiting, time.monotonic(), 0.0)
 
-    def _settled(self, batch: Batch, sights: Observation) -> tuple[Batch, Observation]:
+    def _settled(self, batch: Batch, observation: Observation) -> tuple[Batch, Observation]:
         """Leave out what changed again since it was scanned: its hint brings it back.
 
         Where files vanished too, all of the batch is looked at again: one may be what another was.
         """
         again = {name for name in batch.names if self._changes.unsettled(name)}
         if not again:
-            return batch, sights
+            return batch, observation
         if batch.vanished:
             self._changes.put_back(batch.names - again, time.monotonic(), self._options.settle)
             return Batch([]), Observation()
-        return without(batch, sights, again)
+        return without(batch, observation, again)
 
     def _without_moved(self, batch: Batch) -> Batch:
         """Leave out what has been moved meanwhile: its new name was looked at in another batch."""
         now = self._journal.known_at(known.name for known in batch.vanished)
         return replace(batch, vanished=[k for k in batch.vanished if now.get(k.name) == k])
 
-    def _judged(self, batch: Batch, sights: Observation) -> Judgement:
-        left = departed(self._source, self._journal, batch, sights, self._work.doing)
+    def _judged(self, batch: Batch, observation: Observation) -> Judgement:
+        left = departed(self._source, self._journal, batch, observation, self._work.doing)
         hidden = self._record.unreadable
         left = {n: row for n, row in left.items() if not is_hidden(row.target_name, hidden)}
-        view = self._view(batch, sights, left)
+        view = self._view(batch, observation, left)
         work = kept_out(plan(view), hidden, abilities.label_of(self._target))
         # What left and is not paired is deleted when its own name has settled.
         deletes = tuple(delete for delete in work.deletes if delete.known.name not in left)
         work = replace(work, deletes=deletes)
         return self._weigher.judge(work, view)
 
-    def _view(self, batch: Batch, sights: Observation, left: Mapping[str, KnownFile]) -> View:
-        known = {k.name: k for stat, k in batch.changed if k and stat.name in sights.source}
-        known |= {k.name: k for k in batch.vanished if k.name not in sights.failed}
+    def _view(self, batch: Batch, observation: Observation, left: Mapping[str, KnownFile]) -> View:
+        known = {k.name: k for stat, k in batch.changed if k and stat.name in observation.source}
+        known |= {k.name: k for k in batch.vanished if k.name not in observation.failed}
         known |= left
         return View(
-            source=sights.source,
+            source=observation.source,
             known=known,
-            target=sights.target,
+            target=observation.target,
             capabilities=self._can,
             known_below=self._journal.count_below,
             owner=self._owners(),
             renamed=batch.renamed,
             set_aside=self._options.set_aside,
-            versioned=sights.versioned,
-            folded=sights.folded,
+            versioned=observation.versioned,
+            folded=observation.folded,
         )
 
     def _owners(self) -> Callable[[str], str | None]:
@@ -348,7 +348,7 @@ class Reconciler:
             self._take_back([*numbered(work.puts), *numbered(work.deletes)])
             return error
         self._folders.leaving(work.deletes)
-        self._work.add(self._errands(numbered(work.puts)))
+        self._work.add(self._jobs(numbered(work.puts)))
         self._work.add(Job([task]) for task in numbered(work.deletes))
         self._work.pump()
         return None
@@ -361,7 +361,7 @@ class Reconciler:
         names = (name for _, operation in tasks for name in operation.names)
         self._changes.put_back(names, time.monotonic(), 0.0)
 
-    def _errands(self, tasks: Sequence[Task]) -> Iterator[Job]:
+    def _jobs(self, tasks: Sequence[Task]) -> Iterator[Job]:
         bulk = self._can.save_batch and self._options.bulk
         # A batch has no condition: nothing may be under its names.
         free: list[Task] = []
@@ -454,7 +454,7 @@ class Reconciler:
         batch = Batch(found.changed, found.vanished)
         judged = self._judged(
             batch,
-            self._looker.look(
+            self._observer.look(
                 batch, self._listing, Twins(self._journal, ()), hidden=self._record.unreadable
             ),
         )

@@ -38,8 +38,8 @@ class Drafts:
     with the process; a sweep of the next one removes it.
     """
 
-    def __init__(self, tidier: Temporaries) -> None:
-        self._tidier = tidier
+    def __init__(self, temporaries: Temporaries) -> None:
+        self._temporaries = temporaries
         self._kept: dict[str, Draft] = {}
         self._lock = threading.Lock()
 
@@ -63,7 +63,7 @@ class Drafts:
                 self._kept[name] = draft
             return True
 
-        with self._tidier.removing(draft.temporary, kept):
+        with self._temporaries.removing(draft.temporary, kept):
             yield draft
 
     def _taken(self, name: str, upload: Upload, *, listed: bool) -> Draft:
@@ -73,7 +73,7 @@ class Drafts:
         if earlier is not None and earlier.content == content:
             return earlier
         if earlier is not None:
-            self._tidier.discard(earlier.temporary)
+            self._temporaries.discard(earlier.temporary)
         return Draft(temporary_beside(name, listed=listed), content)
 
     def needed(self) -> set[str]:

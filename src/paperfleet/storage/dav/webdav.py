@@ -91,8 +91,8 @@ class WebDavBackend(DavTree):
         )
         super().__init__(client, DavListing(client), trusted=False)
         self._times = ModifiedTimes(client)
-        self._tidier = Temporaries(client, self._listing)
-        self._drafts = Drafts(self._tidier)
+        self._temporaries = Temporaries(client, self._listing)
+        self._drafts = Drafts(self._temporaries)
         self._target = Target(client, self._listing)
         self._arrivals = UploadCheck(client, self._listing)
         self._moves_keep_etag: bool | None = None
@@ -293,4 +293,4 @@ class WebDavBackend(DavTree):
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""
-        return self._tidier.sweep(older_than, self._drafts.needed())
+        return self._temporaries.sweep(older_than, self._drafts.needed())

@@ -110,7 +110,7 @@ class NextcloudBackend(DavTree):
         client.explain = self._cloud.explain
         client.is_momentary = self._cloud.is_momentary
         self._bulk = Bulk(client, self._cloud, address, wanted=bulk)
-        self._tidier = Temporaries(client, self._listing)
+        self._temporaries = Temporaries(client, self._listing)
         self._stored_hash = StoredHash(client, self.open)
         self._target = target = Target(client, self._listing)
         chunks = Chunks(client, address, chunk_size=chunk_size)
@@ -119,7 +119,9 @@ class NextcloudBackend(DavTree):
         self._saves = CloudSaves(
             target, self._folders, self._puts, chunked, chunk_threshold=chunk_threshold
         )
-        self._long_names = LongNameSaves(self._saves, target, self._mover, self._tidier, self._bulk)
+        self._long_names = LongNameSaves(
+            self._saves, target, self._mover, self._temporaries, self._bulk
+        )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -254,7 +256,7 @@ class NextcloudBackend(DavTree):
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""
-        return self._tidier.sweep(older_than)
+        return self._temporaries.sweep(older_than)
 
     def _checked(self, name: str, operation: str) -> str:
         return unicodedata.normalize("NFC", super()._checked(name, operation))

@@ -94,12 +94,17 @@ class LongNameSaves:
     """Saves files whose name is too long for an upload, yet not for Nextcloud."""
 
     def __init__(
-        self, saves: CloudSaves, target: Target, mover: DavMover, tidier: Temporaries, bulk: Bulk
+        self,
+        saves: CloudSaves,
+        target: Target,
+        mover: DavMover,
+        temporaries: Temporaries,
+        bulk: Bulk,
     ) -> None:
         self._saves = saves
         self._target = target
         self._mover = mover
-        self._tidier = tidier
+        self._temporaries = temporaries
         self._bulk = bulk
 
     @staticmethod
@@ -133,7 +138,7 @@ class LongNameSaves:
 
     def _by_move(self, name: str, upload: Upload, *, replaced: bool) -> FileStat:
         temporary = temporary_beside(name)
-        with self._tidier.removing(temporary):
+        with self._temporaries.removing(temporary):
             stat = self._saves.save(temporary, upload, ABSENT)
             refusal = self._mover.move(temporary, name, overwrite=replaced)
             if refusal is not None:
