@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from paperfleet.errors import InvalidNameError, NotFoundError, Scope, StorageError
 from paperfleet.model import Obstacle
 from paperfleet.paperless.care.inventory import Inventory
-from paperfleet.paperless.care.report import Finding, Kind, Report
-from paperfleet.paperless.documents import digests, files, rows
+from paperfleet.paperless.care.report import BROKEN, Finding, Kind, Report
+from paperfleet.paperless.documents import digests, files, incidents, rows
 from paperfleet.paperless.homes import IGNORED, KEPT, local_names
 from paperfleet.storage import abilities
 from paperfleet.storage.names import is_unfinished
@@ -185,3 +185,24 @@ def copies(home: Home, key: str, kind: Kind) -> Iterator[Finding]:
         parts = stat.name.split("/", 3)
         area, name = parts[2:] if len(parts) == 4 else ("", parts[-1])
         yield Finding(kind, area, name, stored=stat.name, size=stat.size)
+
+
+def settle_incidents(report: Report, home: Home) -> None:
+    """After a check that has read all bytes, forget what was found to be right; tell the rest.
+
+    After any other check everything is told again.
+    """
+    by_bytes = not report.quick and not report.vouched
+    wrong = {(one.area, one.name) for one in report.of(*BROKEN)}
+    for incident in incidents.known(incidents.REFUSED):
+        text = incidents.told(incident)
+        if by_bytes and (incident.area, incident.name) not in wrong:
+            incidents.forget(incidents.REFUSED, incident.area, incident.name)
+            report.notes.append(f"{text}. Its bytes are right now")
+        else:
+            report.refused.append(text)
+    for incident in incidents.known(incidents.UNDELETED):
+        if home.area(incident.area).exists(incident.name):
+            report.notes.append(incidents.told(incident))
+        else:
+            incidents.forget(incidents.UNDELETED, incident.area, incident.name)

@@ -14,15 +14,12 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.models import F
 from django.utils import timezone
 
-from paperfleet.paperless.care.report import BROKEN
 from paperfleet.paperless.documents import transactions
 from paperfleet.paperless.documents.transactions import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paperfleet.paperless.care.report import Report
-    from paperfleet.paperless.homes import Home
     from paperfleet.paperless.models import Incident
 
 REFUSED = "refused"
@@ -88,24 +85,3 @@ def told(incident: Incident) -> str:
     return (
         f"{where}: its document is deleted, and the file is not, since {since}: {incident.details}"
     )
-
-
-def settle(report: Report, home: Home) -> None:
-    """After a check that has read all bytes, forget what was found to be right; tell the rest.
-
-    After any other check everything is told again.
-    """
-    by_bytes = not report.quick and not report.vouched
-    wrong = {(one.area, one.name) for one in report.of(*BROKEN)}
-    for incident in known(REFUSED):
-        text = told(incident)
-        if by_bytes and (incident.area, incident.name) not in wrong:
-            forget(REFUSED, incident.area, incident.name)
-            report.notes.append(f"{text}. Its bytes are right now")
-        else:
-            report.refused.append(text)
-    for incident in known(UNDELETED):
-        if home.area(incident.area).exists(incident.name):
-            report.notes.append(told(incident))
-        else:
-            forget(UNDELETED, incident.area, incident.name)

@@ -11,9 +11,8 @@ from paperfleet.errors import PaperfleetError
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.care import repairing, setup
 from paperfleet.paperless.care.atrest import documents_at_rest
-from paperfleet.paperless.care.checking import check, left_behind
+from paperfleet.paperless.care.checking import check, left_behind, settle_incidents
 from paperfleet.paperless.care.report import BROKEN
-from paperfleet.paperless.documents import incidents
 from paperfleet.printable import readable
 from paperfleet.running.bar import Bar, tell, tell_json
 from paperfleet.running.words import files_text, size_text
@@ -101,7 +100,7 @@ class Command(BaseCommand):
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
-        incidents.settle(report, home)
+        settle_incidents(report, home)
         return report
 
     def _repair(self, home: Home, report: Report, *, delete_orphans: bool) -> None:
