@@ -41,10 +41,8 @@ TEMPLATES = {
 def paperless(
     servers: Servers, bucket: Bucket, kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    # rclone answers 500 to a name that its disk cannot keep, as it does in an outage.
-    settings = {"PAPERFLEET_OUTAGE_SECONDS": "0"}
     folder = tmp_path_factory.mktemp(f"names-{kind}")
-    with make(servers, folder, bucket, **settings) as installation:
+    with make(servers, folder, bucket) as installation:
         installation.start("web", "worker")
         yield installation
 

@@ -9,6 +9,7 @@ import pytest
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    BusyError,
     CredentialsError,
     IntegrityError,
     LockedError,
@@ -20,6 +21,7 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, Precondition, Upload
 from paperfleet.storage.memory.backend import MemoryBackend
+from paperfleet.storage.wrappers import retrying
 from paperfleet.storage.wrappers.retrying import Retrying
 from paperfleet.testing.faults import Call, FaultyStorage
 from paperfleet.testing.suite_base import OneWay, as_content, get, put, upload
@@ -194,6 +196,25 @@ def test_only_an_outage_is_waited_for(world: World) -> None:
     patient = Retrying(world.faulty, tries=2, sleep=lambda _: None, patience=lambda: 600.0)
     with pytest.raises(IntegrityError):
         patient.stat("a")
+
+
+@pytest.mark.parametrize(("at_work", "is_waited_for"), [(False, False), (True, True)])
+def test_a_file_that_the_storage_alone_fails_with_is_not_waited_for_long(
+    world: World, monkeypatch: pytest.MonkeyPatch, at_work: bool, is_waited_for: bool
+) -> None:
+    class FailsAloneError(BusyError):
+        pass
+
+    FailsAloneError.at_work = at_work
+    monkeypatch.setattr(retrying, "ONE_FILE", 0.0)
+    put(world.storage, "a")
+    world.faulty.fail("stat", error=FailsAloneError, times=9)
+    patient = Retrying(world.faulty, tries=2, sleep=lambda _: None, patience=lambda: 600.0)
+    if is_waited_for:
+        assert patient.stat("a").name == "a"
+    else:
+        with pytest.raises(FailsAloneError):
+            patient.stat("a")
 
 
 def test_damage_is_sent_again(world: World) -> None:

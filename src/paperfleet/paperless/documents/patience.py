@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import UnavailableError
 from paperfleet.storage.streams import ReaderAround
+from paperfleet.storage.wrappers.retrying import patience_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,12 +79,12 @@ class PatientReader(ReaderAround):
         self._patience = patience
 
     def _take(self, read: Callable[[], bytes]) -> bytes:
-        end = time.monotonic() + self._patience
+        began = time.monotonic()
         while True:
             try:
                 return super()._take(read)
-            except UnavailableError:
-                if time.monotonic() >= end:
+            except UnavailableError as error:
+                if time.monotonic() - began >= patience_with(error, self._patience):
                     raise
                 time.sleep(_PAUSE)
                 self._stream.seek(self._at)

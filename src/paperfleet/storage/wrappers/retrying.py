@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from paperfleet.errors import (
     AlreadyExistsError,
+    BusyError,
     IntegrityError,
     MaintenanceError,
     NotFoundError,
@@ -29,6 +30,19 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+ONE_FILE = 30.0
+"""Seconds of patience with a file that a storage fails with while it does well with others."""
+
+
+def patience_with(error: UnavailableError, patience: float) -> float:
+    """Return for how many seconds of ``patience`` an error is worth waiting.
+
+    A failure that the file alone has (such as a name that makes the server fail) is no outage, and
+    whoever waits for it keeps others waiting.
+    """
+    alone = isinstance(error, BusyError) and not error.at_work
+    return min(patience, ONE_FILE) if alone else patience
+
 
 class Retrying(Wrapper):
     """Repeats an operation after a transient error, ``tries`` times in all.
@@ -38,7 +52,8 @@ class Retrying(Wrapper):
     at all when it asked for more than ``longest_delay``: then the error is raised.
 
     ``patience`` says for how many seconds in all an operation goes on when the whole storage does
-    not answer (``UnavailableError``), beyond the number of tries: an outage ends by itself.
+    not answer (``UnavailableError``), beyond the number of tries: an outage ends by itself. It is
+    shorter with a file that the storage alone fails with (``patience_with``).
 
     What may have taken effect is looked at before it is repeated: a move, a delete, a conditional
     save. A stream that ``open`` returned is not resumed, content that cannot be rewound is not
@@ -88,7 +103,7 @@ class Retrying(Wrapper):
         asked = error.retry_after or 0.0
         left = 0.0
         if isinstance(error, UnavailableError):
-            left = self._patience() - (time.monotonic() - began)
+            left = patience_with(error, self._patience()) - (time.monotonic() - began)
         more = turn < self._tries - 1 or left > 0
         if not (error.transient and more) or asked > max(self._longest_delay, left):
             raise error
