@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,15 @@ def test_a_readme_without_marks_is_left_alone(tmp_path: Path, text: str) -> None
     with pytest.raises(ValueError, match="no place"):
         update_readme(readme, "tables")
     assert readme.read_text() == text
+
+
+def test_the_way_of_a_new_file_is_counted() -> None:
+    command = [sys.executable, "-m", "bench.journey", "--files", "1", "--list"]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=110)
+    assert ended.returncode == 0, ended.stderr
+    counted = re.findall(r"^\| (the .*?) \| (\d+) \| ([\d,]+) \|", ended.stdout, re.MULTILINE)
+    assert [until for until, *_ in counted] == ["the answer to its PUT", "the journal has it"]
+    modules = ended.stdout.splitlines()[4:]
+    assert len(modules) == int(counted[0][1])
+    passed = {"mirror/watch/inotify", "mirror/planning/guard", "storage/dav/client"}
+    assert passed <= set(modules)
