@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,45 @@ def test_a_class_has_a_name_of_its_own() -> None:
     assert not {
         n: paths for n, paths in found.items() if len(paths) > 1 and n not in named_by_django
     }
+
+
+def drawn(page: str) -> list[list[str]]:
+    """Return the boxes of each drawing in which one stands below the other, from the top."""
+    found = []
+    for drawing in re.findall(r"```mermaid\nflowchart TB\n(.*?)```", page, re.DOTALL):
+        boxes = dict(re.findall(r'(\w+)\["([^"]+)"\]', drawing))
+        arrows = [re.sub(r"\[.*?\]", "", line).split() for line in drawing.splitlines() if line]
+        ids = list(boxes)
+        assert arrows == [[a, "-->", b] for a, b in pairwise(ids)]
+        found.append(list(boxes.values()))
+    return found
+
+
+def test_the_drawing_of_the_layers_is_what_is_checked() -> None:
+    contracts = project()["tool"]["importlinter"]["contracts"]
+    layers = {
+        contract["containers"][0]: contract["layers"]
+        for contract in contracts
+        if contract["type"] == "layers" and contract.get("exhaustive")
+    }
+    whole, app = drawn(text("docs/architecture.md"))
+    assert whole == layers["paperfleet"]
+    assert app == layers["paperfleet.paperless"]
+
+
+def test_the_tour_has_twelve_files_that_exist() -> None:
+    page = text("docs/architecture.md")
+    steps = re.findall(r"^(\d+)\. \[`(.+?)`\]\(\.\./src/paperfleet/(.+?)\)", page, re.MULTILINE)
+    assert [int(number) for number, *_ in steps] == list(range(1, 13))
+    for _, shown, path in steps:
+        assert shown == path
+        assert (ROOT / "src" / "paperfleet" / path).is_file(), path
+
+
+def test_the_folders_of_the_architecture_exist() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", text("docs/architecture.md"), re.MULTILINE)
+    folders = {path.parent.name for path in (ROOT / "src" / "paperfleet").glob("*/__init__.py")}
+    assert set(named) == folders
 
 
 def test_decisions_are_numbered() -> None:
