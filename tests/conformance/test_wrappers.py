@@ -14,7 +14,6 @@ from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.storage.wrappers.retrying import Retrying
-from paperfleet.storage.wrappers.verified import Verified
 from paperfleet.testing.faults import Call, FaultyStorage
 from paperfleet.testing.storage_suite import FolderBypass, StorageSuite
 
@@ -32,16 +31,6 @@ class TestWrapper(FolderSuite):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Wrapper:
         return Wrapper(LocalBackend(tmp_path / "root"))
-
-
-class TestVerified(FolderSuite):
-    exceptions: ClassVar = {
-        "test_saves_of_one_name_end_with_one_of_them": "what another one saved is not verified",
-    }
-
-    @pytest.fixture
-    def storage(self, tmp_path: Path) -> Verified:
-        return Verified(LocalBackend(tmp_path / "root"))
 
 
 class TestPrefixedLocal(StorageSuite):

@@ -15,7 +15,6 @@ from tests.servers.s3_faults import s3_faults
 from paperfleet import errors
 from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
 from paperfleet.storage.wrappers.retrying import Retrying
-from paperfleet.storage.wrappers.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,7 +258,7 @@ def test_other_bytes_arrive(
     with pytest.raises(errors.IntegrityError):
         backend.save("a", io.BytesIO(LARGE[:size]))
     faults.fail("damage upload", "PUT")
-    storage = Retrying(Verified(backend), sleep=lambda _: None)
+    storage = Retrying(backend, sleep=lambda _: None)
     storage.save_with("a", upload(LARGE[:size]), ANYTHING)
     assert bypass.read("a") == LARGE[:size]
 

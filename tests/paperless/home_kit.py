@@ -7,8 +7,9 @@ import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from paperfleet.paperless.areas import ARCHIVE, ORIGINALS
 from paperfleet.paperless.documents import rows
-from paperfleet.paperless.documents.rows import ARCHIVE, ORIGINALS, Expected
+from paperfleet.paperless.documents.rows import Expected
 from paperfleet.paperless.homes import Home
 from paperfleet.storage.memory.backend import MemoryBackend
 

@@ -79,19 +79,20 @@ def _made_where_told(original: Callable[..., tuple[int, str]]) -> Callable[..., 
 def _follow(*, setting: str, value: object, **_: object) -> None:
     from django.conf import settings
 
+    from paperfleet.paperless.areas import ALWAYS, AREAS
     from paperfleet.paperless.documents import active
     from paperfleet.paperless.documents.mounts import Mount
     from paperfleet.paperless.documents.paths import StoragePath
-    from paperfleet.paperless.seams import table as seams
     from paperfleet.storage.memory.backend import MemoryBackend
 
-    if value is None or setting not in {"MEDIA_ROOT", *seams.SETTINGS}:
+    keys = {AREAS[key].setting: key for key in ALWAYS}
+    if value is None or setting not in {"MEDIA_ROOT", *keys}:
         return
-    if setting in seams.SETTINGS:
+    if setting in keys:
         root = os.path.realpath(str(value))
         if root not in _roots:
             storage = MemoryBackend().__enter__()
-            active.mounts.add(Mount(root, seams.SETTINGS[setting], lambda: storage))
+            active.mounts.add(Mount(root, keys[setting], lambda: storage))
             _roots.add(root)
     setattr(settings, setting, StoragePath(str(value)))
 
@@ -101,10 +102,10 @@ def _nothing_past_the_storage() -> Iterator[None]:
     yield
     from django.conf import settings
 
+    from paperfleet.paperless.areas import ALWAYS, AREAS
     from paperfleet.paperless.documents import active
-    from paperfleet.paperless.seams import table as seams
 
-    current = {os.path.realpath(str(getattr(settings, name))) for name in seams.SETTINGS}
+    current = {os.path.realpath(str(getattr(settings, AREAS[key].setting))) for key in ALWAYS}
     left = []
     for root in list(_roots):
         found = [f"{folder}/{name}" for folder, _, names in os.walk(root) for name in names]

@@ -112,8 +112,6 @@ def test_folder_etags(journal: Journal) -> None:
     journal.set_folder_etags({"": "r1", "a": "a1", "a/b": "b1"})
     journal.set_folder_etags({"": "r2", "c": "c1"}, gone=["a/b", "c", "never there"])
     assert journal.folder_etags() == {"": "r2", "a": "a1", "c": "c1"}
-    journal.clear_folder_etags()
-    assert journal.folder_etags() == {}
 
 
 def test_the_view_sees_each_commit(journal: Journal, path: Path) -> None:

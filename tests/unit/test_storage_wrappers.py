@@ -10,79 +10,20 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from paperfleet.errors import (
-    IntegrityError,
     InvalidNameError,
     NotFoundError,
     QuotaExceededError,
-    StorageError,
     UnavailableError,
 )
-from paperfleet.model import ANYTHING, NINE_METHODS, BatchFile, FileStat, Upload
+from paperfleet.model import ANYTHING, NINE_METHODS, BatchFile, Upload
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.prefixed import Prefixed
-from paperfleet.storage.wrappers.verified import Verified
 from paperfleet.testing.faults import Call, FaultyStorage
-from paperfleet.testing.suite_base import get, put, upload
+from paperfleet.testing.suite_base import get, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from paperfleet.model import Precondition
-
-
-class Damaging(MemoryBackend):
-    """Stores other bytes than it was given, of the same length, and says that all is well."""
-
-    def save(self, name: str, content: IO[bytes]) -> str:
-        return super().save(name, io.BytesIO(content.read()[:-1] + b"?"))
-
-    def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
-        saved = super().save_with(name, upload, expect)
-        self.files[name] = self.files[name][:-1] + b"?"
-        return saved
-
-    def save_batch(self, files: Sequence[BatchFile]) -> list[FileStat | StorageError]:
-        results = super().save_batch(files)
-        self.files[files[0].name] = b"?"
-        return results
-
-
-def test_damage_is_noticed() -> None:
-    with Verified(Damaging()) as storage:
-        for call in (
-            lambda: put(storage, "a", b"content"),
-            lambda: storage.save_with("a", upload(b"content"), ANYTHING),
-            lambda: storage.save_with("a", Upload(lambda: io.BytesIO(b"text"), 4), ANYTHING),
-        ):
-            with pytest.raises(IntegrityError, match="verify 'a' on memory:"):
-                call()
-        damaged, whole = storage.save_batch(
-            [BatchFile("a", b"x", None), BatchFile("b", b"y", None)]
-        )
-        assert isinstance(damaged, IntegrityError)
-        assert isinstance(whole, FileStat)
-
-
-@pytest.mark.parametrize("memory", [MemoryBackend(), MemoryBackend(capabilities=NINE_METHODS)])
-def test_verifying_reads_back_what_is_stored(memory: MemoryBackend) -> None:
-    faulty = FaultyStorage(memory)
-    with Verified(faulty) as storage:
-        put(storage, "a", b"content")
-    reading = "content_sha256" if memory.capabilities.content_hash else "open"
-    assert [call.operation for call in faulty.calls] == ["enter", "save", reading, "exit"]
-
-
-def test_verifying_closes_what_it_opened() -> None:
-    opened: list[IO[bytes]] = []
-
-    def source() -> IO[bytes]:
-        opened.append(io.BytesIO(b"text"))
-        return opened[-1]
-
-    with Verified(MemoryBackend()) as storage:
-        storage.save_with("a", Upload(source, 4), ANYTHING)
-    assert [stream.closed for stream in opened] == [True]
+    from collections.abc import Callable
 
 
 def test_a_wrapper_claims_what_its_storage_claims() -> None:

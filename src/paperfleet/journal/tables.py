@@ -98,11 +98,6 @@ class Facts:
             connection.executemany(_FACTS_SQL["forget_etag"], ((name,) for name in gone))
             connection.executemany(_FACTS_SQL["set_etag"], etags.items())
 
-    def clear_folder_etags(self) -> None:
-        """Forget all etags: nothing is known to be unchanged."""
-        with self._database.transaction() as connection:
-            connection.execute(_FACTS_SQL["clear_etags"])
-
 
 _SQL = queries("refusals")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.filesystems import filesystem_type, is_network
+from paperfleet.paperless import areas
 from paperfleet.settings.storages import options_of
 from paperfleet.settings.storagevars import (
     ANY_VERSION,
@@ -37,7 +38,6 @@ _DESIGN = "paperless.storage"
 """Where the approved design of paperless-ngx has its backends."""
 _OURS = frozenset({"LocalFilesystemBackend", "S3CompatibleBackend"})
 LOCAL_NAMES = frozenset({"paperfleet.LocalFilesystemBackend"})
-OPTIONAL_MOUNTS = ("thumbnails", "share_link_bundles", "classifier")
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 
@@ -145,9 +145,9 @@ def _require_place(backend: str, options: Mapping[str, object]) -> None:
 
 def _mounts(text: str) -> frozenset[str]:
     chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
-    for word in sorted(chosen - set(OPTIONAL_MOUNTS)):
+    for word in sorted(chosen - set(areas.OPTIONAL)):
         raise ConfigurationError(
-            f"{MOUNTS} has {word!r}", hint=f"There are: {', '.join(OPTIONAL_MOUNTS)}"
+            f"{MOUNTS} has {word!r}", hint=f"There are: {', '.join(areas.OPTIONAL)}"
         )
     return chosen
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from paperfleet.paperless.documents.rows import BUNDLES, THUMBNAILS
+from paperfleet.paperless.areas import AREAS
 from paperfleet.settings.storages import for_looking
 from paperfleet.storage import abilities
 from paperfleet.storage.local.backend import LocalBackend
@@ -40,13 +40,6 @@ def local_names(root: str) -> Iterator[str]:
                 yield f"{folder}/{name}"[len(root) + 1 :]
 
 
-SETTINGS = {
-    "originals": "ORIGINALS_DIR",
-    "archive": "ARCHIVE_DIR",
-    THUMBNAILS: "THUMBNAIL_DIR",
-    BUNDLES: "SHARE_LINK_BUNDLE_DIR",
-}
-"""The areas that rows name, and the settings with their local folders."""
 KEPT = "kept"
 """Below this key lies what was in the way of a migration or a repair; nothing removes it."""
 _TRIES = 3
@@ -137,9 +130,9 @@ def own_folders(*, create: bool) -> Home:
     Without ``create`` a folder that is missing is empty, and not made.
     """
     folders = {
-        area: _folder(str(getattr(settings, name)), create=create)
-        for area, name in SETTINGS.items()
-        if hasattr(settings, name)
+        area.key: _folder(str(getattr(settings, area.setting)), create=create)
+        for area in AREAS.values()
+        if hasattr(settings, area.setting)
     }
     return Home(_folder(str(local_root()), create=create), folders, local_label())
 

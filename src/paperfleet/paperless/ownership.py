@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import NotFoundError, StorageError
 from paperfleet.paperless import recorded
+from paperfleet.paperless.areas import ORIGINALS
 from paperfleet.paperless.documents import rows
 from paperfleet.paperless.homes import local_names
 from paperfleet.paperless.models import Installation
@@ -88,7 +89,7 @@ def faults_of_own_folder(label: str, root: Path) -> list[Fault] | None:
         other = installation.storage != OWN_FOLDER
         return [_elsewhere(installation, OWN_FOLDER_LABEL)] if other else []
     # The row is there, so that a storage was in use: are the documents here?
-    sample = list(islice(rows.expected({rows.ORIGINALS}), _SAMPLE))
+    sample = list(islice(rows.expected({ORIGINALS}), _SAMPLE))
     if any((root / file.name).exists() for file in sample):
         recorded.claim(installation, OWN_FOLDER_LABEL, OWN_FOLDER)
     elif sample:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.areas import ARCHIVE, ORIGINALS
 from paperfleet.storage.wrappers.prefixed import Prefixed
 
 if TYPE_CHECKING:
     original_storage: Prefixed
     archive_storage: Prefixed
 
-_FOLDERS = {"original_storage": "originals", "archive_storage": "archive"}
+_FOLDERS = {"original_storage": ORIGINALS, "archive_storage": ARCHIVE}
 
 
 def __getattr__(name: str) -> Prefixed:

@@ -12,6 +12,3 @@ INSERT OR REPLACE INTO folder_etags (name, etag) VALUES (?1, ?2)
 
 -- name: forget_etag
 DELETE FROM folder_etags WHERE name = ?1
-
--- name: clear_etags
-DELETE FROM folder_etags

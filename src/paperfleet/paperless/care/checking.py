@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from paperfleet.errors import InvalidNameError, NotFoundError, Scope, StorageError
 from paperfleet.model import Obstacle
+from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.care.inventory import Inventory
 from paperfleet.paperless.care.report import BROKEN, Finding, Kind, Report
 from paperfleet.paperless.documents import digests, files, incidents, rows
@@ -176,7 +177,7 @@ def _is_settled(home: Home, area: str, name: str) -> bool:
     """Say whether a file that no row had is gone, or has one now."""
     if not home.area(area).exists(name):
         return True
-    return area in rows.ALWAYS and rows.named(area, name) is not None
+    return area in ALWAYS and rows.named(area, name) is not None
 
 
 def copies(home: Home, key: str, kind: Kind) -> Iterator[Finding]:

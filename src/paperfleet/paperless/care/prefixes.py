@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db.models import Q
 
 from paperfleet.errors import InvalidNameError
-from paperfleet.paperless.documents.rows import ARCHIVE, ORIGINALS
+from paperfleet.paperless.areas import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from paperfleet.paperless.homes import Home
 
 PREFIXES = {
-    "filename": (ORIGINALS, ("documents/originals/", "originals/")),
-    "archive_filename": (ARCHIVE, ("documents/archive/", "archive/")),
+    field: (area.key, (f"documents/{area.key}/", f"{area.key}/")) for field, area in FIELDS.items()
 }
 """For each field of a document: the area that it names, and the prefixes that it may carry."""
 _AT_ONCE = 500

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import IntegrityError, NotFoundError, StorageError
+from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.care.checking import THREADS, again, compare, in_parallel
 from paperfleet.paperless.care.report import BROKEN, Finding, Kind, Repair, Report
 from paperfleet.paperless.documents import digests, rows
@@ -165,7 +166,7 @@ class _Repairer:
 
     def drop_unneeded(self, finding: Finding) -> Iterator[Repair]:
         """Delete a copy that was kept aside when the document itself is intact."""
-        if finding.area not in rows.ALWAYS:
+        if finding.area not in ALWAYS:
             return
         file = rows.named(finding.area, finding.name)
         if file is None or not file.checksum:
@@ -181,7 +182,7 @@ class _Repairer:
 
     def delete(self, finding: Finding) -> Iterator[Repair]:
         """Delete content that no row has, if that is still so."""
-        could_have_row = finding.kind is Kind.ORPHANED and finding.area in rows.ALWAYS
+        could_have_row = finding.kind is Kind.ORPHANED and finding.area in ALWAYS
         if could_have_row and rows.named(finding.area, finding.name) is not None:
             return
         yield self._deleted(finding, "deleted")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import homes, ownership, recorded
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.areas import ALWAYS, AREAS
 from paperfleet.paperless.config import backend_named
-from paperfleet.paperless.documents.rows import ALWAYS
-from paperfleet.paperless.homes import SETTINGS, Home, own_folders, storage_home
+from paperfleet.paperless.homes import Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.settings.storages import check_apart, options_of
 from paperfleet.settings.storagevars import SOURCE_OPTIONS
@@ -35,11 +35,11 @@ def current() -> Home:
 
 
 def areas_in_storage() -> list[str]:
-    """Return the areas_in_storage that rows name and that lie in the storage."""
+    """Return the areas that rows name and that lie in the storage."""
     chosen = documents.configuration.mounts if documents.configuration else frozenset()
     if configured() is None:
         return list(ALWAYS)
-    return [area for area in SETTINGS if area in ALWAYS or area in chosen]
+    return [area for area in AREAS if area in ALWAYS or area in chosen]
 
 
 def faults(home: Home) -> Iterator[str]:
@@ -130,7 +130,7 @@ def areas(old: Home, new: Home) -> list[str]:
     """
     chosen = documents.configuration.mounts if documents.configuration else frozenset()
     found = list(ALWAYS)
-    for area in SETTINGS:
+    for area in AREAS:
         if area in ALWAYS:
             continue
         comes_home = new.is_local_disk and next(iter(old.stats(area)), None) is not None

@@ -22,6 +22,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from paperfleet.errors import Scope
+from paperfleet.paperless.areas import FIELDS
 from paperfleet.paperless.documents import active, files, looks, medialock, transactions
 from paperfleet.paperless.documents import transactions as observing
 from paperfleet.paperless.documents.transactions import Effect
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 TASK = "documents.tasks.bulk_update_documents"
 TOGETHER = 16
 """Documents in a group: enough to hide the latency of a store, few for a kill to leave behind."""
-_ROOTS = {"filename": "ORIGINALS_DIR", "archive_filename": "ARCHIVE_DIR"}
 _log = logging.getLogger("paperfleet.paperless")
 
 
@@ -148,7 +148,7 @@ def _longest(document: Any) -> int:  # noqa: ANN401  # as above
 
 
 def _move_of(field: str, old: str, new: str) -> tuple[Place, Place] | None:
-    root = str(getattr(settings, _ROOTS[field]))
+    root = str(getattr(settings, FIELDS[field].setting))
     here, there = (active.place_of(str(PurePosixPath(root, name))) for name in (old, new))
     plain = here is not None and there is not None and (here.name, there.name) == (old, new)
     return (here, there) if plain and here and there and here.mount is there.mount else None

@@ -9,17 +9,11 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import Q
 
+from paperfleet.paperless.areas import ARCHIVE, AREAS, BUNDLES, FIELDS, ORIGINALS, THUMBNAILS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-ORIGINALS, ARCHIVE, THUMBNAILS, BUNDLES = (
-    "originals",
-    "archive",
-    "thumbnails",
-    "share_link_bundles",
-)
-ALWAYS = (ORIGINALS, ARCHIVE)
-"""The areas that every installation has; an area is a folder of the storage."""
 _AT_ONCE = 500
 
 
@@ -73,7 +67,7 @@ def expected(areas: Collection[str]) -> Iterator[Expected]:
 
 def _fields(model: Any) -> list[str]:  # noqa: ANN401  # a model
     """Return the fields that are needed of each row; its content may be long."""
-    wanted = {"filename", "archive_filename", "checksum", "archive_checksum", "mime_type"}
+    wanted = {*FIELDS, "checksum", "archive_checksum", "mime_type"}
     return ["pk", *(field.name for field in model._meta.fields if field.name in wanted)]  # noqa: SLF001  # Django's documented name
 
 
@@ -113,7 +107,7 @@ def again(file: Expected) -> Expected | None:
 
 def named(area: str, name: str) -> Expected | None:
     """Return what the row says that has this name now, in an area that every installation has."""
-    field = {ORIGINALS: "filename", ARCHIVE: "archive_filename"}[area]
+    field = AREAS[area].field
     present = all_documents()
     documents = present.only(*_fields(present.model)).order_by("pk")
     document = documents.filter(**{field: name}).first()

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from paperfleet.errors import IntegrityError
+from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.documents import incidents, rows
 from paperfleet.paperless.documents.digests import FileDigests, is_checksum, is_md5
 from paperfleet.storage import abilities
@@ -85,7 +86,7 @@ def expected(place: Place) -> Expected | None:
 
     A file of which no row knows yet, such as that of a consume under way, has no checksum.
     """
-    if place.mount.key not in rows.ALWAYS or not place.name:
+    if place.mount.key not in ALWAYS or not place.name:
         return None
     if connections[DEFAULT_DB_ALIAS].needs_rollback:  # the database answers nothing more
         return None

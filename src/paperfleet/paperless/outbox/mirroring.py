@@ -17,6 +17,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from paperfleet.errors import NotFoundError
 from paperfleet.mirror.watch.choose import Hint
 from paperfleet.mirror.watch.wakeup import Wakeup
+from paperfleet.paperless.areas import MIRRORED
 from paperfleet.paperless.outbox import outbox
 from paperfleet.running.build import MirrorSource
 from paperfleet.storage import abilities
@@ -66,8 +67,8 @@ def _areas(prefix: str) -> list[str]:
     """Return the folders of documents that a folder has, or lies in."""
     folder = check_prefix(prefix)
     if not folder:
-        return sorted(outbox.AREAS)
-    return [folder] if folder.partition("/")[0] in outbox.AREAS else []
+        return sorted(MIRRORED)
+    return [folder] if folder.partition("/")[0] in MIRRORED else []
 
 
 class OutboxWatcher:

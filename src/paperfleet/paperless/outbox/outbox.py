@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 from django.db import connection
 from django.utils import timezone
 
+from paperfleet.paperless.areas import MIRRORED
 from paperfleet.paperless.models import DocumentChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-AREAS = frozenset({"originals", "archive"})
-"""The keys of the mounts whose changes are told; thumbnails can be made again."""
 LATE = 3600.0
 """Seconds for which a number that is missing between others is waited for."""
 _MOST_MISSING = 500
@@ -50,7 +49,7 @@ _table = _OutboxTable()
 
 def record(area: str, name: str, previous: str) -> None:
     """Write a change, in the transaction that is open; raise ``django.db.DatabaseError``."""
-    if area in AREAS and _table.exists():
+    if area in MIRRORED and _table.exists():
         DocumentChange.objects.create(area=area, name=name, previous=previous)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from django.core import management
 
 from paperfleet.errors import ConfigurationError
+from paperfleet.paperless.areas import AREAS, CLASSIFIER
 from paperfleet.paperless.documents.medialock import LeaseFactory
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import replacements as new
@@ -216,26 +217,18 @@ def _missing(seam: Seam, reason: str) -> ConfigurationError:
     )
 
 
-SETTINGS = {"ORIGINALS_DIR": "originals", "ARCHIVE_DIR": "archive"}
-"""The settings of paperless-ngx that become mounts, and their keys in the storage."""
-OPTIONAL_SETTINGS = {
-    "thumbnails": "THUMBNAIL_DIR",
-    "share_link_bundles": "SHARE_LINK_BUNDLE_DIR",
-}
-
-
 def mounted(settings: Any, chosen: frozenset[str]) -> dict[str, str]:  # noqa: ANN401  # Django's
     """Turn the settings into ``StoragePath``; return the root of each mount and its key."""
-    roots = {str(getattr(settings, name)): key for name, key in SETTINGS.items()}
-    names = ["MEDIA_ROOT", *SETTINGS]
-    for key, name in OPTIONAL_SETTINGS.items():
-        if key in chosen and hasattr(settings, name):
-            roots[str(getattr(settings, name))] = key
-            names.append(name)
-    for name in names:
+    areas = [
+        area
+        for area in AREAS.values()
+        if not area.optional or (area.key in chosen and hasattr(settings, area.setting))
+    ]
+    roots = {str(getattr(settings, area.setting)): area.key for area in areas}
+    for name in ("MEDIA_ROOT", *(area.setting for area in areas)):
         setattr(settings, name, StoragePath(str(getattr(settings, name))))
-    if "classifier" in chosen:
-        folder = Path(settings.DATA_DIR) / "classifier"
-        roots[str(folder)] = "classifier"
+    if CLASSIFIER in chosen:
+        folder = Path(settings.DATA_DIR) / CLASSIFIER
+        roots[str(folder)] = CLASSIFIER
         settings.MODEL_FILE = StoragePath(folder / Path(settings.MODEL_FILE).name)
     return roots

@@ -15,6 +15,7 @@ from documents.models import Document
 from paperfleet.errors import ConfigurationError, PaperfleetError
 from paperfleet.mirror.watch.wakeup import Wakeup
 from paperfleet.paperless.activation import documents
+from paperfleet.paperless.areas import FIELDS
 from paperfleet.paperless.outbox import mirroring, outbox
 from paperfleet.printable import readable, readable_json
 from paperfleet.running.bar import tell
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from paperfleet.paperless.config import AppConfiguration
     from paperfleet.paperless.models import DocumentChange
-
-_FIELDS = {"originals": "filename", "archive": "archive_filename"}
 
 
 class Command(BaseCommand):
@@ -105,10 +104,10 @@ class Command(BaseCommand):
 
 def _lines(changes: Sequence[DocumentChange]) -> Iterator[str]:
     numbers = {
-        (area, name): pk
-        for area, field in _FIELDS.items()
+        (area.key, name): pk
+        for field, area in FIELDS.items()
         for name, pk in Document.global_objects.filter(
-            **{f"{field}__in": [change.name for change in changes if change.area == area]}
+            **{f"{field}__in": [change.name for change in changes if change.area == area.key]}
         ).values_list(field, "pk")
     }
     for change in changes:
