@@ -12,6 +12,7 @@ from tests.integration.mirror_kit import Rig
 from tests.integration.mirror_places import FolderPlace, MemoryPlace, RealPlace, ServerPlace
 from tests.servers.kinds import KINDS
 from tests.servers.nextcloud_double import nextcloud_double
+from tests.wide import first_of
 
 from paperfleet.mirror import engine, policy
 from paperfleet.model import NINE_METHODS
@@ -119,13 +120,13 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Iterator
         yield Rig(tmp_path, make_place(request.param, request, tmp_path))
 
 
-@pytest.fixture(params=SLOW_PLACES)
+@pytest.fixture(params=first_of(SLOW_PLACES))
 def slow_rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Rig:  # noqa: ARG001
     """Return a mirror to one kind of slow server after the other."""
     return Rig(tmp_path, make_place(request.param, request, tmp_path))
 
 
-@pytest.fixture(params=[*SLOW_PLACES, "apache behind TLS"])
+@pytest.fixture(params=first_of([*SLOW_PLACES, "apache behind TLS"]))
 def far_rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Rig:  # noqa: ARG001
     """Return a mirror to one kind of slow server after the other, behind a proxy too."""
     return Rig(tmp_path, make_place(request.param, request, tmp_path))

@@ -356,7 +356,7 @@ def double() -> Iterator[NextcloudDouble]:
 
 
 EXAMPLES = settings(
-    max_examples=1000 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 40,
+    max_examples={"soak": 1000, "quick": 10}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 40),
     stateful_step_count=25,
     suppress_health_check=list(HealthCheck),
 )
