@@ -12,7 +12,8 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-paperless lint bench soak docs survey lock clean
+.PHONY: help setup demo test test-all test-paperless test-lowest lint bench soak docs survey lock \
+	release-check clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +46,17 @@ test-all: setup ## Run every test on every server, with coverage; ARGS=… for p
 
 test-paperless: setup ## Run paperless-ngx's own tests and ours on PAPERLESS_SRC=… [PAPERLESS_PYTHON=…]
 	@$(BIN)/python -m tests.paperless.upstream $(ARGS)
+
+LOWEST := .venv-lowest/bin/python
+test-lowest: setup ## Run the tests with the lowest versions that pyproject.toml allows; ARGS=… for pytest
+	@"$(PYTHON)" -m venv --clear .venv-lowest
+	@$(LOWEST) -m pip --disable-pip-version-check --quiet install --require-hashes \
+		--requirement requirements/dev.txt
+	@$(LOWEST) -m tests.lowest > .venv-lowest/lowest.txt
+	@$(LOWEST) -m pip --disable-pip-version-check --quiet install --requirement .venv-lowest/lowest.txt
+	@$(LOWEST) -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@$(LOWEST) -m pip check
+	@$(LOWEST) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup ## Check format, style, types and layers
 	@$(BIN)/ruff format --check
@@ -84,5 +96,8 @@ lock:
 	@$(LOCK) $(UPGRADE) --group build --output-file requirements/build.txt
 	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
 
+release-check: setup ## Build sdist and wheel in dist/ and use the wheel in an empty environment; TAG=v1.2.3
+	@$(BIN)/python -m tests.release $(TAG)
+
 clean: ## Remove .venv and what the tools left
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	@rm -rf .venv .venv-lowest dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
