@@ -1,7 +1,7 @@
 """``python -m tests.lowest``: the lowest versions that ``pyproject.toml`` lets a user install.
 
 One requirement a line for pip, of the package and of all its extras: ``lxml>=5.3`` becomes
-``lxml==5.3``. What the tests themselves use keeps its locked version, since users do not install it.
+``lxml==5.3``. What the tests themselves use keeps its locked version: users do not install it.
 """
 
 from __future__ import annotations

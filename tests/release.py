@@ -1,10 +1,10 @@
 """``python -m tests.release``: build what is published, and use it as somebody who installs it.
 
-The sdist is built from the files that git knows, the wheel from the sdist alone, as whoever packages
-Paperfleet does it. Both go to ``dist/``, which holds nothing else then. The wheel is installed with
-the locked dependencies in an empty environment and mirrors a folder to another one. With the name of
-a tag (``python -m tests.release v1.2.3``) it has to be that of the version, and CHANGELOG.md has to
-have a section for it.
+The sdist is built from the files that git knows, the wheel from the sdist alone, as whoever
+packages Paperfleet does it. Both go to ``dist/``, which holds nothing else then. The wheel is
+installed with the locked dependencies in an empty environment and mirrors a folder to another one.
+With the name of a tag (``python -m tests.release v1.2.3``) it has to be that of the version, and
+CHANGELOG.md has to have a section for it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.lowest import lowest
 
 from paperfleet.settings.config import read
 
@@ -186,3 +187,10 @@ def test_the_compose_file_uses_settings_that_exist() -> None:
     reading = read({}, environ)
     assert reading.notices == ()
     assert reading.found["source"].value == "/mnt/source"
+
+
+def test_every_requirement_of_users_has_a_lowest_version() -> None:
+    pinned = lowest()
+    assert len({plain(line) for line in pinned}) == len(pinned), "two bounds of one package"
+    base = {plain(name) for name in project()["project"]["dependencies"]}
+    assert {plain(line) for line in pinned} == base | extras()
