@@ -9,8 +9,8 @@ from obstore.store import AzureStore, GCSStore
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.storage.bucket import options
-from paperfleet.storage.bucket.across import Service
 from paperfleet.storage.bucket.bucket import PART, ObjectStoreBackend
+from paperfleet.storage.bucket.copying import Service
 from paperfleet.storage.bucket.features import Features
 from paperfleet.storage.bucket.keys import normal_location
 

@@ -11,9 +11,8 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError
 from paperfleet.model import BegunMove, Capabilities
-from paperfleet.storage.bucket.across import Crossing
 from paperfleet.storage.bucket.client import ObjectClient
-from paperfleet.storage.bucket.copying import BucketCopier
+from paperfleet.storage.bucket.copying import BucketCopier, Crossing
 from paperfleet.storage.bucket.errors import translated
 from paperfleet.storage.bucket.features import Features, Probe
 from paperfleet.storage.bucket.keys import Keys, normal_location
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from paperfleet.model import FileStat, Obstacle, Precondition, Upload
-    from paperfleet.storage.bucket.across import Service
+    from paperfleet.storage.bucket.copying import Service
     from paperfleet.storage.protocol import DocumentStorage
 
 PART = 8 << 20

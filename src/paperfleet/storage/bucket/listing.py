@@ -19,8 +19,8 @@ from paperfleet.storage.names import RESERVED, check_name, readable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.storage.bucket.across import Service
     from paperfleet.storage.bucket.client import ObjectClient
+    from paperfleet.storage.bucket.copying import Service
     from paperfleet.storage.bucket.raw import Listed
 
 logger = logging.getLogger(__name__)

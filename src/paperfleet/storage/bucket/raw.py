@@ -27,7 +27,7 @@ from paperfleet.storage.names import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from paperfleet.storage.bucket.across import Service
+    from paperfleet.storage.bucket.copying import Service
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _TIMEOUT = 60.0
