@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from paperfleet.cli.migratebar import MigrationBar
 from paperfleet.cli.options import threads_option
 from paperfleet.cli.receipts import write_receipt
 from paperfleet.errors import ConfigurationError, StorageError
@@ -28,7 +26,7 @@ from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
-    from paperfleet.transfer.migrate import Migration, MigrationResult
+    from paperfleet.transfer.migrate import FileEvent, Migration, MigrationPlanned, MigrationResult
 
 EXAMPLES = """\b
 Examples:
@@ -74,11 +72,12 @@ def command(
     Nothing at SOURCE is changed without --delete-source, and nothing is deleted while anything
     failed or was left out.
     """
+    from paperfleet.running.migratebar import MigrationBar  # noqa: PLC0415
     from paperfleet.running.ownfiles import without_own  # noqa: PLC0415
     from paperfleet.settings.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
     from paperfleet.storage.abilities import label_of  # noqa: PLC0415
     from paperfleet.transfer.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
-    from paperfleet.transfer.migrate import Migration  # noqa: PLC0415
+    from paperfleet.transfer.migrate import Migration, MigrationPlanned  # noqa: PLC0415
     from paperfleet.transfer.progress import Progress  # noqa: PLC0415
 
     rate = parse_rate(bwlimit) if bwlimit else None
@@ -87,11 +86,17 @@ def command(
     check_apart(old, new)
     old = without_own(old, os.environ)
     new = for_looking(new) if dry_run else new
-    bar = MigrationBar(sys.stderr.isatty())
+    bar = MigrationBar("migrate")
+
+    def listen(event: FileEvent | MigrationPlanned) -> None:
+        bar(event)
+        if isinstance(event, MigrationPlanned):
+            tell_plan(event)
+
     stopper = Stopper()
     progress = Progress(progress_path(old, new))
     with signals_to(stopper), old, new, progress, bar:
-        migration = Migration(old, new, progress, Bandwidth(rate), bar, threads=threads)
+        migration = Migration(old, new, progress, Bandwidth(rate), listen, threads=threads)
         stopper.on_signal(migration.stop)
         if not dry_run:
             prove_apart(old, new, delete=delete_source)
@@ -104,6 +109,16 @@ def command(
         if delete_source and account.complete:
             migration.let_go(account)
     return finish(account, report, delete=delete_source)
+
+
+def tell_plan(plan: MigrationPlanned) -> None:
+    """Print how much there is to do."""
+    say(
+        f"{files_text(plan.files)}, {size_text(plan.size)} at the source; "
+        f"{plan.there:,} of these names ({size_text(plan.there_size)}) at the target"
+    )
+    if not plan.files:
+        say("The source has no files: is its address the right one?", err=True)
 
 
 def tell_left_out(migration: Migration) -> int:

@@ -7,65 +7,52 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
-from paperfleet.printable import readable, readable_json
-from paperfleet.running.words import size_text
-from paperfleet.transfer.migrate import FileEvent, MigrationPlanned, MigrationStep
+from paperfleet.printable import readable
+from paperfleet.running.words import duration_text, size_text
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Output(Protocol):
-        """Django's wrapper of a stream: each write is a line."""
-
-        def write(self, msg: str) -> object:
-            """Write a line."""
-            ...
-
-
-def tell(output: Output, *lines: str) -> None:
-    """Write lines, each as one line, whatever stands in it (``paperfleet.printable``)."""
-    for line in lines:
-        output.write(readable(line))
-
-
-def tell_json(output: Output, value: object) -> None:
-    """Write JSON for a program, with line breaks for a person."""
-    output.write(readable_json(value, indent=2))
-
-
 LINE_SECONDS = 10.0
-_AFTERWARDS = (MigrationStep.DELETED, MigrationStep.KEPT)
 
 
 class Bar:
-    """Counts files and bytes; everything goes to standard error."""
+    """Counts files and bytes, with the time that is left; everything goes to standard error."""
 
-    def __init__(self, verb: str, files: int, size: int) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._console = Console(stderr=True)
-        self._bar = Progress(
+    def __init__(
+        self, verb: str, files: int = 0, size: int = 0, console: Console | None = None
+    ) -> None:
+        self._terminal = console is not None or sys.stderr.isatty()
+        self._progress = Progress(
             TextColumn(verb),
             BarColumn(),
             TextColumn("{task.fields[done]:,}/{task.fields[files]:,} files"),
-            TextColumn("{task.fields[amount]}"),
+            DownloadColumn(),
+            TransferSpeedColumn(),
             TimeRemainingColumn(),
-            console=self._console,
+            TextColumn("{task.fields[failed]}"),
+            console=console or Console(stderr=True),
             transient=True,
             disable=not self._terminal,
         )
-        self._verb, self._files, self._total = verb, files, size
-        self._done = self._size = 0
-        self._told = time.monotonic()
-        self._task = self._bar.add_task("", total=size or files, files=files, done=0, amount="")
+        self._verb = verb
+        self._task = self._progress.add_task("", total=None, done=0, files=0, failed="")
+        self._done = self._failed = self._size = self._files = self._total = 0
+        self._began = self._told = time.monotonic()
+        self.plan(files, size)
 
     def __enter__(self) -> Self:
         """Begin to draw."""
-        self._bar.start()
+        self._progress.start()
         return self
 
     def __exit__(
@@ -75,28 +62,35 @@ class Bar:
         exc_tb: TracebackType | None,
     ) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        self._progress.stop()
 
-    def __call__(self, event: FileEvent | MigrationPlanned) -> None:
-        """Take an event of a migration."""
-        if isinstance(event, MigrationPlanned):
-            return
-        if event.step not in _AFTERWARDS:
-            self.advance(event.size)
-        if event.reason:
-            self.say(f"{event.step.value}: {readable(event.name)}: {event.reason}")
+    def plan(self, files: int, size: int) -> None:
+        """Say how much there is to do, in files and bytes."""
+        self._files, self._total = files, size
+        self._progress.update(self._task, total=size or None, files=files)
 
-    def advance(self, size: int) -> None:
-        """Count one file that is done."""
-        self._done += 1
+    def advance(self, size: int, files: int = 1, *, failed: bool = False) -> None:
+        """Count files that are done, or that failed."""
+        self._done += files
         self._size += size
-        amount = f"{size_text(self._size)} of {size_text(self._total)}"
-        completed = self._size if self._total else self._done
-        self._bar.update(self._task, completed=completed, done=self._done, amount=amount)
-        if not self._terminal and time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
-            self.say(f"{self._verb}: {self._done:,}/{self._files:,} files, {amount}")
+        self._failed += failed
+        text = f"{self._failed:,} failed" if self._failed else ""
+        self._progress.update(self._task, completed=self._size, done=self._done, failed=text)
+        now = time.monotonic()
+        if not self._terminal and now - self._told >= LINE_SECONDS:
+            self._told = now
+            self._line(now)
+
+    def redraw(self) -> None:
+        """Draw the bar as of now; it redraws itself about ten times a second anyway."""
+        self._progress.refresh()
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self, now: float) -> None:
+        rate = self._size / max(now - self._began, 0.001)
+        left = duration_text((self._total - self._size) / rate) if rate else "?"
+        count = f"{self._done:,}/{self._files:,} files"
+        self.say(f"{self._verb}: {count}, {size_text(rate)}/s, {left} left")

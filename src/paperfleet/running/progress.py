@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.console import Console
 
 from paperfleet.mirror.events import Done, Planned, Synced
+from paperfleet.running.bar import Bar
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import TaskID
-
     from paperfleet.mirror.events import Event, Reporter
 
 # The plan counts what may turn out to be there already as files to send.
@@ -30,43 +21,30 @@ class BarReporter:
 
     def __init__(self, inner: Reporter, console: Console | None = None) -> None:
         self._inner = inner
-        self._progress = Progress(
-            TextColumn("first sync"),
-            BarColumn(),
-            TextColumn("{task.fields[done]:,}/{task.fields[files]:,} files"),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task: TaskID | None = None
+        self._console = console or Console()
+        self._bar: Bar | None = None
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, Planned) and event.first:
             self._begin(event)
-        elif isinstance(event, Done) and event.action in BROUGHT:
-            self._advance(event)
+        elif isinstance(event, Done) and event.action in BROUGHT and self._bar:
+            self._bar.advance(event.size, event.count)
         elif isinstance(event, Synced):
             self.close()
         self._inner(event)
 
     def redraw(self) -> None:
-        """Draw the bar as of now; it redraws itself about ten times a second anyway."""
-        self._progress.refresh()
+        """Draw the bar as of now."""
+        if self._bar:
+            self._bar.redraw()
 
     def close(self) -> None:
         """Take the bar away."""
-        self._progress.stop()
-        self._task = None
+        if self._bar:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
 
     def _begin(self, event: Planned) -> None:
-        if self._task is None and event.sends:
-            self._task = self._progress.add_task("", total=event.bytes, files=event.sends, done=0)
-            self._progress.start()
-
-    def _advance(self, event: Done) -> None:
-        if self._task is not None:
-            done = self._progress.tasks[self._task].fields["done"] + event.count
-            self._progress.update(self._task, advance=event.size, done=done)
+        if self._bar is None and event.sends:
+            self._bar = Bar("first sync", event.sends, event.bytes, self._console).__enter__()

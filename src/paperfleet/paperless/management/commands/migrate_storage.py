@@ -17,7 +17,8 @@ from paperfleet.paperless.care.migrating import DocumentMigration, MigratedDocum
 from paperfleet.paperless.care.surveying import Part, survey
 from paperfleet.paperless.documents import active
 from paperfleet.printable import readable
-from paperfleet.running.bar import Bar, tell
+from paperfleet.running.migratebar import MigrationBar
+from paperfleet.running.printing import tell
 from paperfleet.running.words import files_text, size_text
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Command(BaseCommand):
     ) -> MigratedDocuments:
         folder = Path(settings.DATA_DIR) / "paperfleet"
         files = sum(len(part.files) for part in parts)
-        with Bar("migrate", files, sum(part.size for part in parts)) as bar:
+        with MigrationBar("migrate", files, sum(part.size for part in parts)) as bar:
             migration = DocumentMigration(old, new, folder, bar)
             with signals_to(migration.stop):
                 return migration.run(parts, delete=delete, proven=proven)

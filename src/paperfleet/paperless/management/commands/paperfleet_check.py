@@ -14,7 +14,8 @@ from paperfleet.paperless.care.atrest import documents_at_rest
 from paperfleet.paperless.care.checking import check, left_behind, settle_incidents
 from paperfleet.paperless.care.report import BROKEN
 from paperfleet.printable import readable
-from paperfleet.running.bar import Bar, tell, tell_json
+from paperfleet.running.bar import Bar
+from paperfleet.running.printing import tell, tell_json
 from paperfleet.running.words import files_text, size_text
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from paperfleet.paperless.activation import documents
 from paperfleet.paperless.areas import FIELDS
 from paperfleet.paperless.outbox import mirroring, outbox
 from paperfleet.printable import readable, readable_json
-from paperfleet.running.bar import tell
 from paperfleet.running.exitcodes import FINE
 from paperfleet.running.mirror import keep_mirroring, prepare
+from paperfleet.running.printing import tell
 from paperfleet.running.stopping import Stopper, signals_to
 from paperfleet.settings import storagevars
 from paperfleet.settings.places import default_journal
