@@ -79,6 +79,15 @@ def error_of_transport(
     return kind(reason, operation=operation, name=name, storage=storage, hint=hint)
 
 
+def was_sent(error: BaseException) -> bool:
+    """Say whether the request that failed so may have had its effect at the server.
+
+    Not when no connection was made, or none through the proxy.
+    """
+    unsent = httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError
+    return not isinstance(error.__cause__, unsent)
+
+
 def _meaning(error: httpx.HTTPError | httpx.InvalidURL) -> tuple[type[StorageError], str, str]:
     causes = list(_causes(error))
     certificate = _first(causes, ssl.SSLCertVerificationError)
