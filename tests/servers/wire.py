@@ -36,6 +36,8 @@ class WireServer:
         self.heads: list[bytes] = []
         self.connections = 0
         self.closing = threading.Event()
+        self.left = threading.Event()
+        """Set whenever the server has closed a connection."""
         self._threads: list[threading.Thread] = []
         self._acceptor = threading.Thread(target=self._accept, name="wire", daemon=True)
         self._acceptor.start()
@@ -57,6 +59,7 @@ class WireServer:
             with connection:
                 self._serve(Wire(self, connection), number)
         connection.close()
+        self.left.set()
 
     def close(self) -> None:
         """Stop listening, and wait for those that serve."""
@@ -154,7 +157,7 @@ def deaf_port() -> Iterator[int]:
         port: int = listener.getsockname()[1]
         for _ in range(4):
             waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)  # noqa: FBT003  # the standard library's signature
+            waiting.setblocking(False)  # the standard library's signature
             with contextlib.suppress(BlockingIOError):
                 waiting.connect((HOST, port))
         yield port

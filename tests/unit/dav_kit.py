@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import httpx
@@ -13,11 +13,13 @@ from paperfleet.storage.dav.folders import Folders
 from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.trials import NEXTCLOUD, Traits, Trials
 from paperfleet.storage.dav.urls import parse_root
+from paperfleet.storage.transport.exchange import CutOffError, HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from paperfleet.secret import Secret
+    from paperfleet.storage.transport.exchange import HttpRequest, Transport
 
 URL = "https://cloud.example/dav/Folder/"
 
@@ -30,11 +32,10 @@ class Server:
     requests: list[httpx.Request] = field(default_factory=list)
 
     @property
-    def transport(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self._handle)
+    def transport(self) -> Transport:
+        return _Given(self)
 
-    def _handle(self, request: httpx.Request) -> httpx.Response:
-        request.read()
+    def handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         if callable(self.answer):
             return self.answer(request)
@@ -46,6 +47,40 @@ class Server:
     @property
     def log(self) -> list[str]:
         return [f"{request.method} {request.url.raw_path.decode()}" for request in self.requests]
+
+
+class _Given:
+    """A transport that hands everything to a ``Server``."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        body = request.body() if request.body is not None else None
+        content = body if body is None or isinstance(body, bytes) else b"".join(body)
+        headers = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
+        made = httpx.Request(request.method, request.url, headers=headers, content=content)
+        answer = self._server.handle(made)
+        cookies = answer.headers.get_list("set-cookie")
+        pieces = (
+            (answer.content,) if answer.is_closed or answer.is_stream_consumed else answer.stream
+        )
+        return HttpResponse(
+            answer.status_code,
+            dict(answer.headers.items()),
+            cookies,
+            cast("Iterable[bytes]", pieces),
+            answer.close,
+        )
+
+    def end_within(self, seconds: float) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
+CUT = CutOffError("the connection was cut", sent=True)
 
 
 def client(

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from tests.unit.dav_kit import URL, Server, client, listing, sabre
+from tests.unit.dav_kit import CUT, URL, Server, client, listing, sabre
 
 from paperfleet.errors import (
     ConfigurationError,
     CredentialsError,
+    IntegrityError,
     LockedError,
     NotAStorageError,
     NotFoundError,
@@ -24,7 +25,9 @@ from paperfleet.secret import Secret
 from paperfleet.storage.dav import client as client_module
 from paperfleet.storage.dav import login
 from paperfleet.storage.dav.client import MOST_BODY, DavClient, Request
+from paperfleet.storage.dav.transport import was_sent
 from paperfleet.storage.dav.urls import parse_root
+from paperfleet.storage.transport import exchange
 
 PASSWORD = "pässword:with colon"
 GET = Request("GET", "/dav/Folder/a", operation="open", name="a")
@@ -204,24 +207,28 @@ def test_a_lock_that_is_expected_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "expected", "words"),
+    ("kind", "expected"),
     [
-        (httpx.ConnectTimeout("t"), UnavailableError, "no connection"),
-        (httpx.ReadTimeout("t"), UnavailableError, "no answer"),
-        (httpx.ConnectError("c"), UnavailableError, "no connection"),
-        (httpx.RemoteProtocolError("r"), UnavailableError, "cut"),
-        (httpx.ReadError("r"), UnavailableError, "cut"),
-        (httpx.WriteError("w"), UnavailableError, "cut"),
-        (httpx.DecodingError("d"), UnavailableError, "damaged"),
-        (httpx.UnsupportedProtocol("u"), NotAStorageError, "cannot be used"),
+        (exchange.CutOffError, UnavailableError),
+        (exchange.OverdueError, UnavailableError),
+        (exchange.DamagedAnswerError, UnavailableError),
+        (exchange.NotConnectedError, UnavailableError),
+        (exchange.NotTrustedError, NotAStorageError),
+        (exchange.UnusableAddressError, NotAStorageError),
+        (exchange.ProxyLoginError, CredentialsError),
+        (exchange.WrongSizeError, IntegrityError),
     ],
 )
-def test_failed_exchanges(error: httpx.HTTPError, expected: type[StorageError], words: str) -> None:
-    server = Server([error])
-    with client(server) as dav, pytest.raises(expected, match=words) as caught:
+@pytest.mark.parametrize("sent", [True, False])
+def test_failed_exchanges(
+    kind: type[exchange.TransportError], expected: type[StorageError], *, sent: bool
+) -> None:
+    server = Server([kind("why", sent=sent, hint="what to do")])
+    with client(server) as dav, pytest.raises(expected, match="why") as caught:
         dav.ask(GET, {200})
     assert (caught.value.operation, caught.value.name) == ("open", "a")
-    assert caught.value.storage == URL
+    assert (caught.value.storage, caught.value.hint) == (URL, "what to do")
+    assert was_sent(caught.value) is sent
 
 
 def test_an_answer_without_end_is_not_read() -> None:
@@ -245,7 +252,7 @@ def test_a_missing_file_of_authorities_is_a_wrong_setting() -> None:
 def test_the_secret_shows_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     encoded = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
-    server = Server([sabre(500, "E", "m"), httpx.ReadError("cut"), sabre(401), listing()])
+    server = Server([sabre(500, "E", "m"), CUT, sabre(401), listing()])
     texts = []
     with client(server, password=Secret(PASSWORD)) as dav:
         texts.append(repr(dav) + repr(vars(dav)))

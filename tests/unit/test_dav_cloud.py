@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.unit.dav_kit import Server, client, sabre
+from tests.unit.dav_kit import CUT, Server, client, sabre
 
 from paperfleet.errors import (
     ConfigurationError,
@@ -159,7 +159,7 @@ def test_an_empty_list_from_php_is_an_empty_table() -> None:
         (httpx.Response(200, content=b"<html>"), UnavailableError),
         (httpx.Response(503), UnavailableError),
         (httpx.Response(404), UnavailableError),
-        (httpx.ReadError("cut"), UnavailableError),
+        (CUT, UnavailableError),
     ],
 )
 def test_status_php_explains_a_503(

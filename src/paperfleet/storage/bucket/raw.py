@@ -8,30 +8,44 @@ requests: using the Authorization header (AWS Signature Version 4)").
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
-import ssl
 import threading
 import weakref
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote_plus, urlsplit
 
-import httpx
 from lxml import etree
 
-from paperfleet.errors import CredentialsError, NotAStorageError, UnavailableError
+from paperfleet.errors import (
+    ConfigurationError,
+    CredentialsError,
+    NotAStorageError,
+    UnavailableError,
+)
 from paperfleet.storage.bucket.errors import CODES
 from paperfleet.storage.names import readable
+from paperfleet.storage.transport.curl import CurlTransport
+from paperfleet.storage.transport.exchange import HttpRequest, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+<<<<<<< HEAD
     from paperfleet.storage.bucket.copying import Service
+=======
+    from paperfleet.storage.bucket.across import Service
+    from paperfleet.storage.transport.exchange import HttpResponse
+>>>>>>> e51265c (Send requests with libcurl (pycurl) in the place of httpx)
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _TIMEOUT = 60.0
 _TRIES = 3
+MOST_BYTES = 16 << 20
+"""Of one page: a thousand keys of at most 1,024 bytes, percent-encoded, with what is around."""
 
 
 class Listed(NamedTuple):
@@ -58,7 +72,7 @@ class RawListing:
     def __init__(self, service: Service, label: str) -> None:
         self._service, self._label = service, label
         self._lock = threading.Lock()
-        self._opened: httpx.Client | None = None
+        self._opened: CurlTransport | None = None
 
     def close(self) -> None:
         """Close what is open; the next listing opens it again."""
@@ -87,45 +101,57 @@ class RawListing:
             query = {k: v for k, v in query.items() if k != "start-after"}
             query["continuation-token"] = token
 
-    def _client(self) -> httpx.Client:
+    def _client(self) -> CurlTransport:
         with self._lock:
             if self._opened is None:
-                verify = _verify(self._service)
-                self._opened = httpx.Client(verify=verify, timeout=_TIMEOUT, trust_env=True)
+                self._opened = _transport(self._service, self._label)
                 weakref.finalize(self, self._opened.close)
             return self._opened
 
 
 def _page(
-    client: httpx.Client, service: Service, query: dict[str, str], label: str
+    client: CurlTransport, service: Service, query: dict[str, str], label: str
 ) -> etree._Element:
-    reason = ""
+    reason = hint = ""
     for _ in range(_TRIES):
         url, headers = _signed(service, query, dt.datetime.now(dt.UTC))
         try:
-            answer = client.get(url, headers=headers)
-        except httpx.HTTPError as error:
-            reason = f"the connection failed ({type(error).__name__})"
+            status, content = _answered(client.send(HttpRequest("GET", url, headers)), label)
+        except TransportError as error:
+            reason, hint = error.reason, error.hint
             continue
-        if answer.status_code == httpx.codes.OK:
-            return _parsed(answer.content, label)
-        reason = f"the store answered {answer.status_code}"
-        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        hint = ""
+        if status == HTTPStatus.OK:
+            return _parsed(content, label)
+        reason = f"the store answered {status}"
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise CredentialsError(
                 reason,
                 operation="list",
                 storage=label,
                 hint="Is the key right, and may it list this bucket (s3:ListBucket)?",
             )
-        if meaning := CODES.get(_code(answer.content)):
+        if meaning := CODES.get(_code(content)):
             if not meaning.kind.transient:
                 raise meaning.kind(
                     meaning.reason, operation="list", storage=label, hint=meaning.hint
                 )
             reason = meaning.reason
-        elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+        elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
             break
-    raise UnavailableError(reason, operation="list", storage=label)
+    raise UnavailableError(reason, operation="list", storage=label, hint=hint)
+
+
+def _answered(response: HttpResponse, label: str) -> tuple[int, bytes]:
+    """Return status and body; raise ``NotAStorageError`` for a body without end."""
+    body = bytearray()
+    with contextlib.closing(response):
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > MOST_BYTES:
+                reason = "a page of the listing is too large to be true"
+                raise NotAStorageError(reason, operation="list", storage=label)
+    return response.status, bytes(body)
 
 
 def _parse(content: bytes) -> etree._Element:
@@ -206,10 +232,23 @@ def _signed(
     return f"{address.scheme}://{address.netloc}{path}?{text}", headers
 
 
-def _verify(service: Service) -> bool | ssl.SSLContext:
+def _transport(service: Service, label: str) -> CurlTransport:
+    """Return connections to the store; raise ``ConfigurationError``."""
+    address = urlsplit(service.address() or "")
+    try:
+        return CurlTransport(
+            f"{address.scheme}://{address.netloc}", verify=_verify(service), timeout=_TIMEOUT
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"certificate or proxy for {label} cannot be used", hint=str(error)
+        ) from error
+
+
+def _verify(service: Service) -> bool | bytes:
     if service.client.get("allow_invalid_certificates"):
         return False
     given = service.client.get("root_certificate")
     if not given:
         return True
-    return ssl.create_default_context(cadata=given if isinstance(given, str) else given.decode())
+    return given.encode() if isinstance(given, str) else given

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-import httpx
 
 from paperfleet.errors import UnavailableError
 
@@ -26,7 +25,7 @@ def wait_if_accepted(
 
     Raises ``UnavailableError`` when it is not seen within some seconds: nobody knows then.
     """
-    if answer.status != httpx.codes.ACCEPTED:
+    if answer.status != HTTPStatus.ACCEPTED:
         return
     for pause in PAUSES:
         if is_done():

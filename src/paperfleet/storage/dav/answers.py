@@ -28,6 +28,7 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav.values import MOST_DIGITS, seconds_of
+from paperfleet.storage.transport.exchange import CERTIFICATE_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +38,6 @@ MOST_TEXT = 300
 """Characters of a server's message that an error repeats."""
 
 _LOGIN_HINT = "Check user and password; a revoked app password has to be made anew"
-CERTIFICATE_HINT = (
-    "Paperfleet has none to show: let the server, or a proxy before it, take user and password here"
-)
 _CERTIFICATE = re.compile(rb"SSL certificate (was sent|error)", re.IGNORECASE)
 """What nginx says in 400 where ``ssl_verify_client`` is on."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-import httpx
 
 from paperfleet.errors import BusyError, IntegrityError
 from paperfleet.model import FileStat
@@ -94,7 +93,7 @@ class UploadCheck:
         )
         answer = self._client.ask(request, _ANSWERED)
         size = number_of(answer.headers.get("content-length"))
-        if answer.status != httpx.codes.OK or size is None:
+        if answer.status != HTTPStatus.OK or size is None:
             return None
         modified = time_of(answer.headers.get("last-modified"))
         return FileStat(uploaded, size, modified, clean_etag(answer.headers.get("etag")))

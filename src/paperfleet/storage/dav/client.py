@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urljoin
-
-import httpx
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Self
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from paperfleet.errors import (
-    ConfigurationError,
     CredentialsError,
     LockedError,
     NotAStorageError,
@@ -20,9 +19,12 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.dav.answers import Answer, error_of
-from paperfleet.storage.dav.login import Login, refusing_jar
-from paperfleet.storage.dav.transport import Reused, error_of_transport, make_transport
+from paperfleet.storage.dav.login import Login
+from paperfleet.storage.dav.transport import error_of_transport, open_transport
+from paperfleet.storage.dav.urls import DEFAULT_PORTS
 from paperfleet.storage.reach import Reach
+from paperfleet.storage.transport.exchange import HttpRequest, TransportError
+from paperfleet.storage.transport.patience import LOWEST_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from paperfleet.secret import Secret
     from paperfleet.storage.dav.login import Identity
     from paperfleet.storage.dav.urls import DavRoot
+    from paperfleet.storage.transport.exchange import HttpResponse, Transport
 
 MOST_REDIRECTS = 5
 UNLOCKING = (0.05, 0.15, 0.4, 1.0)
@@ -44,7 +47,7 @@ MOST_REFUSAL = 64 * 1024
 _SHORT_BODY = 1 << 20
 _REDIRECTS = {301, 302, 307, 308}
 _SAFE = {"GET", "HEAD", "OPTIONS", "PROPFIND", "MKCOL"}
-_STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+_ALWAYS = {"User-Agent": "paperfleet", "Accept": "*/*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Request:
     ``body`` gives the bytes anew for each attempt. ``repeatable`` says that the request may be
     sent again when the server closed the idle connection it went out on: by default those methods
     that have no other effect the second time. ``timeout`` in seconds replaces the client's.
+    ``streamed``: the answer is read as it comes, and may be long.
     """
 
     method: str
@@ -65,6 +69,7 @@ class Request:
     repeatable: bool | None = None
     timeout: float | None = None
     identity: Identity = "session"
+    streamed: bool = False
 
     @property
     def may_repeat(self) -> bool:
@@ -89,27 +94,36 @@ class DavClient:
         username: str | None = None,
         password: Secret | None = None,
         verify: bool | str = True,
+        certificate: str | None = None,
         timeout: float = 60,
+        lowest_rate: float = LOWEST_RATE,
         connections: int = 8,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.root = root
         self._login = Login(username, password)
         self.explain: Callable[[Answer, StorageError], StorageError] | None = None
         self.is_momentary: Callable[[StorageError, Request, int], bool] = is_locked
         self._reach = Reach(self._root_answers)
-        self._verify = verify
+        self._open = functools.partial(
+            open_transport,
+            root.origin,
+            verify=verify,
+            certificate=certificate,
+            connections=connections,
+            timeout=timeout,
+            lowest_rate=lowest_rate,
+        )
+        self._given = transport
         self._timeout = timeout
-        self._connections = connections
-        self._transport = transport
         self._lock = threading.Lock()
         self._depth = 0
-        self._http: httpx.Client | None = None
+        self._http: Transport | None = None
 
     def __enter__(self) -> Self:
         with self._lock:
             if self._http is None:
-                self._http = self._opened()
+                self._http = self._given or self._open()
             self._depth += 1
         return self
 
@@ -131,24 +145,24 @@ class DavClient:
             return self._read(response, request)
 
     @contextlib.contextmanager
-    def stream(self, request: Request, accept: Collection[int]) -> Iterator[httpx.Response]:
+    def stream(self, request: Request, accept: Collection[int]) -> Iterator[HttpResponse]:
         """Send and yield the answer, whose body is still to be read inside the block.
 
-        Raises like ``ask``; httpx errors inside the block are translated too.
+        Raises like ``ask``, inside the block too.
         """
         response = self.start(request, accept)
         try:
             yield response
-        except httpx.HTTPError as error:
+        except TransportError as error:
             raise self._cut(error, request) from error
         finally:
             response.close()
 
-    def start(self, request: Request, accept: Collection[int]) -> httpx.Response:
+    def start(self, request: Request, accept: Collection[int]) -> HttpResponse:
         """Send and return the answer unread; the caller closes it. Raises like ``ask``."""
         for turn, pause in enumerate((*UNLOCKING, None)):
             response = self._follow_logged_in(request)
-            if response.status_code in accept:
+            if response.status in accept:
                 self._reach.answered(request.method)
                 return response
             error = self.error(self._read_refusal(response), request)
@@ -157,9 +171,17 @@ class DavClient:
             time.sleep(pause)
         raise AssertionError("the last turn returns or raises")
 
+    def end_requests(self, within: float) -> None:
+        """End what is under way within so many seconds, and what comes later at once.
+
+        Takes no lock: safe in a signal handler.
+        """
+        if (transport := self._http) is not None:
+            transport.end_within(within)
+
     def error(self, answer: Answer, request: Request) -> StorageError:
         """Return the error that an answer to a request means."""
-        if answer.status == httpx.codes.UNAUTHORIZED:
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             self._login.fail()
         error = error_of(
             answer,
@@ -184,35 +206,9 @@ class DavClient:
         except StorageError:
             return False
         response.close()
-        return response.status_code == httpx.codes.MULTI_STATUS
+        return response.status == HTTPStatus.MULTI_STATUS
 
-    def _opened(self) -> httpx.Client:
-        return httpx.Client(
-            transport=self._transport or self._make_transport(),
-            cookies=refusing_jar(),
-            headers={"User-Agent": "paperfleet", "Accept": "*/*"},
-            timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, 20)),
-            follow_redirects=False,
-            trust_env=False,
-        )
-
-    def _make_transport(self) -> httpx.BaseTransport:
-        try:
-            return make_transport(
-                self.root.origin, verify=self._verify, connections=self._connections
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"the file of certificate authorities {self._verify!r} cannot be used",
-                hint=str(error),
-            ) from error
-        except (ValueError, ImportError) as error:
-            raise ConfigurationError(
-                "the proxy that the environment names cannot be used",
-                hint="It has to be an http:// or https:// address; see HTTPS_PROXY and NO_PROXY",
-            ) from error
-
-    def _follow_logged_in(self, request: Request) -> httpx.Response:
+    def _follow_logged_in(self, request: Request) -> HttpResponse:
         """Send, unless the login was refused a moment ago; wait while another request asks."""
         if request.identity == "none":
             return self._follow(request)
@@ -221,36 +217,32 @@ class DavClient:
         try:
             self._check_login(request)
             response = self._follow(request)
-            status = response.status_code
+            status = response.status
         finally:
             if asks:
                 self._login.end(status)
         self._login.answered(status)
         return response
 
-    def _follow(self, request: Request) -> httpx.Response:
+    def _follow(self, request: Request) -> HttpResponse:
         for _ in range(MOST_REDIRECTS + 1):
             response = self._send(request)
-            if response.status_code not in _REDIRECTS:
+            if response.status not in _REDIRECTS:
                 return response
             response.close()
             request = replace(request, path=self._redirected(request, response))
         raise self._not_here("the server redirects in a circle", request)
 
-    def _redirected(self, request: Request, response: httpx.Response) -> str:
+    def _redirected(self, request: Request, response: HttpResponse) -> str:
+        here = self.root.origin + request.path
         try:
-            there = urljoin(self.root.origin + request.path, response.headers.get("location", ""))
-            target = httpx.URL(there).copy_with(userinfo=None, query=None, fragment=None)
-        except (ValueError, httpx.InvalidURL) as error:
+            there = urlsplit(urljoin(here, response.headers.get("location", "")))
+            if _server_of(there) == _server_of(urlsplit(self.root.origin)):
+                return quote(there.path or "/", safe="/%:@!$&'()*+,;=~")
+            shown = f"{there.scheme}://{_authority(there)}{there.path}"
+        except ValueError as error:
             raise self._not_here("the server redirects to no address", request) from error
-        origin = httpx.URL(self.root.origin)
-        if (target.scheme, target.host, _port(target)) == (
-            origin.scheme,
-            origin.host,
-            _port(origin),
-        ):
-            return httpx.URL(there).raw_path.decode("ascii")
-        raise self._not_here(f"the server redirects to {str(target)[:300]}", request)
+        raise self._not_here(f"the server redirects to {shown[:300]}", request)
 
     def _not_here(self, reason: str, request: Request) -> NotAStorageError:
         return NotAStorageError(
@@ -261,40 +253,29 @@ class DavClient:
             hint="Use the address that it leads to; the password is not sent elsewhere",
         )
 
-    def _send(self, request: Request) -> httpx.Response:
-        reused = Reused()
-        try:
-            return self._send_once(request, reused)
-        except _STALE as error:
-            if not (reused and request.may_repeat):
-                raise self._cut(error, request) from error
-        except httpx.HTTPError as error:
-            raise self._cut(error, request) from error
-        try:
-            return self._send_once(request, Reused())
-        except httpx.HTTPError as error:
-            raise self._cut(error, request) from error
-
-    def _send_once(self, request: Request, reused: Reused) -> httpx.Response:
-        client = self._http
-        if client is None:
+    def _send(self, request: Request) -> HttpResponse:
+        transport = self._http
+        if transport is None:
             raise RuntimeError("a storage is used inside its with block only")
-        extensions: dict[str, Any] = {"trace": reused.note}
-        if request.timeout is not None:
-            extensions["timeout"] = httpx.Timeout(request.timeout).as_dict()
-        made = client.build_request(
+        url = self.root.origin + request.path
+        headers = {**_ALWAYS, **self._login.headers(url, request.identity), **request.headers}
+        made = HttpRequest(
             request.method,
-            self.root.origin + request.path,
-            headers=dict(request.headers),
-            content=request.body() if request.body is not None else None,
-            extensions=extensions,
+            url,
+            headers,
+            request.body,
+            timeout=request.timeout,
+            repeatable=request.may_repeat,
+            streamed=request.streamed,
         )
-        self._login.add_cookies(made, request.identity)
-        response = client.send(made, stream=True, auth=self._login.auth(request.identity))
-        self._login.take_cookies(response, request.identity)
+        try:
+            response = transport.send(made)
+        except TransportError as error:
+            raise self._cut(error, request) from error
+        self._login.take_cookies(url, response, request.identity)
         return response
 
-    def _read(self, response: httpx.Response, request: Request) -> Answer:
+    def _read(self, response: HttpResponse, request: Request) -> Answer:
         body = bytearray()
         for piece in response.iter_bytes():
             body += piece
@@ -302,21 +283,21 @@ class DavClient:
                 raise self.failure(
                     UnavailableError, "the answer is too long", request.operation, request.name
                 )
-        return Answer(response.status_code, _headers(response), bytes(body))
+        return Answer(response.status, response.headers, bytes(body))
 
     @staticmethod
-    def _read_refusal(response: httpx.Response) -> Answer:
+    def _read_refusal(response: HttpResponse) -> Answer:
         body = b""
         try:
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > MOST_REFUSAL:
                     break
-        except httpx.HTTPError:
+        except TransportError:
             body = b""  # the status has been said, only the reason is missing
         finally:
             response.close()
-        return Answer(response.status_code, _headers(response), body[:MOST_REFUSAL])
+        return Answer(response.status, response.headers, body[:MOST_REFUSAL])
 
     def _check_login(self, request: Request) -> None:
         if request.identity != "none" and self._login.rests():
@@ -333,7 +314,7 @@ class DavClient:
         """Return an error of this storage that no answer told."""
         return kind(reason, operation=operation, name=name, storage=self.root.url)
 
-    def _cut(self, error: httpx.HTTPError, request: Request) -> StorageError:
+    def _cut(self, error: TransportError, request: Request) -> StorageError:
         return error_of_transport(
             error, operation=request.operation, name=request.name, storage=self.root.url
         )
@@ -344,9 +325,10 @@ def is_locked(error: StorageError, _request: Request, _turn: int) -> bool:
     return isinstance(error, LockedError)
 
 
-def _headers(response: httpx.Response) -> dict[str, str]:
-    return {key.lower(): value for key, value in response.headers.items()}
+def _server_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
-def _port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+def _authority(parts: SplitResult) -> str:
+    """Return host and port, without a user and a password before them."""
+    return parts.netloc.rpartition("@")[2]

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-import httpx
 
 from paperfleet.errors import IntegrityError, PreconditionFailedError
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.multistatus import clean_etag
 from paperfleet.storage.dav.transport import error_of_transport
 from paperfleet.storage.dav.values import number_of
+from paperfleet.storage.transport.exchange import TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from paperfleet.model import FileStat
     from paperfleet.storage.dav.client import DavClient
+    from paperfleet.storage.transport.exchange import HttpResponse
 
 BUFFER = 128 * 1024
 SKIPPED_BY_READING = 256 * 1024
@@ -60,7 +62,7 @@ class RemoteFile(io.RawIOBase):
         self._etag = stat.etag
         self._position = 0
         self._served = False
-        self._response: httpx.Response | None = None
+        self._response: HttpResponse | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._arrived_to = 0
         self._rest = b""
@@ -121,16 +123,14 @@ class RemoteFile(io.RawIOBase):
         headers = {"Accept-Encoding": "identity"}
         if self._position:
             headers["Range"] = f"bytes={self._position}-"
-        request = Request(
-            "GET", self._request.path, operation="open", name=self._request.name, headers=headers
-        )
+        request = replace(self._request, headers=headers, streamed=True)
         self._response = self._client.start(request, accept={200, 206})
         self._settle_state(self._response)
-        self._pieces = self._response.iter_bytes(BUFFER)
+        self._pieces = self._response.iter_bytes()
         self._arrived_to = self._first_byte(self._response)
         self._rest = b""
 
-    def _settle_state(self, response: httpx.Response) -> None:
+    def _settle_state(self, response: HttpResponse) -> None:
         """Take over the state that is served first; refuse another one after that."""
         etag = clean_etag(response.headers.get("etag"))
         size = _whole_size(response)
@@ -147,8 +147,8 @@ class RemoteFile(io.RawIOBase):
         self._etag = etag or self._etag
         self._size = self._size if size is None else size
 
-    def _first_byte(self, response: httpx.Response) -> int:
-        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+    def _first_byte(self, response: HttpResponse) -> int:
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
             return 0  # a server without ranges sends all: what is before the position is skipped
         found = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
         first = number_of(found[1]) if found else None
@@ -159,7 +159,7 @@ class RemoteFile(io.RawIOBase):
     def _next_piece(self) -> bytes:
         try:
             piece = next(self._pieces, b"")
-        except httpx.HTTPError as error:
+        except TransportError as error:
             self._end_response()
             raise error_of_transport(
                 error, operation="open", name=self._request.name, storage=self._client.root.url
@@ -184,9 +184,9 @@ class RemoteFile(io.RawIOBase):
             response.close()
 
 
-def _whole_size(response: httpx.Response) -> int | None:
+def _whole_size(response: HttpResponse) -> int | None:
     """Return the size of the whole file that an answer tells, None when it does not."""
-    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+    if response.status == HTTPStatus.PARTIAL_CONTENT:
         told = response.headers.get("content-range", "").rpartition("/")[2]
     else:
         packed = "content-encoding" in response.headers

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
-
-import httpx
 
 from paperfleet.errors import (
     AlreadyExistsError,
@@ -116,7 +115,7 @@ class Folders:
             return True
         if found is not None or self._listing.is_below_file(name, operation=OPERATION):
             raise self._in_the_way(name)
-        if answer.status != httpx.codes.METHOD_NOT_ALLOWED:
+        if answer.status != HTTPStatus.METHOD_NOT_ALLOWED:
             raise self._client.error(answer, request)
         return False  # it was there, and somebody removed it since
 

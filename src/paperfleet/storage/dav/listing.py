@@ -6,8 +6,6 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-import httpx
-
 from paperfleet.errors import (
     FileAccessError,
     NameRefusedError,
@@ -313,6 +311,6 @@ class DavListing:
     def _is_dav(self, path: str) -> bool:
         request = Request("PROPFIND", path, operation="look", headers={"Depth": "0"})
         try:
-            return self._client.ask(request, accept={207}).status == httpx.codes.MULTI_STATUS
+            return self._client.ask(request, accept={207}).status == HTTPStatus.MULTI_STATUS
         except (NotFoundError, NotAStorageError, FileAccessError):
             return False

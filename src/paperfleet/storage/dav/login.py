@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import email.message
 import http.cookiejar
 import re
 import threading
 import time
+import urllib.request
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
-import httpx
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from paperfleet.secret import Secret
+    from paperfleet.storage.transport.exchange import HttpResponse
 
 Identity = Literal["session", "password", "none"]
 """The user with the cookies of the session, with the password alone, or nobody."""
@@ -54,26 +59,34 @@ class Login:
 
     def __init__(self, username: str | None, password: Secret | None) -> None:
         self._auth = _basic(username, password)
-        # Not httpx's own handling: it copies the jar for each request, which is unsafe in threads.
-        self._cookies = httpx.Cookies()
+        self._cookies = http.cookiejar.CookieJar()
         self._failed_at: float | None = None
         self._accepted_at = float("-inf")
         self._changed = threading.Condition()
         self._asking = self._asks_long = self._waited = False
 
-    def auth(self, identity: Identity) -> httpx.Auth | None:
-        """Return what httpx adds to a request."""
-        return None if identity == "none" else self._auth
+    def headers(self, url: str, identity: Identity) -> dict[str, str]:
+        """Return the headers that say who asks."""
+        if identity == "none":
+            return {}
+        found = {} if self._auth is None else {"Authorization": self._auth}
+        if identity == "session" and (cookies := self._cookies_for(url)):
+            found["Cookie"] = cookies
+        return found
 
-    def add_cookies(self, request: httpx.Request, identity: Identity) -> None:
-        """Put the session's cookies into a request."""
-        if identity == "session":
-            self._cookies.set_cookie_header(request)
-
-    def take_cookies(self, response: httpx.Response, identity: Identity) -> None:
+    def take_cookies(self, url: str, response: HttpResponse, identity: Identity) -> None:
         """Keep the cookies of an answer."""
-        if identity == "session":
-            self._cookies.extract_cookies(response)
+        if identity == "session" and response.cookies:
+            answer = _WithHeaders(response.cookies)
+            request = urllib.request.Request(url)  # noqa: S310  # nothing is opened
+            self._cookies.extract_cookies(answer, request)  # type: ignore[arg-type]  # it asks for info() alone
+
+    def _cookies_for(self, url: str) -> str | None:
+        if not len(self._cookies):
+            return None
+        request = urllib.request.Request(url)  # noqa: S310  # nothing is opened
+        self._cookies.add_cookie_header(request)
+        return request.get_header("Cookie")
 
     def fail(self) -> None:
         """Note that the server did not accept the credentials."""
@@ -102,7 +115,7 @@ class Login:
         with self._changed:
             self._asking = self._waited = False
             self.answered(status)
-            if status == httpx.codes.UNAUTHORIZED:
+            if status == HTTPStatus.UNAUTHORIZED:
                 self.fail()
             self._changed.notify_all()
 
@@ -119,13 +132,21 @@ class Login:
         return self._failed_at is not None and time.monotonic() - self._failed_at < PAUSE
 
 
-def refusing_jar() -> http.cookiejar.CookieJar:
-    """Return a jar for httpx that keeps nothing, as ``Login`` keeps the cookies."""
-    return http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+class _WithHeaders:
+    """What ``CookieJar`` wants of an answer."""
+
+    def __init__(self, cookies: Sequence[str]) -> None:
+        self._headers = email.message.Message()
+        for value in cookies:
+            self._headers["Set-Cookie"] = value
+
+    def info(self) -> email.message.Message:
+        """Return the headers."""
+        return self._headers
 
 
-def _basic(username: str | None, password: Secret | None) -> httpx.BasicAuth | None:
+def _basic(username: str | None, password: Secret | None) -> str | None:
     if username is None:
         return None
     revealed = password.reveal() if password is not None else ""
-    return httpx.BasicAuth(username.encode(), revealed.encode())
+    return "Basic " + base64.b64encode(f"{username}:{revealed}".encode()).decode("ascii")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-import httpx
 
 from paperfleet.errors import AlreadyExistsError, LockedError, StorageError
 from paperfleet.storage.dav.accepted import wait_if_accepted
@@ -99,11 +98,11 @@ class DavMover:
         return self._client.ask(request, _ANSWERED)
 
     def _judge(self, answer: Answer, request: Request, new: str) -> StorageError | None:
-        if answer.status == httpx.codes.MULTI_STATUS:
+        if answer.status == HTTPStatus.MULTI_STATUS:
             answer = self._whole(answer, request, new)
         if answer.status in _MISSING:
             return self._refusal(answer, request)
-        if answer.status == httpx.codes.PRECONDITION_FAILED:
+        if answer.status == HTTPStatus.PRECONDITION_FAILED:
             raise self._failed_condition(answer, request, new)
         wait_if_accepted(
             self._client, answer, lambda: self._has_moved(request.name, new), "move", request.name
@@ -140,7 +139,7 @@ class DavMover:
         if len(entries) == 1 and root.name_of(entries[0].href) in {request.name, new}:
             return Answer(entries[0].status)
         for entry in entries:
-            if entry.status >= httpx.codes.BAD_REQUEST:
+            if entry.status >= HTTPStatus.BAD_REQUEST:
                 error = self._client.error(Answer(entry.status), request)
                 raise StorageError(
                     f"only a part was moved: {error.reason}",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
-
-import httpx
 
 from paperfleet.errors import NotAStorageError, NotFoundError, StorageError, UnavailableError
 from paperfleet.storage.dav.answers import Answer, error_of
@@ -85,7 +84,7 @@ class Propfind:
         status = found.entry.status
         if status < 400:
             return found
-        if status == httpx.codes.INSUFFICIENT_STORAGE:
+        if status == HTTPStatus.INSUFFICIENT_STORAGE:
             raise self._cut(request)
         alone = request.headers["Depth"] == "0" or found.name == request.name
         if alone or status in PASSING:

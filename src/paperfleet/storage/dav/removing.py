@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-import httpx
 
 from paperfleet.errors import FileAccessError, NotFoundError, PreconditionFailedError
 from paperfleet.storage.dav.accepted import wait_if_accepted
@@ -93,12 +92,12 @@ class Remover:
         """Delete; False when the condition does not hold."""
         headers = {"If-Match": etag} if etag else {}
         request = Request("DELETE", path, operation=operation, name=name, headers=headers)
-        accept = _GONE | {_IN_PART} | ({httpx.codes.PRECONDITION_FAILED} if etag else set())
+        accept = _GONE | {_IN_PART} | ({HTTPStatus.PRECONDITION_FAILED} if etag else set())
         answer = self._client.ask(request, accept)
         if answer.status == _IN_PART:
             reason = "something in it cannot be removed"
             raise self._client.failure(FileAccessError, reason, operation, name)
-        if etag and answer.status == httpx.codes.OK:
+        if etag and answer.status == HTTPStatus.OK:
             # sabre/dav says 200 of a folder, too, when the condition did not hold.
             return self._listing.look(name, operation=operation) is None
         wait_if_accepted(

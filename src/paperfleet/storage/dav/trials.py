@@ -6,9 +6,8 @@ import contextlib
 import logging
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import httpx
 
 from paperfleet.errors import (
     BusyError,
@@ -206,7 +205,7 @@ class Trials:
         if not first.is_done and first.status not in _FORM_REFUSED:
             return self._client.error(first, Request("MOVE", "", operation=OPERATION))
         told = ", ".join(f"HTTP {answer.status}" for answer in refusals)
-        unclear = all(answer.status >= httpx.codes.INTERNAL_SERVER_ERROR for answer in refusals)
+        unclear = all(answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR for answer in refusals)
         kind = UnavailableError if unclear else NotAStorageError
         return kind(
             f"the server takes no form of the header Destination of a MOVE ({told})",

@@ -30,15 +30,15 @@ from paperfleet.storage.dav.target import Target
 from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
+from paperfleet.storage.transport.patience import LOWEST_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
-
     from paperfleet.model import Precondition, Upload
     from paperfleet.secret import Secret
     from paperfleet.storage.dav.answers import Answer
+    from paperfleet.storage.transport.exchange import Transport
 
 STORED = {200, 201, 202, 204}
 SERVER_ERROR = 500
@@ -76,16 +76,20 @@ class WebDavBackend(DavTree):
         password: Secret | None = None,
         allow_plain_http: bool = False,
         verify: bool | str = True,
+        certificate: str | None = None,
         timeout: float = 60,
+        lowest_rate: float = LOWEST_RATE,
         connections: int = 8,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         client = DavClient(
             parse_root(url, allow_plain_http=allow_plain_http),
             username=username,
             password=password,
             verify=verify,
+            certificate=certificate,
             timeout=timeout,
+            lowest_rate=lowest_rate,
             connections=connections,
             transport=transport,
         )

@@ -26,15 +26,15 @@ from paperfleet.storage.nextcloud.puts import Puts
 from paperfleet.storage.nextcloud.saving import CloudSaves, LongNameSaves
 from paperfleet.storage.nextcloud.server import Cloud, cloud_address
 from paperfleet.storage.nextcloud.stored_hash import StoredHash
+from paperfleet.storage.transport.patience import LOWEST_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import httpx
-
     from paperfleet.errors import StorageError
     from paperfleet.model import BatchFile, FileStat, Obstacle, Precondition, Upload
     from paperfleet.secret import Secret
+    from paperfleet.storage.transport.exchange import Transport
 
 logger = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
@@ -77,9 +77,11 @@ class NextcloudBackend(DavTree):
         password: Secret | None = None,
         allow_plain_http: bool = False,
         verify: bool | str = True,
+        certificate: str | None = None,
         timeout: float = 60,
+        lowest_rate: float = LOWEST_RATE,
         connections: int = 8,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         chunk_size: int = 10 * MEGABYTE,
         chunk_threshold: int = 20 * MEGABYTE,
         bulk: bool = True,
@@ -91,7 +93,9 @@ class NextcloudBackend(DavTree):
             username=username,
             password=password,
             verify=verify,
+            certificate=certificate,
             timeout=timeout,
+            lowest_rate=lowest_rate,
             connections=connections,
             transport=transport,
         )

@@ -12,13 +12,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from paperfleet.errors import MaintenanceError, ThrottledError, UnavailableError
 from paperfleet.model import FileStat
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.mtime import SECOND, mtime_headers
 from paperfleet.storage.dav.multistatus import clean_etag
+from paperfleet.storage.dav.transport import was_sent
 from paperfleet.storage.dav.values import json_of
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class Bulk:
         return BulkOutcome(stat=_stat(file, etag, str(result.get("fileid") or "")))
 
     def _lose(self, error: UnavailableError) -> None:
-        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+        if not was_sent(error):
             return  # the whole server is away
         self._lost += 1
         if self._lost >= MOST_LOST:

@@ -1,0 +1,1 @@
+"""HTTP for every backend that speaks it: requests, answers, and what can go wrong below them."""
