@@ -12,17 +12,16 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
-
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror, RunOutcome
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.polling import PollingWatcher
 from paperfleet.secret import Secret
-from paperfleet.storage.dav.transport import make_transport
+from paperfleet.storage.dav.urls import parse_root
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.transport.curl import CurlTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from paperfleet.mirror.events import Event, Reporter
     from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.transport.exchange import HttpRequest, HttpResponse, Transport
 
 T = TypeVar("T")
 
@@ -80,22 +80,23 @@ class Fuse:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class FusedTransport(httpx.BaseTransport):
+class FusedTransport:
     """An HTTP transport with a point before each request and one after its answer."""
 
     def __init__(self, fuse: Fuse, url: str) -> None:
-        self._fuse, self._inner = fuse, make_transport(url, verify=False, connections=8)
+        self._fuse, self._inner = fuse, CurlTransport(parse_root(url).origin)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._fuse.around(
-            f"http.{request.method}", lambda: self._inner.handle_request(request)
-        )
+    def send(self, request: HttpRequest) -> HttpResponse:
+        return self._fuse.around(f"http.{request.method}", lambda: self._inner.send(request))
+
+    def end_within(self, seconds: float) -> None:
+        self._inner.end_within(seconds)
 
     def close(self) -> None:
         self._inner.close()
 
 
-def open_target(setup: Setup, transport: httpx.BaseTransport | None) -> DocumentStorage:
+def open_target(setup: Setup, transport: Transport | None) -> DocumentStorage:
     """Return the target of a setup."""
     options: dict[str, Any] = {
         "username": setup.user,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from tests.servers.base import free_port
 from tests.servers.nextcloud_double import nextcloud_double
@@ -23,12 +24,14 @@ from paperfleet.model import ABSENT, Upload
 from paperfleet.secret import Secret
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.nextcloud.backend import NextcloudBackend
+from paperfleet.storage.transport.exchange import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.servers.base import WebDavServer
+
+    from paperfleet.storage.transport.exchange import HttpRequest
 
 LISTING = (
     b'<d:multistatus xmlns:d="DAV:"><d:response><d:href>/a</d:href><d:propstat><d:prop>'
@@ -174,11 +177,20 @@ def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
 def test_keep_alive_is_on() -> None:
     with wsgidav_server() as server, plain(server) as storage:
         storage.exists("a")
-        pool = storage._client._http._transport._pool  # type: ignore[union-attr]
-        stream = pool.connections[0]._connection._network_stream
-        connection: socket.socket = stream.get_extra_info("socket")
+        connection = own_socket_to(int(server.url.split(":")[2].rstrip("/")))
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def own_socket_to(port: int) -> socket.socket:
+    """Return a copy of a socket of this process that is connected to a port of this machine."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # it is no socket, or has no peer
+            found = socket.socket(fileno=os.dup(int(entry.name)))
+            if found.getpeername() == ("127.0.0.1", port):
+                return found
+            found.close()
+    raise AssertionError("there is no connection")
 
 
 def plain(server: WebDavServer, path: str = "") -> WebDavBackend:
@@ -208,11 +220,7 @@ def test_nothing_listens() -> None:
     assert caught.value.hint
 
 
-def test_a_host_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: object, **__: object) -> object:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+def test_a_host_that_is_not_known() -> None:
     storage = WebDavBackend("https://cloud.invalid/dav/")
     with storage, pytest.raises(UnavailableError, match="cannot be resolved") as caught:
         storage.stat("a")
@@ -402,6 +410,17 @@ def test_many_streams_do_not_starve_each_other() -> None:
 
 
 def test_the_transport_may_be_given() -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(207, content=LISTING))
-    with WebDavBackend("https://cloud.example/", transport=transport) as storage:
+    class Given:
+        """Answers everything with a listing."""
+
+        def send(self, _request: HttpRequest) -> HttpResponse:
+            return HttpResponse(207, {}, pieces=[LISTING])
+
+        def end_within(self, seconds: float) -> None:
+            """Nothing is under way."""
+
+        def close(self) -> None:
+            """There is no connection."""
+
+    with WebDavBackend("https://cloud.example/", transport=Given()) as storage:
         assert storage.stat("a").size == 3

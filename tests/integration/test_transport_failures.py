@@ -1,5 +1,6 @@
-"""Every way in which an exchange fails, on a server that does exactly that: what it means to us,
-and whether the request may have had its effect ("sent").
+"""Every way in which an exchange fails, on servers that do exactly that.
+
+What it means to us, and whether the request may have had its effect ("sent").
 """
 
 from __future__ import annotations
@@ -86,6 +87,16 @@ class Row(NamedTuple):
 
 def reset_at_once(wire: Wire) -> None:
     wire.reset()
+
+
+def reset_after_a_hello(wire: Wire) -> None:
+    wire.socket.recv(100)
+    wire.reset()
+
+
+def answers_heads(wire: Wire, answer: bytes) -> None:
+    wire.head()
+    wire.send(answer)
 
 
 def close_after_the_head(wire: Wire) -> None:
@@ -319,7 +330,7 @@ def test_a_port_without_tls() -> None:
 
 
 def test_a_handshake_that_is_cut() -> None:
-    with wire_server(lambda wire, _: wire.socket.recv(100) and wire.reset()) as server:
+    with wire_server(lambda wire, _: reset_after_a_hello(wire)) as server:
         error = failed(client(server.port, "https", timeout=5), MOVE)
     assert type(error) is UnavailableError
     assert not was_sent(error)
@@ -360,7 +371,7 @@ PROXIES = {
 @pytest.mark.parametrize("case", PROXIES)
 def test_a_proxy_that_lets_nothing_through(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = PROXIES[case]
-    with wire_server(lambda wire, _: wire.head() and wire.send(row.answer)) as server:
+    with wire_server(lambda wire, _: answers_heads(wire, row.answer)) as server:
         monkeypatch.setenv("https_proxy", f"http://user:geheim@{HOST}:{server.port}")
         error = failed(client(443, "https", "cloud.invalid", timeout=5), MOVE)
     assert server.heads[0].startswith(b"CONNECT cloud.invalid:443 ")
@@ -380,7 +391,7 @@ def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_proxy_of_plain_http_that_wants_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = PROXIES["wants a password"].answer
-    with wire_server(lambda wire, _: wire.head() and wire.send(answer)) as server:
+    with wire_server(lambda wire, _: answers_heads(wire, answer)) as server:
         monkeypatch.setenv("http_proxy", f"http://{HOST}:{server.port}")
         error = failed(client(80, host="cloud.invalid"), MOVE)
     assert type(error) is CredentialsError
@@ -417,7 +428,7 @@ def test_a_used_connection_that_dies_under_a_request(
         else:
             answers(wire)
 
-    with wire_server(lambda w, n: dies_at_the_second(w, n)) as server, ExitStack() as stack:
+    with wire_server(dies_at_the_second) as server, ExitStack() as stack:
         dav = stack.enter_context(client(server.port))
         dav.ask(GET, DONE)
         if request_.may_repeat:
@@ -502,7 +513,7 @@ def test_a_body_of_another_size_than_announced_is_never_taken_for_whole(size: in
         if size > len(BIG):
             yield b"x"
 
-    with wire_server(lambda wire, _: wire.request() and wire.send(MADE)) as server:
+    with wire_server(lambda wire, _: says(MADE)(wire)) as server:
         dav = client(server.port)
         with dav, pytest.raises((StorageError, RuntimeError)):
             dav.ask(big(other), DONE)

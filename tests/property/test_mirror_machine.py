@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -28,16 +27,18 @@ from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.polling import PollingWatcher
 from paperfleet.secret import Secret
 from paperfleet.storage.dav.temporary import is_own
-from paperfleet.storage.dav.transport import make_transport
+from paperfleet.storage.dav.urls import parse_root
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import is_below, parents
+from paperfleet.storage.transport.curl import CurlTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from paperfleet.mirror.events import Event
     from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.transport.exchange import HttpRequest, HttpResponse
 
 pytestmark = [pytest.mark.property, pytest.mark.timeout(1200)]
 
@@ -81,13 +82,16 @@ class Life:
         return result
 
 
-class MortalTransport(httpx.BaseTransport):
+class MortalTransport:
     def __init__(self, life: Life, url: str) -> None:
-        self.life, self.inner = life, make_transport(url, verify=False, connections=8)
+        self.life, self.inner = life, CurlTransport(parse_root(url).origin)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: HttpRequest) -> HttpResponse:
         dies_after = self.life.left % 2 == 0
-        return self.life.around(lambda: self.inner.handle_request(request), dies_after=dies_after)
+        return self.life.around(lambda: self.inner.send(request), dies_after=dies_after)
+
+    def end_within(self, seconds: float) -> None:
+        self.inner.end_within(seconds)
 
     def close(self) -> None:
         self.inner.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from tests.property.test_mirror_machine import (
 
 from paperfleet.secret import Secret
 from paperfleet.storage.nextcloud.backend import NextcloudBackend
+from paperfleet.storage.transport.exchange import CutOffError, HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tests.integration.mirror_places import RealPlace
 
     from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.transport.exchange import HttpRequest
 
 pytestmark = [
     pytest.mark.property,
@@ -50,16 +51,16 @@ class Unlucky(MortalTransport):
         super().__init__(life, url)
         self._faults = faults
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: HttpRequest) -> HttpResponse:
         fault = next((f for f in self._faults if f[0] == request.method), None)
         if fault is None:
-            return super().handle_request(request)
+            return super().send(request)
         self._faults.remove(fault)
         if isinstance(fault[1], int):
-            return httpx.Response(fault[1], request=request)
+            return HttpResponse(fault[1], {})
         if fault[1] == "after":
-            super().handle_request(request).read()
-        raise httpx.ReadError("cut by the test", request=request)
+            super().send(request).close()
+        raise CutOffError("cut by the test", sent=True)
 
 
 class RealMachine(MirrorMachine):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import struct
 import threading
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from tests.servers.base import HOST
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 PATIENCE = 20.0
@@ -23,7 +23,7 @@ class WireServer:
 
     def __init__(
         self,
-        serve: Callable[[Wire, int], None],
+        serve: Callable[[Wire, int], object],
         context: ssl.SSLContext | None = None,
         *,
         receive_buffer: int = 0,
@@ -136,7 +136,7 @@ class Wire:
 
 @contextlib.contextmanager
 def wire_server(
-    serve: Callable[[Wire, int], None],
+    serve: Callable[[Wire, int], object],
     context: ssl.SSLContext | None = None,
     *,
     receive_buffer: int = 0,

@@ -62,9 +62,8 @@ class _Given:
         made = httpx.Request(request.method, request.url, headers=headers, content=content)
         answer = self._server.handle(made)
         cookies = answer.headers.get_list("set-cookie")
-        pieces = (
-            (answer.content,) if answer.is_closed or answer.is_stream_consumed else answer.stream
-        )
+        read = answer.is_closed or answer.is_stream_consumed
+        pieces = (answer.content,) if read else answer.stream
         return HttpResponse(
             answer.status_code,
             dict(answer.headers.items()),

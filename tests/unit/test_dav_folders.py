@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from tests.unit.dav_kit import CUT, URL, Server, client, entry, known, listing, sabre
 
@@ -29,6 +29,9 @@ from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.removing import Remover
 from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.webdav import WebDavBackend
+
+if TYPE_CHECKING:
+    import httpx
 
 MADE, EXISTS, NO_PARENT, GONE = sabre(201), sabre(405), sabre(409), sabre(404)
 A_FOLDER, A_FILE = listing(entry("x", folder=True)), listing(entry("x"))
