@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import ssl
+import stat
 import subprocess
 import threading
 import time
@@ -63,7 +64,7 @@ def raw_server(
                 connection, _ = listener.accept()
                 connection.settimeout(10)
                 if context is not None:
-                    connection = context.wrap_socket(connection, server_side=True)
+                    connection = shaken(context, connection)
                 with connection:
                     serve(connection, number)
             except OSError:
@@ -78,6 +79,20 @@ def raw_server(
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(5)
+
+
+def shaken(context: ssl.SSLContext, connection: socket.socket) -> ssl.SSLSocket:
+    """Return the server's side of TLS; what it refuses is read to its end, as servers do.
+
+    Closed at once, the alert that says why would be lost with the reset.
+    """
+    with connection.dup() as spare:
+        try:
+            return context.wrap_socket(connection, server_side=True)
+        except ssl.SSLError:
+            while spare.recv(65536):
+                pass
+            raise
 
 
 def request_of(connection: socket.socket) -> bytes:
@@ -177,19 +192,26 @@ def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
 def test_keep_alive_is_on() -> None:
     with wsgidav_server() as server, plain(server) as storage:
         storage.exists("a")
-        connection = own_socket_to(int(server.url.split(":")[2].rstrip("/")))
-        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        with own_socket_to(int(server.url.split(":")[2].rstrip("/"))) as connection:
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def own_socket_to(port: int) -> socket.socket:
     """Return a copy of a socket of this process that is connected to a port of this machine."""
     for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # it is no socket, or has no peer
-            found = socket.socket(fileno=os.dup(int(entry.name)))
-            if found.getpeername() == ("127.0.0.1", port):
-                return found
+        try:
+            copy = os.dup(int(entry.name))
+        except OSError:  # what listed them is closed by now
+            continue
+        if stat.S_ISSOCK(os.fstat(copy).st_mode):
+            found = socket.socket(fileno=copy)
+            with contextlib.suppress(OSError):  # it has no peer
+                if found.getpeername() == ("127.0.0.1", port):
+                    return found
             found.close()
+        else:
+            os.close(copy)
     raise AssertionError("there is no connection")
 
 

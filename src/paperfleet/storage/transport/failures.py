@@ -34,7 +34,7 @@ class Ended:
     """How libcurl ended an exchange.
 
     ``sent``: it had begun to send. ``tunnel``: a proxy's status to CONNECT. ``second``: it wanted
-    to connect a second time.
+    to connect a second time. ``fresh_tls``: nothing had come since the handshake.
     """
 
     code: int
@@ -43,6 +43,7 @@ class Ended:
     tunnel: int = 0
     sent: bool = False
     second: bool = False
+    fresh_tls: bool = False
 
 
 def failure_of(ended: Ended) -> TransportError:
@@ -53,6 +54,10 @@ def failure_of(ended: Ended) -> TransportError:
     if _CLIENT_CERTIFICATE.search(ended.message):
         reason = "the server wants a certificate of the client"
         return NotTrustedError(reason, sent=sent, hint=CERTIFICATE_HINT)
+    if ended.fresh_tls and code in {pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR}:
+        # TLS 1.3: the alert that says so may be lost with the reset that follows it.
+        hint = "If it stays so: does the server want a certificate of the client?"
+        return CutOffError("the connection was cut", sent=sent, hint=hint)
     if not sent:
         return _not_connected(ended)
     if code == pycurl.E_OPERATION_TIMEDOUT:

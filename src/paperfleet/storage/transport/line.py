@@ -230,8 +230,14 @@ class Line:
                 self._easy.getinfo(pycurl.HTTP_CONNECTCODE),
                 self._sent,
                 self._second,
+                fresh_tls=self._is_fresh_tls(),
             )
         )
+
+    def _is_fresh_tls(self) -> bool:
+        if self.reused or self.answered or not self._sent:
+            return False
+        return int(self._easy.getinfo(pycurl.APPCONNECT_TIME_T)) > 0
 
     def _check_taken(self) -> None:
         """Refuse a success that was told before the server can have read the whole body."""
