@@ -52,6 +52,7 @@ class Propfind:
             name=name,
             headers={"Depth": depth, "Content-Type": "application/xml; charset=utf-8"},
             body=lambda: body,
+            streamed=depth != "0",
         )
         unsized: list[FoundFile] = []
         with self._client.stream(request, accept={207}) as response:
