@@ -142,6 +142,7 @@ class Capabilities:
     copy_from: bool = False
     entry: bool = False
     move_in_two: bool = False
+    end_requests: bool = False
 
     hashes_uploads: bool = False
     reads_back: bool = False

@@ -37,7 +37,9 @@ KEYS = (
     "delete_floor",
     "allow_plain_http",
     "ca_file",
+    "client_certificate",
     "timeout_seconds",
+    "lowest_rate",
 )
 
 

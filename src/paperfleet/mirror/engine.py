@@ -41,6 +41,7 @@ _HEARTBEAT_SECONDS = 5.0
 _QUIET_SECONDS = 1.0
 _SOURCE_GONE_SECONDS = 5.0
 _LAST_WORK_SECONDS = 6.0
+_LAST_REQUESTS_SECONDS = 3.0
 _TRIES_ONCE = 4
 _ASKED_FOR = "paperfleet"
 
@@ -142,8 +143,13 @@ class Mirror:
             self._stack.close()
 
     def stop(self) -> None:
-        """End ``run`` soon; safe from any thread and from a signal handler."""
+        """End ``run`` soon; safe from any thread and from a signal handler.
+
+        Requests that are under way have a few seconds; what they were about is in the journal.
+        """
         self._stopping.set()
+        for storage in (self._source, self._target):
+            abilities.end_requests(storage, _LAST_REQUESTS_SECONDS)
         self._watcher.wake()
 
     def run(self) -> RunOutcome:

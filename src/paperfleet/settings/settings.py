@@ -227,8 +227,27 @@ class Settings:
         About("Certificates (PEM) to trust instead of the usual ones", unset="the usual ones"),
     ] = None
     timeout_seconds: Annotated[
-        float, About("Give up a request when nothing was heard for so long", 1, 3600)
+        float,
+        About(
+            "Give up a request after so long; one that moves a file or a listing goes on as long"
+            " as it moves",
+            1,
+            3600,
+        ),
     ] = 60.0
+    lowest_rate: Annotated[
+        float,
+        About(
+            "Bytes a second that a file or a listing has to move, on average over"
+            " `timeout_seconds`",
+            0,
+            1e9,
+        ),
+    ] = 1000.0
+    client_certificate: Annotated[
+        Path | None,
+        About("A PEM file with a certificate and its key, for servers that want one", unset="none"),
+    ] = None
     health_seconds: Annotated[
         float,
         About(

@@ -219,3 +219,9 @@ def sweep(storage: DocumentStorage, older_than: float) -> int:
     if not capabilities_of(storage).sweep:
         return 0
     return cast("protocol.SupportsSweep", storage).sweep(older_than)
+
+
+def end_requests(storage: DocumentStorage, within: float) -> None:
+    """End what is under way within so many seconds, where the storage can; signal handlers may."""
+    if capabilities_of(storage).end_requests:
+        cast("protocol.SupportsEndRequests", storage).end_requests(within)

@@ -306,3 +306,15 @@ class SupportsSweep(Protocol):
     def sweep(self, older_than: float) -> int:
         """Remove what cut-off saves left behind, older than so many seconds; return how many."""
         ...
+
+
+class SupportsEndRequests(Protocol):
+    """``capabilities.end_requests``: what is under way can be ended, as the program is to end."""
+
+    def end_requests(self, within: float) -> None:
+        """End requests that are under way within so many seconds, later ones at once.
+
+        They raise ``UnavailableError``. Takes no lock and asks nothing: safe in a signal handler.
+        Closing the storage ends this too.
+        """
+        ...

@@ -52,6 +52,7 @@ METHODS = {
     "folder_etags": ("folder_etag", "list_folder", "list_tree"),
     "content_hash": ("content_sha256",),
     "free_space": ("free_bytes",),
+    "end_requests": ("end_requests",),
     "sweep": ("sweep",),
     "copy": ("copy",),
     "copy_from": ("can_copy_from", "copy_from"),

@@ -75,6 +75,10 @@ class DavTree:
     def _root(self) -> DavRoot:
         return self._client.root
 
+    def end_requests(self, within: float) -> None:
+        """End what is under way within so many seconds (``SupportsEndRequests``)."""
+        self._client.end_requests(within)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}>"
 

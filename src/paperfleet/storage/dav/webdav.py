@@ -117,6 +117,7 @@ class WebDavBackend(DavTree):
             folders=True,
             sweep=True,
             free_space=True,
+            end_requests=True,
             reads_back=True,
             keeps_modified=self._times.kept,
         )

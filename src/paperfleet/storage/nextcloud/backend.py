@@ -146,6 +146,7 @@ class NextcloudBackend(DavTree):
             content_hash=True,
             sweep=True,
             free_space=True,
+            end_requests=True,
             hashes_uploads=self._puts.hashes,
             keeps_modified=True,
             keeps_versions=None,

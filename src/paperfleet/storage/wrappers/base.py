@@ -48,6 +48,7 @@ class EveryAbility(
     protocol.SupportsPresign,
     protocol.SupportsEntry,
     protocol.SupportsMoveInTwo,
+    protocol.SupportsEndRequests,
     Protocol,
 ):
     """A storage that has every method; which of them may be called, its capabilities say."""
@@ -230,3 +231,7 @@ class Wrapper:
     def sweep(self, older_than: float) -> int:
         """See ``SupportsSweep``."""
         return self._around("sweep", (), lambda: self._inner.sweep(older_than))
+
+    def end_requests(self, within: float) -> None:
+        """See ``SupportsEndRequests``; past ``_around``, as a signal handler may call it."""
+        self._inner.end_requests(within)
