@@ -6,9 +6,8 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote
 
-import httpx
+from bench.bare import BareClient
 
 
 def main() -> None:
@@ -16,16 +15,13 @@ def main() -> None:
     job = json.load(sys.stdin)
     source = Path(job["source"])
     paths = sorted(source.rglob("*"))
-    limits = httpx.Limits(max_connections=job["connections"])
-    with httpx.Client(auth=(job["user"], job["password"]), limits=limits, timeout=120) as client:
+    with BareClient(job["url"], job["user"], job["password"], job["connections"]) as client:
 
         def send(path: Path) -> None:
-            url = job["url"] + quote(path.relative_to(source).as_posix())
-            client.put(url, content=path.read_bytes()).raise_for_status()
+            client.ask("PUT", path.relative_to(source).as_posix(), path.read_bytes())
 
         for folder in (path for path in paths if path.is_dir()):
-            url = job["url"] + quote(folder.relative_to(source).as_posix())
-            client.request("MKCOL", url).raise_for_status()
+            client.ask("MKCOL", folder.relative_to(source).as_posix())
         with ThreadPoolExecutor(job["connections"]) as pool:
             list(pool.map(send, (path for path in paths if path.is_file())))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-import httpx
+from bench.bare import BareClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,29 +58,21 @@ class SourceEditor:
 class BareEditor:
     """Makes changes by single requests of the HTTP client that the mirror uses."""
 
-    def __init__(self, client: httpx.Client, url: str) -> None:
+    def __init__(self, client: BareClient, url: str) -> None:
         self._client, self._url = client, url
 
     def write(self, name: str, content: bytes) -> float:
-        return self._ask("PUT", name, content=content)
+        return self._ask("PUT", name, content)
 
     def rename(self, old: str, new: str) -> float:
-        return self._ask("MOVE", old, headers={"Destination": self._url + quote(new)})
+        return self._ask("MOVE", old, Destination=self._url + quote(new))
 
     def delete(self, name: str) -> float:
         return self._ask("DELETE", name)
 
-    def _ask(
-        self,
-        method: str,
-        name: str,
-        *,
-        content: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> float:
+    def _ask(self, method: str, name: str, body: bytes | None = None, **headers: str) -> float:
         begun = time.perf_counter()
-        url = self._url + quote(name)
-        self._client.request(method, url, content=content, headers=headers).raise_for_status()
+        self._client.ask(method, name, body, **headers)
         return begun
 
 
@@ -142,7 +134,7 @@ def main() -> None:
     if "source" in job:
         samples = measure(SourceEditor(Path(job["source"])), target, job["number"])
     else:
-        with httpx.Client(auth=(job["user"], job["password"]), timeout=60) as client:
+        with BareClient(job["url"], job["user"], job["password"]) as client:
             samples = measure(BareEditor(client, job["url"]), target, job["number"])
     json.dump(samples, sys.stdout)
 

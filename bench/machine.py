@@ -15,7 +15,7 @@ from tests.servers.rclone_server import rclone_binary
 
 _PACKAGES = (
     "paperfleet",
-    "httpx",
+    "pycurl",
     "lxml",
     "wsgidav",
     "obstore",

@@ -35,7 +35,7 @@ def rows(result: dict[str, Any], client: str) -> dict[str, dict[str, Any]]:
 
 
 def check_shape(result: dict[str, Any], tables: str, clients: Sequence[str]) -> None:
-    assert {"date", "cores", "memory_gb", "python", "httpx", "rclone"} <= result["machine"].keys()
+    assert {"date", "cores", "memory_gb", "python", "pycurl", "rclone"} <= result["machine"].keys()
     assert "hostname" not in result["machine"]
     assert set(clients) <= {row["client"] for row in result["rows"]}
     for row in result["rows"]:
