@@ -19,7 +19,7 @@ from tests.servers.certificates import make_certificate, openssl_missing, server
 from tests.servers.wire import Wire, wire_server
 
 from paperfleet.errors import ConfigurationError, NotAStorageError
-from paperfleet.storage.backends.webdav import WebDavBackend
+from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.transport.curl import CurlTransport
 from paperfleet.storage.transport.exchange import CutOffError, HttpRequest, TransportError
 
