@@ -18,7 +18,9 @@ from tests.servers.base import HOST
 from tests.servers.certificates import make_certificate, openssl_missing, server_context
 from tests.servers.wire import Wire, wire_server
 
-from paperfleet.errors import ConfigurationError, NotAStorageError
+from paperfleet.errors import ConfigurationError, NotAStorageError, UnavailableError
+from paperfleet.storage.bucket.across import Service
+from paperfleet.storage.bucket.raw import MOST_BYTES, RawListing
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.transport.curl import CurlTransport
 from paperfleet.storage.transport.exchange import CutOffError, HttpRequest, TransportError
@@ -26,6 +28,8 @@ from paperfleet.storage.transport.exchange import CutOffError, HttpRequest, Tran
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from obstore.store import S3Config
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PIECE = bytes(1 << 18)
@@ -285,3 +289,41 @@ def test_a_signal_ends_a_mirror_that_waits_for_an_answer(tmp_path: Path) -> None
             program.kill()
             program.wait()
     assert time.monotonic() - began < 8, said
+
+
+def listing_of_s3(url: str) -> RawListing:
+    config: S3Config = {"endpoint": url, "access_key_id": "k", "secret_access_key": "s"}
+    return RawListing(Service("b", config, {"allow_http": True}, {}), "s3://b")
+
+
+def page(rest: bytes) -> bytes:
+    body = b"<ListBucketResult><IsTruncated>true</IsTruncated>" + rest + b"</ListBucketResult>"
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (page(b"<NextContinuationToken>t</NextContinuationToken>"), "no end"),
+        (page(b"<Prefix>" + b" " * (MOST_BYTES + 1) + b"</Prefix>"), "too large"),
+    ],
+    ids=["the same page again", "a page without end"],
+)
+def test_a_listing_of_a_bucket_ends(answer: bytes, words: str) -> None:
+    def gives(wire: Wire, _: int) -> None:
+        while wire.request():
+            wire.send(answer)
+
+    with wire_server(gives) as server:
+        listing = listing_of_s3(f"http://{HOST}:{server.port}/b")
+        with contextlib.closing(listing), pytest.raises(NotAStorageError, match=words):
+            list(listing.keys(""))
+        assert len(server.heads) <= 3
+
+
+def test_a_listing_of_a_bucket_says_what_failed() -> None:
+    with wire_server(lambda wire, _: wire.head()) as server:
+        listing = listing_of_s3(f"http://{HOST}:{server.port}/b")
+        with contextlib.closing(listing), pytest.raises(UnavailableError, match="cut") as caught:
+            list(listing.keys(""))
+    assert (caught.value.operation, caught.value.storage) == ("list", "s3://b")

@@ -157,6 +157,12 @@ def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         read(HEAD + entry("a").encode() * 1000 + b"</d:multistatus>", 1000)
 
 
+def test_entries_without_end_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multistatus, "MOST_ENTRIES", 999)
+    with pytest.raises(NotAStorageError, match="too large"):
+        read(HEAD + entry("a").encode() * 1000 + b"</d:multistatus>", 1000)
+
+
 def test_very_long_text_is_refused() -> None:
     with pytest.raises(NotAStorageError):
         read(HEAD + b"<d:response><d:href>" + b"x" * 20_000_000, 1 << 20)

@@ -98,6 +98,9 @@ class RawListing:
             token = page.findtext("{*}NextContinuationToken")
             if page.findtext("{*}IsTruncated") != "true" or not token:
                 return
+            if token == query.get("continuation-token"):
+                reason = "the listing begins again where it was: it has no end"
+                raise NotAStorageError(reason, operation="list", storage=self._label)
             query = {k: v for k, v in query.items() if k != "start-after"}
             query["continuation-token"] = token
 

@@ -29,7 +29,10 @@ _LENGTH, _MODIFIED, _ETAG = (
 _AVAILABLE = f"{DAV}quota-available-bytes"
 _FILEID = f"{OWNCLOUD}fileid"
 MOST_BYTES = 4 << 30
-"""Of one multistatus, unpacked: some 10 million files."""
+"""Of one multistatus, unpacked."""
+
+MOST_ENTRIES = 10_000_000
+"""Of one multistatus: more documents than anybody has."""
 
 MOST_ENTRY_BYTES = 1 << 20
 """Of what may arrive without completing a single entry."""
@@ -99,17 +102,17 @@ def read_entries(pieces: Iterable[bytes], *, storage: str = "") -> Iterator[DavE
         load_dtd=False,
         huge_tree=False,
     )
-    total = since_entry = 0
+    total = since_entry = entries = 0
     head = b""
     for piece in pieces:
         head += piece[: HEAD_BYTES - len(head)]
         total += len(piece)
         since_entry += len(piece)
         for element in _completed(parser, piece, storage):
-            since_entry = 0
+            since_entry, entries = 0, entries + 1
             yield _entry(element, storage)
             _forget(element)
-        if total > MOST_BYTES or since_entry > MOST_ENTRY_BYTES:
+        if total > MOST_BYTES or entries > MOST_ENTRIES or since_entry > MOST_ENTRY_BYTES:
             raise NotAStorageError("the listing is too large to be true", storage=storage)
     if b"multistatus" not in head:
         raise _not_a_listing(storage)
