@@ -34,6 +34,7 @@ _READS = frozenset(
         "presigned_url",
         "entry",
         "can_copy_from",
+        "end_requests",
     }
 )
 
