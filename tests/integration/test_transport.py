@@ -19,7 +19,7 @@ from tests.servers.certificates import make_certificate, openssl_missing, server
 from tests.servers.wire import Wire, wire_server
 
 from paperfleet.errors import ConfigurationError, NotAStorageError, UnavailableError
-from paperfleet.storage.bucket.across import Service
+from paperfleet.storage.bucket.copying import Service
 from paperfleet.storage.bucket.raw import MOST_BYTES, RawListing
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.transport.curl import CurlTransport

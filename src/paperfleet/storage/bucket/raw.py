@@ -34,12 +34,8 @@ from paperfleet.storage.transport.exchange import HttpRequest, TransportError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-<<<<<<< HEAD
     from paperfleet.storage.bucket.copying import Service
-=======
-    from paperfleet.storage.bucket.across import Service
     from paperfleet.storage.transport.exchange import HttpResponse
->>>>>>> e51265c (Send requests with libcurl (pycurl) in the place of httpx)
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _TIMEOUT = 60.0
