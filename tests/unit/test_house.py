@@ -194,3 +194,37 @@ def test_every_requirement_of_users_has_a_lowest_version() -> None:
     assert len({plain(line) for line in pinned}) == len(pinned), "two bounds of one package"
     base = {plain(name) for name in project()["project"]["dependencies"]}
     assert {plain(line) for line in pinned} == base | extras()
+
+
+WORKFLOWS = sorted(path.name for path in (ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_pins_its_actions_and_may_do_nothing_that_it_does_not_say(name: str) -> None:
+    workflow = text(f".github/workflows/{name}")
+    used = re.findall(r"uses: (.*)", workflow)
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./[\w./-]+", action), action
+    assert "\npermissions: {}\n" in workflow
+    jobs = re.split(r"^  (\w+):\n", workflow.partition("\njobs:\n")[2], flags=re.MULTILINE)
+    for job, steps in zip(jobs[1::2], jobs[2::2], strict=True):
+        assert "    permissions:\n" in steps, job
+        assert steps.count("write") == ("id-token: write" in steps), job
+        assert steps.count("actions/checkout@") == steps.count("persist-credentials: false"), job
+
+
+def test_a_workflow_runs_what_a_developer_runs() -> None:
+    targets = set(re.findall(r"^([\w-]+):.* ## ", text("Makefile"), re.MULTILINE))
+    for name in WORKFLOWS:
+        for command in re.findall(r"run: (.*)", text(f".github/workflows/{name}")):
+            words = command.split()
+            if words[0] == "make":
+                assert set(words[1:]) <= targets, command
+            else:
+                assert words[0] in {".ci/run", "sudo"}, command
+
+
+def test_the_page_about_releases_names_every_variable_of_its_workflow() -> None:
+    used = set(re.findall(r"(?:vars|secrets)\.(\w+)", text(".github/workflows/release.yml")))
+    assert used == set(re.findall(r"`(\w+_REGISTRY\w*)`", text("docs/how-to/release.md")))
