@@ -86,7 +86,7 @@ RENAME = [
     Point("PUT", "/archive/new "),
     Point("DELETE", "/archive/old "),
     Point("DELETE", "/.paperfleet-work/"),
-    Point("HEAD", "/originals/"),
+    Point("GET", "/originals/"),
 ]
 
 
