@@ -18,7 +18,7 @@ from tests.servers.base import HOST
 from tests.servers.certificates import make_certificate, openssl_missing, server_context
 from tests.servers.wire import Wire, wire_server
 
-from paperfleet.errors import ConfigurationError, NotAStorageError, UnavailableError
+from paperfleet.errors import ConfigurationError, NotAStorageError, StorageError, UnavailableError
 from paperfleet.storage.bucket.copying import Service
 from paperfleet.storage.bucket.raw import MOST_BYTES, RawListing
 from paperfleet.storage.dav.webdav import WebDavBackend
@@ -244,6 +244,35 @@ def test_a_host_of_no_proxy_is_asked_without(
         with contextlib.closing(sender), pytest.raises(TransportError, match="resolved"):
             sender.send(HttpRequest("GET", "http://cloud.invalid/a"))
         assert not proxy.heads
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("bücher.invalid", "cannot be resolved"),
+        ("straße.invalid", "host name cannot be used"),
+        ("a" * 70 + "ü.invalid", "host name cannot be used"),
+    ],
+)
+def test_a_host_name_beyond_ascii(host: str, words: str) -> None:
+    storage = WebDavBackend(f"https://{host}/dav/")
+    with storage, pytest.raises(StorageError, match=words):
+        storage.exists("a")
+
+
+def test_a_host_name_beyond_ascii_is_asked_for_as_the_dns_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gives(wire: Wire, _: int) -> None:
+        wire.request()
+        wire.send(OK)
+
+    with wire_server(gives) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{HOST}:{proxy.port}")
+        sender = CurlTransport("http://bücher.invalid:8080")
+        with contextlib.closing(sender):
+            assert read(sender, HttpRequest("GET", "http://bücher.invalid:8080/a")) == b"ok"
+        assert proxy.heads[0].startswith(b"GET http://xn--bcher-kva.invalid:8080/a ")
 
 
 def test_a_line_break_in_a_header_is_not_sent() -> None:

@@ -20,6 +20,7 @@ from paperfleet.storage.transport.exchange import (
 )
 from paperfleet.storage.transport.failures import Ended, failure_of
 from paperfleet.storage.transport.heads import Head, sent_headers
+from paperfleet.storage.transport.names import ascii_url
 from paperfleet.storage.transport.outgoing import OutgoingBody, PostedBody
 from paperfleet.storage.transport.patience import Patience
 
@@ -132,7 +133,7 @@ class Line:
         easy.setopt(pycurl.NOSIGNAL, 1)
         easy.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        easy.setopt(pycurl.URL, request.url.encode("ascii"))
+        easy.setopt(pycurl.URL, ascii_url(request.url))
         easy.setopt(pycurl.PATH_AS_IS, 1)
         easy.setopt(pycurl.TCP_KEEPALIVE, 1)
         easy.setopt(pycurl.TCP_NODELAY, 1)
