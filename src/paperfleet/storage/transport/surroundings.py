@@ -92,11 +92,9 @@ def proxy_of(origin: str) -> str:
     address = named if "://" in named else f"http://{named}"
     try:
         proxy = urlsplit(address)
-        usable = (
-            address.isascii() and proxy.scheme in PROXIES and proxy.hostname and proxy.port != 0
-        )
+        usable = proxy.scheme in PROXIES and proxy.hostname and proxy.port != 0
     except ValueError:
         usable = False
-    if not usable:  # the text of the error would quote the address
+    if not (usable and address.isascii()):  # the text of the error would quote the address
         raise ValueError("the proxy is no address of http, https or socks5") from None
     return address
