@@ -153,13 +153,14 @@ class Database:
             if durable:
                 connection.execute("PRAGMA synchronous = FULL")
             try:
+                # IMMEDIATE: one that reads first and writes later could fail as busy in its middle.
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if durable:
+                if durable:  # most transactions may be lost with the power
                     connection.execute("PRAGMA synchronous = NORMAL")
 
     def script(self, sql: str) -> None:

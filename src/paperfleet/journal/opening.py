@@ -82,6 +82,8 @@ def lock_and_create(path: Path) -> ProcessLock:
         )
     with explained_os(path):
         make_folder(path.parent)
+        # A file beside it: SQLite locks the journal itself, and closing any descriptor of a file
+        # drops all POSIX locks that the process has on it (fcntl(2)).
         lock = ProcessLock(path.with_name(path.name + ".lock"))
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -96,6 +98,7 @@ def open_for_writing(path: Path) -> Database:
     database = Database(path, "rw")
     try:
         version = _checked_version(database)
+        # Before anything is written: a damaged file is moved aside as it was found.
         _check_pages(database)
         database.use_wal()
         _migrate(database, version)

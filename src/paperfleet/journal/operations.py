@@ -192,7 +192,7 @@ class Operations:
             for operation_id, upserts, forgets in results:
                 kind = _step(connection, operation_id, OperationStep.COMPLETE)
                 rows = list(upserts)
-                if kind == _PUT:
+                if kind == _PUT:  # before write_known: the row that it compares with goes then
                     _count_overwrites(connection, rows, self._clock())
                 write_known(connection, rows, forgets)
                 deletions += kind == _DELETE
@@ -265,6 +265,7 @@ def _step(connection: sqlite3.Connection, operation_id: int, step: OperationStep
 
 
 def _doubt(connection: sqlite3.Connection, operation_id: int, step: OperationStep) -> None:
+    # Before the step, which drops the row that they stand in.
     doubts = connection.execute(_SQL["doubts"], (operation_id,)).fetchone()
     _step(connection, operation_id, step)
     doubt_known(connection, decode(doubts[0]))

@@ -63,7 +63,7 @@ class Kept:
 
     def end(self) -> None:
         """Release, whatever the count is."""
-        self._keeper.stop()
+        self._keeper.stop()  # first, or its next renewal finds the lease gone and calls it lost
         self.hold.release()
         self._on_end(self)
 
@@ -188,6 +188,7 @@ class Leases:
         end = self._clock() + timeout
         pause = _FIRST_PAUSE
         while True:
+            # Before the request, so that our time is over before the store's.
             asked = self._clock()
             answer = self._backend.take(name, owner, ttl)
             if isinstance(answer, Granted):
@@ -208,7 +209,7 @@ class Leases:
         """See ``LeaseStore``."""
         for kept in list(self._kept):
             kept.end()
-        self._backend.close()
+        self._backend.close()  # last: the releases above go through it
 
     def __enter__(self) -> Self:
         return self
@@ -232,6 +233,7 @@ class Leases:
 
 class _HeldByThread(threading.local):
     def __init__(self) -> None:
+        # Weak: `Leases` owns them, and any thread may end one; this thread's entry goes with it.
         self.held: weakref.WeakValueDictionary[str, Kept] = weakref.WeakValueDictionary()
 
 

@@ -91,6 +91,7 @@ class BucketMover:
                 self._end(begun)
             else:
                 left = self._move_looking(old_name, new_name, seen)
+        # Outside of the locks: it takes that of the new name itself.
         for copy in left:
             self._remove_copy(copy, new_name)
 
@@ -160,6 +161,7 @@ class BucketMover:
             if self._client.find(new_key, "move", mark.new_name):
                 self._marks.remove(mark)
                 raise self._taken_name(mark.new_name)
+            # Before the copy begins: a kill after it must find a mark that says of what it is.
             mark = mark.of_file(found)
             put = PutCondition("overwrite", _JSON)
             self._client.put(
@@ -182,6 +184,7 @@ class BucketMover:
             return ()
         mark = MoveMark(old_name, new_name, source.size, source.modified_ns, source.etag, self._me)
         mark = self._claim(mark)
+        # The look above was before the claim, and another move may have come between.
         self._require_unchanged(mark, old_key)
         self._carry_out(mark, source, None, old_key, new_key)
         return mark.left
@@ -294,10 +297,12 @@ class BucketMover:
                 # The store refuses a taken name, so that nobody has to look before.
                 origin = Origin(mark.token, state_of(source))
                 self._copier.place(source, data, new_key, "move", mark.new_name, origin)
+            # Only now, with the copy proven at its new name.
             self._client.delete(old_key, "move", mark.old_name)
         except (AlreadyExistsError, NotFoundError, IntegrityError):
             self._marks.remove(mark)  # of all other errors the outcome is unclear: the mark stays
             raise
+        # Last, and no error where it fails: a mark without its old name does no harm.
         self._marks.remove_if_possible(mark)
 
     def _place(self, mark: MoveMark, source: FoundObject, old_key: str, new_key: str) -> None:

@@ -110,6 +110,7 @@ class DavMover:
         return None
 
     def _has_moved(self, old: str, new: str) -> bool:
+        # Both: a server may copy and then delete, so that the new name may be there half done.
         if self._listing.look(old, operation="move") is not None:
             return False
         return self._listing.look(new, operation="move") is not None

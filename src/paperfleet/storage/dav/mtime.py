@@ -92,6 +92,7 @@ class ModifiedTimes:
             body=lambda: body,
             repeatable=True,
         )
+        # The look decides, not the answer: a 207 may hold nothing but refusals.
         clear = self._is_answered(request)
         seen = look()
         if seen.modified_ns == wanted:

@@ -64,6 +64,7 @@ class Remover:
             folder, children = self._listing.children(name, operation=operation)
         except NotFoundError:
             return self._listing.look(name, operation=operation) is None
+        # Hidden files may be in a folder that looks empty, and DELETE would take them with it.
         if children or not self._trials.traits().lists_dots:
             return False
         return self._removed(self._client.root.path_of(name, folder=True), folder, operation)
