@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 from paperfleet.errors import NameRefusedError, StorageError, UnavailableError
 from paperfleet.mirror.execute import Executor, OperationResult, UntriedError
-from paperfleet.mirror.queue import Job, JobQueue, in_batches, in_rows
+from paperfleet.mirror.jobs import Job, in_batches, in_rows
+from paperfleet.mirror.queue import JobQueue
 from paperfleet.model import ABSENT, Delete, FileStat, KnownFile, Put, Upload
 from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from paperfleet.mirror.queue import Task
+    from paperfleet.mirror.jobs import Task
     from paperfleet.model import Precondition
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.options import Options
+    from paperfleet.mirror.queue import Looked
     from paperfleet.mirror.watch.choose import Watcher
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -81,13 +82,14 @@ class Mirror:
         self._check = TargetCheck(target, journal)
         self._record = Status(journal, report, Room(target))
         self._proof = Proof(options.verify, journal.get_fact(UPLOADS))
-        self._pool = Pool(options.connections + 2)
+        self._pool = Pool(options.connections + 3)
         self._work = JobQueue(
             Executor(source, target, self._proof),
             journal,
             self._pool,
             Parallelism(most=options.connections),
             watcher.wake,
+            options.connections,
         )
         observer = Observer(source, target, options.adopt)
         self._reconciler = Reconciler(
@@ -99,7 +101,6 @@ class Mirror:
             self._record,
             self._changes,
             options,
-            self._pool,
             disk or NoDisk(),
         )
         self._prove_apart = prove_apart
@@ -252,7 +253,6 @@ class Mirror:
             self._look_at_target()
         self._take_changes(now)
         self._reconciler.feed()
-        self._work.pump()
 
     def _contact(self, now: float) -> None:
         """Look at the target for the first time; then everything is scanned."""
@@ -320,29 +320,37 @@ class Mirror:
         self._changes.put_back([*names, EVERYTHING], now, _SOURCE_GONE_SECONDS)
 
     def _settle_finished(self) -> None:
-        finished, looked = self._work.collect()
-        if finished:
+        ended = self._work.collect()
+        finished, looked = ended.finished, ended.looked
+        if finished or ended.steps:
             self._quiet_since = time.monotonic()
             self._check_due = self._check_due or self._check.by_etags
-        error = self._reconciler.settle(finished)
+        error = self._reconciler.settle(ended)
         if error is not None:
             self._pause(error)
         if looked:
             self._hear(0.0)  # what was written while it was read is not settled any more
         for one in looked:
-            if isinstance(one.observation, StorageError):
-                error = one.observation
-                self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
-            elif isinstance(one.observation, BaseException):
-                raise one.observation
-            elif self._paused_until is not None or self._pool.closed:
-                self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
-            else:
-                error = self._reconciler.carry_out(one.batch, one.observation) or error
+            error = self._settle_look(one) or error
             if error is not None:
                 self._pause(error)
         if finished and error is None:
             self._failures = 0
+        if self._paused_until is not None or self._pool.closed:
+            self._take_back()  # what came in the place of something that was under way
+
+    def _settle_look(self, one: Looked) -> StorageError | None:
+        """Plan what was looked at; return an error of the target as a whole."""
+        if isinstance(one.observation, StorageError):
+            self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
+            return one.observation
+        if isinstance(one.observation, BaseException):
+            raise one.observation
+        if self._paused_until is not None or self._pool.closed:
+            self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
+        else:
+            self._reconciler.carry_out(one.batch, one.observation)
+        return None
 
     def _pause(self, error: StorageError) -> None:
         """Send nothing for a while; what is queued goes back to be looked at again."""
@@ -354,6 +362,9 @@ class Mirror:
         self._paused_until = time.monotonic() + seconds
         self._pause_error = error
         self._record.pause(Paused(error.message, error.hint, time.time() + seconds))
+        self._take_back()
+
+    def _take_back(self) -> None:
         self._changes.put_back(self._work.withdraw(), time.monotonic(), 0.0)
 
     def _is_paused(self, now: float) -> bool:

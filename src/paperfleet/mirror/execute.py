@@ -36,6 +36,7 @@ from paperfleet.storage.names import parents
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from paperfleet.mirror.jobs import FolderStep
     from paperfleet.model import FileStat, Operation
     from paperfleet.storage import protocol
     from paperfleet.storage.protocol import DocumentStorage
@@ -90,6 +91,11 @@ class Executor:
         if isinstance(operation, MoveFolder):
             return self._move_folder(operation, folder_etag)
         return self._delete(operation)
+
+    def take(self, step: FolderStep) -> None:
+        """Make a folder, or remove it if nothing is in it."""
+        change = abilities.make_folder if step.action == "make" else abilities.remove_folder
+        change(self._target, step.folder)
 
     def _put(self, put: Put) -> OperationResult:
         events = self._set_aside(put)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import Scope, StorageError
@@ -14,11 +13,12 @@ from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.events import Reporter
-    from paperfleet.mirror.pool import Pool
+    from paperfleet.mirror.jobs import FolderStep
+    from paperfleet.mirror.queue import StepDone
     from paperfleet.mirror.target import TargetFinding
     from paperfleet.model import Operation, Put
     from paperfleet.storage.protocol import DocumentStorage
@@ -35,11 +35,8 @@ def _remembered(journal: Journal, fact: str) -> set[str]:
 class TargetFolders:
     """Knows which folders of the target are there, and which may have become empty."""
 
-    def __init__(
-        self, target: DocumentStorage, journal: Journal, pool: Pool, report: Reporter
-    ) -> None:
-        self._target, self._journal = target, journal
-        self._pool, self._report = pool, report
+    def __init__(self, target: DocumentStorage, journal: Journal, report: Reporter) -> None:
+        self._journal, self._report = journal, report
         self._exist_there = abilities.capabilities_of(target).folders
         self._made: set[str] = set()
         self._left = _remembered(journal, _LEFT)
@@ -64,31 +61,60 @@ class TargetFolders:
             return None
         return etags.get(old)
 
-    def make_for(self, puts: Sequence[Put]) -> None:
-        """Make the folders that the sends go into, level by level, each once.
-
-        Raises ``StorageError`` when the target as a whole is out of reach. What is wrong with one
-        folder is met again by the send into it, and told with its file.
-        """
+    def missing(self, puts: Iterable[Put], touched: Callable[[str], object]) -> set[str]:
+        """Return the folders to be made for sends: unknown, or ``touched`` by the same plan."""
         if not self._exist_there:
-            return
-        wanted = {folder for put in puts for folder in parents(put.target_name)} - self._made
-        missing = {folder for folder in wanted if not self._journal.count_proven_below(folder)}
+            return set()
+        wanted = {folder for put in puts for folder in parents(put.target_name)}
+        missing = {f for f in wanted if touched(f) or not self._is_there(f)}
         self._remember(missing)
-        failed: set[str] = set()
-        for depth in sorted({folder.count("/") for folder in missing}):
-            level = [folder for folder in missing if folder.count("/") == depth]
-            failed |= self._make(level)
-        self._made |= wanted - failed
+        return missing
 
-    def _make(self, folders: Sequence[str]) -> set[str]:
-        futures = {folder: self._pool.submit(self._maker(folder)) for folder in folders}
-        wait(futures.values())
-        errors = {folder: future.exception() for folder, future in futures.items()}
-        for folder, error in errors.items():
-            if error and not self._is_of_its_own(folder, error):
+    def _is_there(self, folder: str) -> bool:
+        if folder not in self._made and self._journal.count_proven_below(folder):
+            self._made.add(folder)
+        return folder in self._made
+
+    def emptied(self) -> list[str]:
+        """Return the folders that may have lost their last file, the deepest first."""
+        return sorted(self._left, key=lambda f: (-f.count("/"), f)) if self._exist_there else []
+
+    def is_due(self, step: FolderStep) -> bool:
+        """Say whether a folder is still to be made, or removed: nothing of ours is in it.
+
+        What is in doubt may turn out not to be there, so such a folder stays for now.
+        """
+        if step.action == "make":
+            return not self._is_there(step.folder)
+        if self._journal.count_proven_below(step.folder):
+            self._let_stay(step.folder)
+            return False
+        self._made.discard(step.folder)
+        return not self._journal.count_below(step.folder)
+
+    def settle(self, done: StepDone) -> StorageError | None:
+        """Take note of what became of a folder; return an error of the target as a whole.
+
+        What is wrong with one folder is met again by the send into it, and told with its file.
+        """
+        (action, folder), error = done.step, done.error
+        if error and not self._is_of_its_own(folder, error):
+            if not isinstance(error, StorageError):
                 raise error
-        return {folder for folder, error in errors.items() if error}
+            return error
+        if action == "remove":
+            if error:
+                reason = getattr(error, "reason", str(error))
+                self._report(Notice(f"The empty folder {folder} stays: {reason}", "info"))
+            self._let_stay(folder)
+        elif not error:
+            self._made.add(folder)
+        return None
+
+    def _let_stay(self, folder: str) -> None:
+        if folder in self._left:
+            self._left.discard(folder)
+            self._journal.set_fact(_LEFT, sorted(self._left))
 
     def _is_of_its_own(self, folder: str, error: BaseException) -> bool:
         """Say whether an error is the folder's alone: also one that it meets again and again."""
@@ -97,9 +123,6 @@ class TargetFolders:
         self._failures[folder] += 1
         given_up = self._failures[folder] >= TRIES_BEFORE_QUARANTINE
         return given_up and verdict(error).then is Then.PAUSE_AND_COUNT
-
-    def _maker(self, folder: str) -> Callable[[], None]:
-        return lambda: abilities.make_folder(self._target, folder)
 
     def leaving(self, operations: Iterable[Operation]) -> None:
         """Write down the folders that these operations may leave empty, before they are tried."""
@@ -119,32 +142,6 @@ class TargetFolders:
 
     def _remember(self, folders: set[str]) -> None:
         """Keep these in the journal until ``prune`` has looked at them, also over a crash."""
-        if not folders <= self._left:
+        if self._exist_there and not folders <= self._left:
             self._left |= folders
             self._journal.set_fact(_LEFT, sorted(self._left))
-
-    def prune(self, busy: Callable[[str], bool]) -> None:
-        """Remove the folders that lost their last file, the deepest first, if nothing is in them.
-
-        Raises ``StorageError`` when the target as a whole is out of reach.
-        """
-        before = len(self._left)
-        for folder in sorted(self._left, key=lambda f: (-f.count("/"), f)):
-            if busy(folder):
-                continue
-            if self._exist_there and not self._journal.count_proven_below(folder):
-                if self._journal.count_below(folder):
-                    continue  # what is in doubt may turn out not to be there
-                self._remove(folder)
-            self._left.discard(folder)
-        if len(self._left) != before:
-            self._journal.set_fact(_LEFT, sorted(self._left))
-
-    def _remove(self, folder: str) -> None:
-        self._made.discard(folder)
-        try:
-            abilities.remove_folder(self._target, folder)
-        except StorageError as error:
-            if not self._is_of_its_own(folder, error):
-                raise
-            self._report(Notice(f"The empty folder {folder} stays: {error.reason}", "info"))

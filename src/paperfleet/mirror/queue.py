@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from paperfleet.model import ABSENT, Delete, Put
-from paperfleet.storage.names import parents
+from paperfleet.mirror.busy import BusyNames
+from paperfleet.model import Delete, Put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,73 +17,25 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.execute import Executor, OperationResult
+    from paperfleet.mirror.jobs import FolderStep, Job, Token
     from paperfleet.mirror.parallelism import Parallelism
     from paperfleet.mirror.pool import Pool
     from paperfleet.mirror.prepare import Batch, Observation
     from paperfleet.model import Operation
 
-BATCH_FILES, BATCH_BYTES = 50, 8_000_000
-_SMALL_BYTES = 2_000_000
-_ROW_FILES, _ROW_FILE_BYTES = 8, 1_000_000
+    Answers = Sequence[OperationResult | Exception]
 
 
-def in_rows(tasks: Sequence[Task], threads: int) -> Iterator[Job]:
-    """Let each of ``threads`` threads send several small files, one after the other.
+class Gate(Protocol):
+    """Asked in the engine's thread right before a job begins."""
 
-    A file costs less so: its record in the journal and the way from thread to thread are shared.
-    Only where there is enough for all of them to do; large files go alone.
-    """
-    small = [task for task in tasks if _is_small(task[1])]
-    yield from (Job([task]) for task in tasks if not _is_small(task[1]))
-    length = max(1, min(_ROW_FILES, len(small) // (2 * threads)))
-    yield from (Job(small[at : at + length]) for at in range(0, len(small), length))
+    def trusted_etag(self, operation: Operation) -> str | None:
+        """Return the etag of a moved folder if all files in it were seen to be the mirror's."""
+        ...
 
-
-def _is_small(operation: Operation) -> bool:
-    return isinstance(operation, Put) and operation.source.size <= _ROW_FILE_BYTES
-
-
-def in_batches(tasks: Sequence[Task]) -> Iterator[Job]:
-    """Put small new files together, for a target that takes batches; others go alone."""
-    together: list[Task] = []
-    for task in tasks:
-        if _fits_batch(task[1]):
-            together.append(task)
-        else:
-            yield Job([task])
-    while together:
-        count = _first_batch(together)
-        yield Job(together[:count], at_once=count > 1)
-        together = together[count:]
-
-
-def _fits_batch(operation: Operation) -> bool:
-    if not isinstance(operation, Put) or operation.expect != ABSENT:
-        return False
-    return operation.aside is None and operation.source.size <= _SMALL_BYTES
-
-
-def _first_batch(tasks: Sequence[Task]) -> int:
-    size = 0
-    for count, (_, operation) in enumerate(tasks):
-        size += operation.source.size if isinstance(operation, Put) else 0
-        if count and (count >= BATCH_FILES or size > BATCH_BYTES):
-            return count
-    return len(tasks)
-
-
-Task = tuple[int, "Operation"]
-"""An operation with its number in the journal."""
-
-
-class Job(NamedTuple):
-    """What one thread is handed: one operation, or several sends.
-
-    ``at_once``: the sends go with one request, to a target that takes batches; else one by one.
-    """
-
-    tasks: Sequence[Task]
-    at_once: bool = False
+    def is_due(self, step: FolderStep) -> bool:
+        """Say whether the step is still to be taken."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +47,13 @@ class Finished:
     outcome: OperationResult | BaseException
 
 
+class StepDone(NamedTuple):
+    """A step of a folder was taken, or failed."""
+
+    step: FolderStep
+    error: BaseException | None
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A batch was looked at."""
@@ -103,44 +62,29 @@ class Looked:
     observation: Observation | BaseException
 
 
-@dataclass(slots=True)
-class _Running:
-    tasks: Sequence[Task]
-    began: float
+class Ended(NamedTuple):
+    """What came to an end, each kind in the order of its beginning."""
+
+    finished: list[Finished]
+    steps: list[StepDone]
+    looked: list[Looked]
 
 
-class _Busy:
-    """Names, and how many of them lie below each folder: there may be thousands."""
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A job that waits for so many others."""
 
-    def __init__(self) -> None:
-        self._names: set[str] = set()
-        self._below: Counter[str] = Counter()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def any_below(self, folder: str) -> bool:
-        """Say whether any of the names lies below a folder."""
-        return folder in self._below
-
-    def update(self, names: Iterable[str]) -> None:
-        """Add names."""
-        for name in set(names) - self._names:
-            self._names.add(name)
-            self._below.update(parents(name))
-
-    def difference_update(self, names: Iterable[str]) -> None:
-        """Take names away."""
-        for name in self._names.intersection(names):
-            self._names.remove(name)
-            for folder in parents(name):
-                self._below[folder] -= 1
-                if not self._below[folder]:
-                    del self._below[folder]
+    job: Job
+    left: int
+    dropped: bool = False
 
 
 class JobQueue:
-    """Runs operations and looks on a pool, as many at a time as the target takes well."""
+    """Runs jobs and looks on a pool, as many at a time as the target takes well.
+
+    A job begins once all that it waits for has come to a good end; nothing here waits for one.
+    Who ends a job says what follows: ``release``, ``abandon`` or ``replace``.
+    """
 
     def __init__(
         self,
@@ -149,35 +93,38 @@ class JobQueue:
         pool: Pool,
         parallelism: Parallelism,
         on_finish: Callable[[], None],
+        connections: int = 8,
     ) -> None:
         self._executor = executor
         self._journal = journal
         self._pool = pool
         self._parallelism = parallelism
         self._on_finish = on_finish
-        self._queue: deque[Job] = deque()
-        self._running: dict[Future[Sequence[OperationResult | Exception]], _Running] = {}
+        self._connections = connections
+        self._early: deque[Job] = deque()
+        self._sends: deque[Job] = deque()
+        self._late: deque[Job] = deque()
+        self._waiting: dict[Token, _Waiting] = {}
+        self._blocked: defaultdict[Token, list[_Waiting]] = defaultdict(list)
+        self._pending: set[Token] = set()
+        self._running: dict[Future[Answers], tuple[Job, float]] = {}
         self._looking: dict[Future[Observation], Batch] = {}
-        self._names = _Busy()
+        self._names = BusyNames()
 
     @property
     def queued(self) -> int:
-        """How many jobs wait for their turn."""
-        return len(self._queue)
+        """How many jobs wait for nothing but their turn."""
+        return len(self._early) + len(self._sends) + len(self._late)
 
     @property
     def deletes(self) -> int:
         """How many deletes are queued or under way."""
-        waiting = [job.tasks for job in self._queue]
-        running = [running.tasks for running in self._running.values()]
-        return sum(isinstance(op, Delete) for tasks in waiting + running for _, op in tasks)
+        return sum(isinstance(operation, Delete) for operation in self._operations())
 
     @property
     def updates(self) -> list[Put]:
         """The sends over files that are there, queued or under way."""
-        waiting = [job.tasks for job in self._queue]
-        running = [running.tasks for running in self._running.values()]
-        puts = [op for tasks in waiting + running for _, op in tasks if isinstance(op, Put)]
+        puts = [one for one in self._operations() if isinstance(one, Put)]
         return [put for put in puts if put.why == "updated"]
 
     @property
@@ -188,75 +135,165 @@ class JobQueue:
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or under way."""
-        return not (self._queue or self._running or self._looking)
+        return not (self.queued or self._waiting or self.running)
 
     @property
     def running(self) -> bool:
         """Whether anything is under way."""
         return bool(self._running or self._looking)
 
+    def _unbegun(self) -> Iterator[Job]:
+        yield from self._early
+        yield from self._sends
+        yield from self._late
+        yield from (waiting.job for waiting in self._waiting.values())
+
+    def _operations(self) -> Iterator[Operation]:
+        jobs = [*self._unbegun(), *(job for job, _ in self._running.values())]
+        return (operation for job in jobs for _, operation in job.tasks)
+
     def busy(self, name: str) -> bool:
         """Say whether the name, a folder above it or anything below it is queued or under way.
 
         '' is everything.
         """
-        if not name:
-            return not self.idle
-        above = any(folder in self._names for folder in parents(name))
-        return name in self._names or above or self._names.any_below(name)
+        return self._names.touches(name) if name else not self.idle
 
     def doing(self, name: str) -> bool:
         """Say whether an operation on the name is queued or under way; a look is none."""
         looked_at = any(name in batch.names for batch in self._looking.values())
         return name in self._names and not looked_at
 
+    def pending(self, token: Token) -> bool:
+        """Say whether this has not come to an end yet."""
+        return token in self._pending
+
     def look(self, batch: Batch, look: Callable[[], Observation]) -> None:
         """Begin to look at a batch; its names are busy until it is collected."""
-        self._names.update(batch.names)
+        self._names.add(batch.names)
         future = self._pool.submit(look)
         self._looking[future] = batch
         future.add_done_callback(lambda _: self._on_finish())
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Queue jobs."""
-        for job in jobs:
-            self._queue.append(job)
-            self._names.update(name for _, operation in job.tasks for name in operation.names)
+        """Queue jobs that may wait for each other and for what is pending."""
+        added = list(jobs)
+        self._pending.update(token for job in added for token in job.tokens)
+        ready: list[Job] = []
+        for job in added:
+            self._names.add(job.names)
+            after = [token for token in job.after if token in self._pending]
+            if not after:
+                ready.append(job)
+                continue
+            waiting = self._waiting[job.tokens[0]] = _Waiting(job, len(after))
+            for token in after:
+                self._blocked[token].append(waiting)
+        for job in ready:
+            self._make_ready(job)
 
-    def pump(self) -> None:
-        """Start as many queued jobs as may run at once."""
+    def _make_ready(self, job: Job) -> None:
+        late = all(
+            isinstance(operation, Delete) and number not in self._blocked
+            for number, operation in job.tasks
+        )
+        late = late and job.step is None
+        (self._sends if job.is_send else self._late if late else self._early).append(job)
+
+    def release(self, token: Token) -> None:
+        """Let begin what waited for nothing but this, which has come to a good end."""
+        self._pending.discard(token)
+        for waiting in self._blocked.pop(token, ()):
+            waiting.left -= 1
+            if not waiting.left and not waiting.dropped:
+                del self._waiting[waiting.job.tokens[0]]
+                self._make_ready(waiting.job)
+
+    def abandon(self, token: Token) -> set[str]:
+        """Take back all that waited for this; return the source names that it was about."""
+        dropped: list[Job] = []
+        todo = [token]
+        while todo:
+            one = todo.pop()
+            self._pending.discard(one)
+            for waiting in self._blocked.pop(one, ()):
+                if not waiting.dropped:
+                    waiting.dropped = True
+                    del self._waiting[waiting.job.tokens[0]]
+                    dropped.append(waiting.job)
+                    todo += waiting.job.tokens
+        return self._take_back(dropped)
+
+    def replace(self, token: Token, jobs: Sequence[Job]) -> None:
+        """Queue jobs, and let what waited for this wait for all of them."""
+        self.add(jobs)
+        blocked = self._blocked.pop(token, [])
+        for job in jobs:
+            for instead in job.tokens:
+                for waiting in blocked:
+                    waiting.left += 1
+                    self._blocked[instead].append(waiting)
+        self._blocked[token] = blocked
+        self.release(token)
+
+    def withdraw(self) -> set[str]:
+        """Take back what has not begun; return the source names that it was about."""
+        jobs = list(self._unbegun())
+        for queue in (self._early, self._sends, self._late, self._waiting, self._blocked):
+            queue.clear()
+        self._pending.difference_update(token for job in jobs for token in job.tokens)
+        return self._take_back(jobs)
+
+    def _take_back(self, jobs: Sequence[Job]) -> set[str]:
+        tasks = [task for job in jobs for task in job.tasks]
+        self._journal.withdraw([number for number, _ in tasks])
+        for job in jobs:
+            self._names.remove(job.names)
+        return {name for _, operation in tasks for name in operation.names}
+
+    def pump(self, gate: Gate) -> None:
+        """Start as many queued jobs as may run at once.
+
+        One send at least goes beside whatever else is under way, and the other way round.
+        """
         started: list[Job] = []
-        while self._queue and len(self._running) + len(started) < self._parallelism.limit:
-            started.append(self._queue.popleft())
+        running = [job for job, _ in self._running.values()]
+        sends = sum(job.is_send for job in running)
+        others = len(running) - sends
+        while (job := self._next(sends, others)) is not None:
+            if job.step is not None and not gate.is_due(job.step):
+                self._names.remove(job.names)
+                self.release(job.step)
+                continue
+            started.append(job)
+            sends, others = sends + job.is_send, others + (not job.is_send)
         if not started:
             return
         self._journal.start([number for job in started for number, _ in job.tasks])
         for job in started:
-            self._submit(job)
+            self._submit(job, gate)
 
-    def run_now(
-        self, tasks: Sequence[Task], folder_etag: Callable[[Operation], str | None]
-    ) -> list[Finished]:
-        """Run operations at once, wait for all of them, and return how they ended."""
-        if not tasks:
-            return []
-        self._journal.start([number for number, _ in tasks])
-        futures = [self._submit(Job([task]), folder_etag(task[1])) for task in tasks]
-        wait(futures)
-        return [one for future in futures for one in self._end(future)]
+    def _next(self, sends: int, others: int) -> Job | None:
+        """Take the next job that may run beside so many; what others may wait for goes first."""
+        room = sends + others < self._connections
+        beside = self._connections > 1
+        other = others < max(1, self._connections - 1) and (room or (beside and not others))
+        if self._early and other:
+            return self._early.popleft()
+        if self._sends and sends < self._parallelism.limit and (room or (beside and not sends)):
+            return self._sends.popleft()
+        return self._late.popleft() if self._late and other else None
 
-    def _submit(
-        self, job: Job, folder_etag: str | None = None
-    ) -> Future[Sequence[OperationResult | Exception]]:
-        self._names.update(name for _, operation in job.tasks for name in operation.names)
-        future = self._pool.submit(lambda: self._carry_out(job, folder_etag))
-        self._running[future] = _Running(job.tasks, time.monotonic())
+    def _submit(self, job: Job, gate: Gate) -> None:
+        trusted = gate.trusted_etag(job.tasks[0][1]) if len(job.tasks) == 1 else None
+        future = self._pool.submit(lambda: self._carry_out(job, trusted))
+        self._running[future] = job, time.monotonic()
         future.add_done_callback(lambda _: self._on_finish())
-        return future
 
-    def _carry_out(
-        self, job: Job, folder_etag: str | None
-    ) -> Sequence[OperationResult | Exception]:
+    def _carry_out(self, job: Job, folder_etag: str | None) -> Answers:
+        if job.step is not None:
+            self._executor.take(job.step)
+            return ()
         puts = [operation for _, operation in job.tasks if isinstance(operation, Put)]
         if job.at_once:
             return self._executor.put_batch(puts)
@@ -264,50 +301,41 @@ class JobQueue:
             return self._executor.put_each(puts, lambda: not self._pool.closed)
         return [self._executor.run(job.tasks[0][1], folder_etag)]
 
-    def collect(self) -> tuple[list[Finished], list[Looked]]:
+    def collect(self) -> Ended:
         """Return what has ended since the last call; its names are free again."""
-        finished = [
-            one for future in [f for f in self._running if f.done()] for one in self._end(future)
-        ]
-        looked = [self._end_look(future) for future in [f for f in self._looking if f.done()]]
-        return finished, looked
+        ended = Ended([], [], [])
+        for future in [f for f in self._running if f.done()]:
+            job, began = self._running.pop(future)
+            self._names.remove(job.names)
+            error = future.exception()
+            if job.step is not None:
+                ended.steps.append(StepDone(job.step, error))
+            else:
+                ended.finished.extend(self._finished(job, began, future, error))
+        ended.looked.extend(self._end_look(f) for f in [f for f in self._looking if f.done()])
+        return ended
 
-    def _end(self, future: Future[Sequence[OperationResult | Exception]]) -> list[Finished]:
-        running = self._running.pop(future)
-        self._names.difference_update(n for _, operation in running.tasks for n in operation.names)
-        error = future.exception()
+    def _finished(
+        self, job: Job, began: float, future: Future[Answers], error: BaseException | None
+    ) -> Iterator[Finished]:
         outcomes: Sequence[OperationResult | BaseException] = (
-            future.result() if error is None else [error] * len(running.tasks)
+            future.result() if error is None else [error] * len(job.tasks)
         )
-        if not any(isinstance(outcome, BaseException) for outcome in outcomes):
-            self._measure(running)
-        pairs = zip(running.tasks, outcomes, strict=True)
-        return [Finished(number, operation, outcome) for (number, operation), outcome in pairs]
+        if job.is_send and not any(isinstance(outcome, BaseException) for outcome in outcomes):
+            now = time.monotonic()
+            puts = [operation for _, operation in job.tasks if isinstance(operation, Put)]
+            self._parallelism.done(sum(put.source.size for put in puts), now - began, now)
+        pairs = zip(job.tasks, outcomes, strict=True)
+        return (Finished(number, operation, outcome) for (number, operation), outcome in pairs)
 
     def _end_look(self, future: Future[Observation]) -> Looked:
         batch = self._looking.pop(future)
-        self._names.difference_update(batch.names)
+        self._names.remove(batch.names)
         return Looked(batch, future.exception() or future.result())
-
-    def _measure(self, running: _Running) -> None:
-        now = time.monotonic()
-        puts = [operation for _, operation in running.tasks if isinstance(operation, Put)]
-        if puts:
-            size = sum(put.source.size for put in puts)
-            self._parallelism.done(size, now - running.began, now)
 
     def slow_down(self) -> None:
         """Take note that the target asked for fewer requests."""
         self._parallelism.throttled(time.monotonic())
-
-    def withdraw(self) -> set[str]:
-        """Take back what has not begun; return the source names that it was about."""
-        tasks = [task for job in self._queue for task in job.tasks]
-        self._queue.clear()
-        self._journal.withdraw([number for number, _ in tasks])
-        names = {name for _, operation in tasks for name in operation.names}
-        self._names.difference_update(names)
-        return names
 
     def wait(self, seconds: float) -> None:
         """Wait for what is under way, at most so long."""

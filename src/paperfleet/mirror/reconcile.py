@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from paperfleet.errors import StorageError
 from paperfleet.journal.journal import LOOK_AGAIN
 from paperfleet.mirror.accident import Accident
+from paperfleet.mirror.dispatch import Dispatcher
 from paperfleet.mirror.events import Done, Notice, Planned
-from paperfleet.mirror.execute import FolderHasOthersError, OperationResult, UntriedError
+from paperfleet.mirror.execute import OperationResult
 from paperfleet.mirror.folders import TargetFolders
+from paperfleet.mirror.jobs import BATCH_BYTES, BATCH_FILES
+from paperfleet.mirror.outcomes import Outcomes
 from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.mirror.planning.guard import losses
 from paperfleet.mirror.planning.plan import describe, plan
 from paperfleet.mirror.planning.view import View
-from paperfleet.mirror.policy import ErrorEffect, Then, again_seconds, tried_together, verdict
 from paperfleet.mirror.prepare import (
     Batch,
     Observation,
@@ -26,13 +28,11 @@ from paperfleet.mirror.prepare import (
     with_known,
     without,
 )
-from paperfleet.mirror.queue import BATCH_BYTES, BATCH_FILES, Job, in_batches, in_rows
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
 from paperfleet.mirror.unreadable import is_hidden, kept_out
 from paperfleet.mirror.weigh import Weigher
-from paperfleet.model import MoveFolder
 from paperfleet.storage import abilities
 from paperfleet.storage.names import collision_key, is_below
 
@@ -43,10 +43,8 @@ if TYPE_CHECKING:
     from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.options import Options
     from paperfleet.mirror.planning.guard import Judgement
-    from paperfleet.mirror.planning.plan import Plan
-    from paperfleet.mirror.pool import Pool
     from paperfleet.mirror.prepare import Observer
-    from paperfleet.mirror.queue import Finished, JobQueue, Task
+    from paperfleet.mirror.queue import Ended, JobQueue
     from paperfleet.mirror.scan import Pair, Scan
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.target import TargetFinding
@@ -74,7 +72,6 @@ class Reconciler:
         record: Status,
         changes: Changes,
         options: Options,
-        pool: Pool,
         disk: Disk,
     ) -> None:
         self._source, self._target = source, target
@@ -83,7 +80,15 @@ class Reconciler:
         self._can = abilities.capabilities_of(target)
         self._listing: dict[str, FileStat] | None = None
         self._absent: set[str] = set()
-        self._folders = TargetFolders(target, journal, pool, record.report)
+        self._folders = TargetFolders(target, journal, record.report)
+        self._dispatcher = Dispatcher(
+            journal,
+            work,
+            self._folders,
+            options.connections,
+            bulk=self._can.save_batch and options.bulk,
+        )
+        self._outcomes = Outcomes(journal, work, self._folders, record, changes, options.settle)
         self._strangers = Tally(journal)
         self._twins = remembered_twins(journal)
         self._accident = Accident(journal, disk)
@@ -200,12 +205,14 @@ class Reconciler:
             )
             for some in self._looked_at_together(free):
                 self._look(Batch(some))
+        if not self.backlog:
+            self._dispatcher.remove_emptied()
+        self._work.pump(self._folders)
         if not self.backlog and self._work.idle:
             self._listing = None
             if self._accident.unsettled:
                 self._accident.settle([*self._record.refused, *self._record.in_quarantine()])
                 self._record.doubt_mounts(self._accident.mount_fault)
-            self._folders.prune(self._work.busy)
 
     def _looked_at_together(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
         """Part the files whose bytes at the target have to be read, so that many are at a time."""
@@ -229,8 +236,8 @@ class Reconciler:
         twins, hidden = Twins(self._journal, frozenset(self._twins)), self._record.unreadable
         self._work.look(batch, lambda: self._observer.look(batch, listing, twins, free, hidden))
 
-    def carry_out(self, batch: Batch, observation: Observation) -> StorageError | None:
-        """Plan what was looked at and begin it; return an error of the target as a whole."""
+    def carry_out(self, batch: Batch, observation: Observation) -> None:
+        """Plan what was looked at and queue it."""
         now = time.monotonic()
         self._changes.put_back(observation.moving, now, self._options.settle)
         batch, observation = self._settled(batch, observation)
@@ -253,7 +260,7 @@ class Reconciler:
         going = losses(work, {k.name: k for _, k in batch.changed if k}).keys()
         self._record.refuse(judged.refused, batch.names - going)
         self._weigher.warn(judged.warning)
-        return self._begin(work)
+        self._dispatcher.begin(work, self._is_free)
 
     def _note_twins(self, batch: Batch, observation: Observation) -> None:
         """Keep in mind which names wait for another one to be free."""
@@ -324,103 +331,19 @@ class Reconciler:
             for known in self._journal.known()
         }.get
 
-    def _begin(self, work: Plan) -> StorageError | None:
-        operations = work.operations
-        if not operations:
-            return None
-        self._folders.leaving([*work.clearing, *(move for wave in work.moves for move in wave)])
-        tasks = dict(zip(map(id, operations), self._journal.record(operations), strict=True))
-
-        def numbered(some: Iterable[Operation]) -> list[Task]:
-            return [(tasks[id(operation)], operation) for operation in some]
-
-        stages = [numbered(work.clearing), *(numbered(wave) for wave in work.moves)]
-        for index, stage in enumerate(stages):
-            error = self._run_now(stage)
-            if error is not None:
-                left = [task for later in stages[index + 1 :] for task in later]
-                self._take_back([*left, *numbered(work.puts), *numbered(work.deletes)])
-                return error
-        try:
-            self._folders.prune(self._work.busy)
-            self._folders.make_for(work.puts)
-        except StorageError as error:
-            self._take_back([*numbered(work.puts), *numbered(work.deletes)])
-            return error
-        self._folders.leaving(work.deletes)
-        self._work.add(self._jobs(numbered(work.puts)))
-        self._work.add(Job([task]) for task in numbered(work.deletes))
-        self._work.pump()
-        return None
-
-    def _run_now(self, tasks: Sequence[Task]) -> StorageError | None:
-        return self.settle(self._work.run_now(tasks, self._folders.trusted_etag))
-
-    def _take_back(self, tasks: Sequence[Task]) -> None:
-        self._journal.withdraw([number for number, _ in tasks])
-        names = (name for _, operation in tasks for name in operation.names)
-        self._changes.put_back(names, time.monotonic(), 0.0)
-
-    def _jobs(self, tasks: Sequence[Task]) -> Iterator[Job]:
-        bulk = self._can.save_batch and self._options.bulk
-        # A batch has no condition: nothing may be under its names.
-        free: list[Task] = []
-        others: list[Task] = []
-        for task in tasks:
-            (free if bulk and self._is_free(task[1]) else others).append(task)
-        yield from in_rows(others, self._options.connections)
-        yield from in_batches(free)
-
     def _is_free(self, operation: Operation) -> bool:
         return self._listing is not None or self._absent.issuperset(operation.names)
 
-    def settle(self, finished: Sequence[Finished]) -> StorageError | None:
+    def settle(self, ended: Ended) -> StorageError | None:
         """Write down how operations ended; return an error of the target as a whole."""
-        good = [(one, one.outcome) for one in finished if isinstance(one.outcome, OperationResult)]
-        self._journal.complete_many([(one.number, r.rows, r.forgets) for one, r in good])
-        for _, result in good:
-            self._record.done(result.events)
-            self._freed(result.forgets)
-        error: StorageError | None = None
-        for one in finished:
-            if isinstance(one.outcome, BaseException):
-                error = self._failed(one, one.outcome) or error
+        error = self._outcomes.settle(ended)
+        self._absent -= self._outcomes.doubted
+        self._outcomes.doubted.clear()
+        results = (one.outcome for one in ended.finished)
+        for result in results:
+            if isinstance(result, OperationResult):
+                self._freed(result.forgets)
         return error
-
-    def _failed(self, one: Finished, error: BaseException) -> StorageError | None:
-        if isinstance(error, FolderHasOthersError) and isinstance(one.operation, MoveFolder):
-            self._journal.fail(one.number)
-            self._folders.leaving(one.operation.members)
-            return self._run_now(self._single_moves(one.operation))
-        if isinstance(error, UntriedError):
-            self._journal.fail(one.number)
-            self._changes.put_back(one.operation.names, time.monotonic(), 0.0)
-            return None
-        effect, then = verdict(error)
-        if effect is ErrorEffect.UNKNOWN:
-            self._journal.doubt(one.number)
-            self._absent.difference_update(one.operation.names)
-            self._record.sweep_due = True
-        else:
-            self._journal.fail(one.number)
-        return self._next_step(one.operation, error, then)
-
-    def _next_step(
-        self, operation: Operation, error: BaseException, then: Then
-    ) -> StorageError | None:
-        now = time.monotonic()
-        if then is Then.PAUSE and isinstance(error, StorageError):
-            self._changes.put_back(operation.names, now, 0.0)
-            return error
-        if then is Then.QUARANTINE or not self._record.again(operation.names[-1]):
-            for name in tried_together(operation):
-                self._record.failed(name, error)
-            return None
-        self._changes.put_back(operation.names, now, again_seconds(error, self._options.settle))
-        return error if then is Then.PAUSE_AND_COUNT and isinstance(error, StorageError) else None
-
-    def _single_moves(self, folder: MoveFolder) -> list[Task]:
-        return list(zip(self._journal.record(folder.members), folder.members, strict=True))
 
     def count_strangers(self) -> None:
         """Write down how many files at the target are neither at the source nor known."""
