@@ -30,7 +30,7 @@ _LARGE = re.compile(r"too large|too many|exceeded", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedTransfer:
     """How libcurl ended an exchange.
 
     ``sent``: it had begun to send. ``tunnel``: a proxy's status to CONNECT. ``second``: it wanted
@@ -46,7 +46,7 @@ class Ended:
     fresh_tls: bool = False
 
 
-def failure_of(ended: Ended) -> TransportError:
+def failure_of(ended: EndedTransfer) -> TransportError:
     """Return the error that it means; texts of libcurl are shown for certificates only."""
     code, sent = ended.code, ended.sent
     if ended.second:
@@ -70,7 +70,7 @@ def failure_of(ended: Ended) -> TransportError:
     return CutOffError("the connection was cut", sent=True)
 
 
-def _not_connected(ended: Ended) -> TransportError:
+def _not_connected(ended: EndedTransfer) -> TransportError:
     code = ended.code
     if ended.tunnel == _PROXY_WANTS_PASSWORD:
         hint = "Set it in HTTPS_PROXY"

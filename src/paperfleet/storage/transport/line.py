@@ -18,7 +18,7 @@ from paperfleet.storage.transport.exchange import (
     OverdueError,
     TransportError,
 )
-from paperfleet.storage.transport.failures import Ended, failure_of
+from paperfleet.storage.transport.failures import EndedTransfer, failure_of
 from paperfleet.storage.transport.heads import Head, sent_headers
 from paperfleet.storage.transport.names import ascii_url
 from paperfleet.storage.transport.outgoing import OutgoingBody, PostedBody
@@ -224,7 +224,7 @@ class Line:
             return
         code, message = self._failed
         raise failure_of(
-            Ended(
+            EndedTransfer(
                 code,
                 message,
                 self._easy.getinfo(pycurl.OS_ERRNO),
