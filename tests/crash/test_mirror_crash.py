@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import signal
+import time
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,6 +189,25 @@ def test_killed_and_started_again(
         assert reaches is SOME_REACHES, f"{point} was reached more than {nth} times"
     if nth == 1:
         pytest.skip(f"{point} is not reached in this scenario on {pair.server.kind}")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("write", ["remember", "set_folder_etags"])
+def test_what_others_changed_is_seen_after_a_kill_between_finding_and_noting_it(
+    pair: Pair, write: str, when: str
+) -> None:
+    """The doubt about a file is on the disk before the etags are that would hide it."""
+    if not isinstance(pair.server, NextcloudDouble):
+        pytest.skip(f"folders have no etags on {pair.server.kind}")
+    setup = pair.fresh(synced=True)
+    target = pair.target(setup)
+    later = int(time.time()) + 5  # etags are of whole seconds
+    pair.server.write(f"{target.name}/a/keep.pdf", b"foreign!!", later)
+    killed = killed_at(pair.server, setup, f"journal.{write}:{when}", 1)
+    assert killed
+    assert run_once(setup).converged
+    check_agreement(pair, setup)
+    pair.discard(setup)
 
 
 class Arrived:

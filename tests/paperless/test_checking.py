@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from paperfleet.paperless.care.checking import check, left_behind
 from paperfleet.paperless.care.repairing import repair
 from paperfleet.paperless.care.report import Kind, Report
 from paperfleet.paperless.homes import Home
-from paperfleet.testing.faults import FaultyStorage
+from paperfleet.testing.faults import Call, FaultyStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +177,24 @@ def test_a_repair_that_fails_is_told_and_loses_nothing(rows: Rows) -> None:
     assert not report.agrees
     assert sorted(held(inner).values()) == [b"right", b"rotten"]
     assert repaired(inner).agrees
+
+
+@pytest.mark.parametrize("source", ["aside/1/originals/a", "originals/stray"])
+def test_a_repair_that_arrives_damaged_is_no_repair(rows: Rows, source: str) -> None:
+    """What was put in its place is read again: else the good copy would go for a damaged one."""
+    inner = home_of({source: b"right"})
+    rows.add(1, "a", sha256(b"right"))
+
+    def damage(call: Call) -> None:
+        if call.operation in {"save", "move"} and "originals/a" in call.names:
+            inner.base.delete("originals/a")
+            inner.base.save("originals/a", io.BytesIO(b"wrong"))
+
+    report = repaired(Home(FaultyStorage(inner.base, after=damage)))
+    assert [one.failed for one in report.repairs if one.failed]
+    assert not [one for one in report.repairs if not one.failed]
+    assert not report.agrees
+    assert b"right" in held(inner).values() or source == "originals/stray"
 
 
 def test_two_rows_of_one_content_need_two_files(rows: Rows) -> None:

@@ -19,7 +19,9 @@ from paperfleet.errors import (
     UnavailableError,
 )
 from paperfleet.storage.bucket import copying, moving, settling
-from paperfleet.storage.bucket.client import PutCondition
+from paperfleet.storage.bucket.client import FoundObject, PutCondition
+from paperfleet.storage.bucket.features import NONE
+from paperfleet.storage.bucket.marks import MoveMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,6 +197,55 @@ def test_what_was_saved_again_is_not_taken_for_the_moved_one(
     backend.save("old", io.BytesIO(b"another"))
     assert backend.sweep(0) == 1
     assert content(backend) == {"old": b"another", "new": b"document"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FoundObject(9, 1_000, '"etag"', {}),
+        FoundObject(8, 1_001, '"etag"', {}),
+        FoundObject(8, 1_000, '"another"', {}),
+        FoundObject(8, 1_000, None, {}),
+    ],
+)
+def test_a_mark_is_of_the_state_that_it_names_alone(other: FoundObject) -> None:
+    mark = MoveMark("old", "new", 8, 1_000, '"etag"', "mover")
+    assert mark.is_of(FoundObject(8, 1_000, '"etag"', {}))
+    assert not mark.is_of(other)
+
+
+def test_what_came_back_at_the_old_name_is_not_deleted_for_an_old_mark(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bytes were saved again: it is another document than the one that was moved."""
+    monkeypatch.setattr(settling, "LEAST_SECONDS", -1000.0)
+    backend = memory_backend(store, NONE)
+    backend.save("old", io.BytesIO(b"document"))
+    seen = backend._client.look("docs/old", "stat", "old")
+    mark = MoveMark("old", "new", seen.size, seen.modified_ns - 1, seen.etag, "another")
+    backend.save("new", io.BytesIO(b"document"))
+    key = backend._mover._marks.key("old")
+    store.put(key, mark.as_bytes())
+    assert backend.sweep(0) == 1
+    assert content(backend) == {"old": b"document", "new": b"document"}
+
+
+def test_what_is_saved_while_its_move_begins_is_not_moved_as_what_was_seen(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, theirs = (memory_backend(store, NONE) for _ in range(2))
+    backend.save("old", io.BytesIO(b"document"))
+    put = backend._client.put
+
+    def after_a_save(*args: Any) -> Any:  # noqa: ANN401 (of any request)
+        theirs.save("old", io.BytesIO(b"their work"))
+        return put(*args)
+
+    monkeypatch.setattr(backend._client, "put", after_a_save)
+    with pytest.raises(LockedError, match="changed while its move began"):
+        backend.move("old", "new")
+    assert content(theirs) == {"old": b"their work"}
+    assert keys(store) == {"docs/old"}
 
 
 def test_what_was_changed_at_the_new_name_does_not_cost_the_old(

@@ -190,6 +190,40 @@ def test_conditions_hold_with_and_without_the_store(kind: str) -> None:
         backend.delete("a")
 
 
+@pytest.mark.parametrize("kind", EVERY_KIND)
+@pytest.mark.parametrize("expected", ["absent", "etag", "there"])
+def test_what_somebody_saved_during_a_large_save_under_a_condition_stays(
+    kind: str, expected: str
+) -> None:
+    store = MemoryStore()
+    features = EVERY_KIND[kind]
+    backend, theirs = (memory_backend(store, features, part_size=1 << 20) for _ in range(2))
+    data, opened = bytes(3_000_000), 0
+    expect = ABSENT
+    if expected != "absent":
+        backend.save("a", io.BytesIO(b"before"))
+        etag = backend.stat("a").etag
+        expect = Precondition(etag=etag) if expected == "etag" else Precondition(exists=True)
+
+    def content() -> io.BytesIO:
+        nonlocal opened
+        opened += 1
+        if opened == 2:  # the first look is over: this is what is sent
+            if expected == "there":
+                theirs.delete("a")
+            else:
+                theirs.save("a", io.BytesIO(b"theirs"))
+        return io.BytesIO(data)
+
+    with pytest.raises((AlreadyExistsError, PreconditionFailedError)):
+        backend.save_with("a", Upload(content, len(data)), expect)
+    assert opened == 2
+    assert {name: backend.open(name).read() for name in backend.list_files()} == (
+        {} if expected == "there" else {"a": b"theirs"}
+    )
+    assert len([meta for page in store.list() for meta in page]) == (expected != "there")
+
+
 def test_no_links_to_memory() -> None:
     with pytest.raises(NotAStorageError):
         memory_backend().presigned_url("a")

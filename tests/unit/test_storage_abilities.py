@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import io
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.objects_memory import EVERY_KIND, memory_backend
 
-from paperfleet.errors import AlreadyExistsError, IntegrityError, NotFoundError
+from paperfleet.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from paperfleet.model import ABSENT, ANYTHING, NINE_METHODS, Capabilities, FileStat
 from paperfleet.storage import abilities
+from paperfleet.storage.fsspec_backend import FsspecBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.names import readable
 from paperfleet.testing.faults import FaultyStorage
 from paperfleet.testing.suite_base import get, put, upload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from paperfleet.storage.protocol import DocumentStorage
 
 KINDS = [
     pytest.param(NINE_METHODS, id="nine methods"),
@@ -107,3 +120,31 @@ def test_labels() -> None:
 )
 def test_names_for_people(name: str, shown: str) -> None:
     assert readable(name) == shown
+
+
+@pytest.fixture(params=["bucket", "fsspec", "nine methods"])
+def comparing(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStorage:
+    """Return a storage that cannot delete under a condition."""
+    if request.param == "bucket":
+        return memory_backend(features=EVERY_KIND["all"])
+    if request.param == "fsspec":
+        return FsspecBackend(f"memory:/{tmp_path}")
+    return MemoryBackend(capabilities=NINE_METHODS)
+
+
+def test_what_somebody_changed_is_not_deleted_where_deletes_have_no_condition(
+    comparing: DocumentStorage,
+) -> None:
+    with comparing as storage:
+        assert not abilities.capabilities_of(storage).conditional_delete
+        put(storage, "a", b"ours")
+        known = abilities.stat(storage, "a")
+        put(storage, "a", b"somebody's work")
+        with pytest.raises(PreconditionFailedError):
+            abilities.delete_unchanged(
+                storage, "a", known.etag, lambda now: (now.size, now.etag) == (4, known.etag)
+            )
+        assert get(storage, "a") == b"somebody's work"
+        now = abilities.stat(storage, "a")
+        abilities.delete_unchanged(storage, "a", now.etag, lambda seen: seen.etag == now.etag)
+        assert not storage.exists("a")

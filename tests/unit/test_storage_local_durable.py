@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,17 +22,19 @@ from paperfleet.errors import (
     AlreadyExistsError,
     IntegrityError,
     NotFoundError,
+    PreconditionFailedError,
     QuotaExceededError,
     StorageError,
     TooLargeError,
 )
-from paperfleet.model import ABSENT, ANYTHING, Upload
+from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
 from paperfleet.storage.local import writing as durable
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.local.root import SAVING_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from paperfleet.storage.local.root import LocalPlace
 
@@ -392,3 +396,51 @@ def test_only_one_of_many_makes_a_new_file(root: Path) -> None:
         assert outcomes.count(True) == 1
         assert (root / "new").read_bytes() == f"{outcomes.index(True)}".encode()
         (root / "new").unlink()
+
+
+class WatchedLock:
+    """A lock that tells when somebody wants it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.wanted = threading.Event()
+
+    def __enter__(self) -> None:
+        self.wanted.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it, as somebody who is at work; who wants it from now on is noticed."""
+        with self._lock:
+            yield
+
+
+@pytest.mark.parametrize("change", ["save over a state", "save a new one", "delete"])
+def test_a_condition_holds_at_the_moment_of_the_change(
+    storage: LocalBackend, root: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """What somebody saves between a look and the lock is neither replaced nor deleted."""
+    lock = WatchedLock()
+    monkeypatch.setattr(storage._saver, "changes", lock)
+    ours = Upload(lambda: io.BytesIO(b"ours"), 4)
+    if change != "save a new one":
+        (root / "a").write_bytes(b"before")
+    etag = storage.stat("a").etag if change != "save a new one" else None
+    with ThreadPoolExecutor(1) as pool:
+        with lock.held():
+            if change == "delete":
+                waiting: Future[object] = pool.submit(storage.delete_if, "a", etag or "")
+            else:
+                expect = Precondition(etag=etag) if etag else ABSENT
+                waiting = pool.submit(storage.save_with, "a", ours, expect)
+            assert lock.wanted.wait(60)
+            (root / "theirs").write_bytes(b"somebody's work")
+            (root / "theirs").rename(root / "a")
+        with pytest.raises((PreconditionFailedError, AlreadyExistsError)):
+            waiting.result(60)
+    assert (root / "a").read_bytes() == b"somebody's work"
+    assert [path.name for path in root.iterdir()] == ["a"]

@@ -155,8 +155,11 @@ def in_parallel(
         yield running.popleft().result()
 
 
-def again(home: Home, finding: Finding) -> Finding | None:
-    """Return what is wrong with the file now, None when it was a moment of some work."""
+def again(home: Home, finding: Finding, *, by_bytes: bool = False) -> Finding | None:
+    """Return what is wrong with the file now, None when it was a moment of some work.
+
+    Of a file that was missing and is there now, the bytes are compared with ``by_bytes`` alone.
+    """
     if finding.row is None:
         return None if _is_settled(home, finding.area, finding.name) else finding
     file = rows.again(rows.Expected(finding.area, finding.name, finding.row, finding.checksum))
@@ -168,7 +171,7 @@ def again(home: Home, finding: Finding) -> Finding | None:
         return _missing(file)._replace(reason=error.reason)
     if stat is None:
         return _missing(file)
-    if finding.kind is Kind.MISSING or not file.checksum:
+    if not file.checksum or (finding.kind is Kind.MISSING and not by_bytes):
         return None
     return compare(home, file, stat)
 

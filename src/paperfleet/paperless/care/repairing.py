@@ -70,10 +70,14 @@ def repair(
 
 
 def _look_again(home: Home, report: Report) -> None:
-    """Drop what was work in progress during the check; it has come to its end by now."""
+    """Drop what was work in progress during the check; it has come to its end by now.
+
+    What a repair put in its place and could not prove is there, too, and stays a finding.
+    """
     for finding in report.of(*BROKEN, Kind.ORPHANED):
-        if again(home, finding) is None:
-            report.findings.remove(finding)
+        now = again(home, finding, by_bytes=True)
+        at = report.findings.index(finding)
+        report.findings[at : at + 1] = [] if now is None else [now]
 
 
 def deletable(report: Report) -> list[Finding]:
