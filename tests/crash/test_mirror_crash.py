@@ -105,7 +105,7 @@ class Pair:
         self.count = 0
         self.synced = base / "synced"
 
-    def fresh(self, *, synced: bool) -> Setup:
+    def fresh(self, *, synced: bool, edited: bool = True) -> Setup:
         """Return a new pair: empty at the target, or synced once and then edited."""
         self.count += 1
         folder = self.base / str(self.count)
@@ -124,7 +124,8 @@ class Pair:
         )
         if synced:
             run_once(setup)
-            edit(setup.source)
+            if edited:
+                edit(setup.source)
         return setup
 
     def target(self, setup: Setup) -> Path:
@@ -199,7 +200,7 @@ def test_what_others_changed_is_seen_after_a_kill_between_finding_and_noting_it(
     """The doubt about a file is on the disk before the etags are that would hide it."""
     if not isinstance(pair.server, NextcloudDouble):
         pytest.skip(f"folders have no etags on {pair.server.kind}")
-    setup = pair.fresh(synced=True)
+    setup = pair.fresh(synced=True, edited=False)  # other work would show it by chance
     target = pair.target(setup)
     later = int(time.time()) + 5  # etags are of whole seconds
     pair.server.write(f"{target.name}/a/keep.pdf", b"foreign!!", later)
