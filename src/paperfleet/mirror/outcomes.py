@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.folders import TargetFolders
-    from paperfleet.mirror.queue import Ended, Finished, JobQueue
+    from paperfleet.mirror.queue import EndedJobs, Finished, JobQueue
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.watch.changes import Changes
     from paperfleet.model import Operation
@@ -39,7 +39,7 @@ class Outcomes:
         self.doubted: set[str] = set()
         """Names of which nobody knows any longer what is at the target; who reads it clears it."""
 
-    def settle(self, ended: Ended) -> StorageError | None:
+    def settle(self, ended: EndedJobs) -> StorageError | None:
         """Write down how operations ended; return an error of the target as a whole."""
         good = [
             (one, one.outcome) for one in ended.finished if isinstance(one.outcome, OperationResult)

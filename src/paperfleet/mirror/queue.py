@@ -62,7 +62,7 @@ class Looked:
     observation: Observation | BaseException
 
 
-class Ended(NamedTuple):
+class EndedJobs(NamedTuple):
     """What came to an end, each kind in the order of its beginning."""
 
     finished: list[Finished]
@@ -301,9 +301,9 @@ class JobQueue:
             return self._executor.put_each(puts, lambda: not self._pool.closed)
         return [self._executor.run(job.tasks[0][1], folder_etag)]
 
-    def collect(self) -> Ended:
+    def collect(self) -> EndedJobs:
         """Return what has ended since the last call; its names are free again."""
-        ended = Ended([], [], [])
+        ended = EndedJobs([], [], [])
         for future in [f for f in self._running if f.done()]:
             job, began = self._running.pop(future)
             self._names.remove(job.names)

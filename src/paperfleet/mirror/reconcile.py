@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.options import Options
     from paperfleet.mirror.planning.guard import Judgement
     from paperfleet.mirror.prepare import Observer
-    from paperfleet.mirror.queue import Ended, JobQueue
+    from paperfleet.mirror.queue import EndedJobs, JobQueue
     from paperfleet.mirror.scan import Pair, Scan
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.target import TargetFinding
@@ -334,7 +334,7 @@ class Reconciler:
     def _is_free(self, operation: Operation) -> bool:
         return self._listing is not None or self._absent.issuperset(operation.names)
 
-    def settle(self, ended: Ended) -> StorageError | None:
+    def settle(self, ended: EndedJobs) -> StorageError | None:
         """Write down how operations ended; return an error of the target as a whole."""
         error = self._outcomes.settle(ended)
         self._absent -= self._outcomes.doubted
