@@ -6,6 +6,7 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
   behaviour of the suite is in `make test`; the others widen it.
 * A fixture or test over many values of one kind gives them as ``first_of(…)``: all but the first
   widen it.
+* A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ POINTS = [
     *(f"http.{method}:{when}" for method in REQUESTS for when in ("before", "after")),
 ]
 EVERY_REACH = range(1, 60)
-SOME_REACHES = (1, 2, 5, 12, 30)
+SOME_REACHES = (1, 3, 10, 30)
 """The first, which differ most, and some later ones: the others widen them."""
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.servers.rclone_server import rclone_binary
+from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+pytestmark = WIDE  # what measures guards no document
 
 CHECKOUT = Path(__file__).parents[2]
 OURS = "paperfleet"
