@@ -275,6 +275,21 @@ def test_a_host_name_beyond_ascii_is_asked_for_as_the_dns_has_it(
         assert proxy.heads[0].startswith(b"GET http://xn--bcher-kva.invalid:8080/a ")
 
 
+@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "MKCOL", "DELETE", "MOVE", "PROPFIND"])
+@pytest.mark.parametrize("body", [None, b""], ids=["none", "empty"])
+def test_what_takes_a_body_tells_its_length(method: str, body: bytes | None) -> None:
+    with wire_server(answers) as server, transport(server.port) as sender:
+        url = f"http://{HOST}:{server.port}/a"
+        given = None if body is None else lambda: body
+        assert read(sender, HttpRequest(method, url, {}, given)) == b"ok"
+    head = server.heads[0].lower()
+    told = b"content-length: 0" in head
+    assert told is (body is not None or method in {"PUT", "POST", "PATCH"})
+    assert b"content-type" not in head
+    assert b"expect" not in head
+    assert b"transfer-encoding" not in head
+
+
 def test_a_line_break_in_a_header_is_not_sent() -> None:
     with wire_server(answers) as server, transport(server.port) as sender:
         url = f"http://{HOST}:{server.port}/a"

@@ -38,6 +38,9 @@ _SENT_AT_ONCE = 512 * 1024
 _MOST_TRIED = 8
 """Addresses of one host that are tried for a connection."""
 
+_TAKES_BODY = {"PUT", "POST", "PATCH"}
+"""Without a body their length is told all the same (RFC 9110, 8.6); nginx asks for it."""
+
 _SUCCESS = range(200, 300)
 
 
@@ -153,6 +156,8 @@ class Line:
         easy.setopt(pycurl.HTTPHEADER, lines)
         easy.setopt(pycurl.ACCEPT_ENCODING, packings)
         content = request.body() if request.body is not None else None
+        if content is None and request.method in _TAKES_BODY:
+            content = b""
         if content is None:
             return None
         if isinstance(content, bytes):
