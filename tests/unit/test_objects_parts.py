@@ -26,7 +26,7 @@ from paperfleet.storage.bucket.digests import Digests, digests_of, is_md5, part_
 from paperfleet.storage.bucket.features import Probe
 from paperfleet.storage.bucket.feeding import StoppedError, feed
 from paperfleet.storage.bucket.keys import LONGEST, WORK, Keys
-from paperfleet.storage.bucket.namelocks import NameLocks
+from paperfleet.storage.namelocks import NameLocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,9 @@ from paperfleet.storage.bucket.features import Features, Probe
 from paperfleet.storage.bucket.keys import Keys, normal_location
 from paperfleet.storage.bucket.listing import BucketListing
 from paperfleet.storage.bucket.moving import Begun, BucketMover
-from paperfleet.storage.bucket.namelocks import NameLocks
 from paperfleet.storage.bucket.reading import open_object
 from paperfleet.storage.bucket.saving import BucketSaver
+from paperfleet.storage.namelocks import NameLocks
 from paperfleet.storage.names import check_prefix
 
 if TYPE_CHECKING:

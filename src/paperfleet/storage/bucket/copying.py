@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from paperfleet.model import FileStat
     from paperfleet.storage.bucket.client import FoundObject
     from paperfleet.storage.bucket.features import Probe
-    from paperfleet.storage.bucket.namelocks import NameLocks
     from paperfleet.storage.bucket.reading import Whole
+    from paperfleet.storage.namelocks import NameLocks
 
 
 class Service(NamedTuple):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from paperfleet.storage.bucket.client import FoundObject, ObjectClient
     from paperfleet.storage.bucket.copying import BucketCopier
     from paperfleet.storage.bucket.features import Probe
-    from paperfleet.storage.bucket.namelocks import NameLocks
+    from paperfleet.storage.namelocks import NameLocks
 
 _log = logging.getLogger(__name__)
 

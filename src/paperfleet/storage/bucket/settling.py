@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from paperfleet.storage.bucket.client import FoundObject, ObjectClient
-    from paperfleet.storage.bucket.namelocks import NameLocks
+    from paperfleet.storage.namelocks import NameLocks
 
 _log = logging.getLogger(__name__)
 

@@ -13,6 +13,8 @@ from paperfleet.storage.dav.client import UNLOCKING, Request
 from paperfleet.storage.dav.destinations import Destinations
 from paperfleet.storage.dav.multistatus import read_entries
 from paperfleet.storage.dav.trials import destination
+from paperfleet.storage.namelocks import NameLocks
+from paperfleet.storage.names import loose_key
 
 if TYPE_CHECKING:
     from paperfleet.storage.dav.client import DavClient
@@ -31,7 +33,9 @@ class DavMover:
 
     Where a server replaces what is at the new name although it is told not to, or puts the file
     into a folder of that name, there is a look right before. What somebody else puts there within
-    those milliseconds is then replaced.
+    those milliseconds is then replaced. Threads of this process move onto a name one after the
+    other: of two such moves at once Apache may say of both that they are done, so that one document
+    is lost, or no longer find the file of the other (seen with 2.4.71).
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class DavMover:
         self._listing = listing
         self._trials = trials
         self._destinations = None if trusted else Destinations(client, trials, self._move)
+        self._locks = NameLocks()
 
     def move(
         self,
@@ -61,9 +66,10 @@ class DavMover:
         spares = self._trials.traits().spares_all
         if self._destinations is not None:
             self._destinations.check(new)
-        if not (overwrite or spares) and self._listing.look(new, operation="move") is not None:
-            raise self._taken(new)
-        return self._move(old, new, folder=folder, overwrite=overwrite, etag=etag)
+        with self._locks.holding(loose_key(new)):
+            if not (overwrite or spares) and self._listing.look(new, operation="move") is not None:
+                raise self._taken(new)
+            return self._move(old, new, folder=folder, overwrite=overwrite, etag=etag)
 
     def _move(
         self,
