@@ -15,7 +15,7 @@ from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 from paperfleet import errors
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror import policy, room
-from paperfleet.mirror.events import Paused, Resumed, Synced
+from paperfleet.mirror.events import Failed, Paused, Resumed, Synced
 from paperfleet.mirror.parallelism import Parallelism
 from paperfleet.storage.dav.temporary import temporary_beside
 from paperfleet.storage.memory.backend import MemoryBackend
@@ -347,6 +347,15 @@ def test_a_cut_batch(cloud: Rig, server: NextcloudDouble, cut: Cut, times: int) 
     assert fault.hits <= 3, "after two lost answers files go one by one"
     assert cloud.quarantined() == {}
     assert not [entry for entry in server.activity if entry.kind == "changed"], "sent twice"
+
+
+def test_a_file_whose_batch_was_lost_goes_alone(cloud: Rig, server: NextcloudDouble) -> None:
+    """A batch that is lost each time says nothing of its files: none comes into quarantine."""
+    cloud.write(cloud.tree(10))
+    fault = server.faults.add("POST", "bulk", cut="before", times=5)
+    cloud.sync()
+    assert fault.hits == 1
+    assert not cloud.seen(Failed)
 
 
 def until_unlocked(rig: Rig, server: NextcloudDouble) -> None:

@@ -37,14 +37,16 @@ class Dispatcher:
         self._journal, self._work, self._folders = journal, work, folders
         self._connections, self._bulk = connections, bulk
 
-    def begin(self, work: Plan, is_free: Callable[[Operation], bool]) -> None:
-        """Record and queue what is planned; ``is_free``: surely nothing is under its names."""
+    def begin(self, work: Plan, fits_batch: Callable[[Operation], bool]) -> None:
+        """Record and queue what is planned; ``fits_batch``: it may go unconditionally."""
         operations = work.operations
         if not operations:
             return
         self._folders.leaving(operations)
         numbers = self._journal.record(operations)
-        self._work.add(_Wiring(work, numbers, self._folders, self._work).jobs(self._sends(is_free)))
+        self._work.add(
+            _Wiring(work, numbers, self._folders, self._work).jobs(self._sends(fits_batch))
+        )
 
     def remove_emptied(self) -> None:
         """Queue the removal of folders that lost their last file, where nothing is going on."""
@@ -60,10 +62,10 @@ class Dispatcher:
             if not self._work.pending(FolderStep("make", folder))
         )
 
-    def _sends(self, is_free: Callable[[Operation], bool]) -> Callable[[list[Task]], list[Job]]:
+    def _sends(self, fits_batch: Callable[[Operation], bool]) -> Callable[[list[Task]], list[Job]]:
         def jobs(tasks: list[Task]) -> list[Job]:
             # A batch has no condition: nothing may be under its names.
-            free = [task for task in tasks if self._bulk and is_free(task[1])]
+            free = [task for task in tasks if self._bulk and fits_batch(task[1])]
             numbers = {number for number, _ in free}
             others = [task for task in tasks if task[0] not in numbers]
             return [*in_rows(others, self._connections), *in_batches(free)]

@@ -260,7 +260,7 @@ class Reconciler:
         going = losses(work, {k.name: k for _, k in batch.changed if k}).keys()
         self._record.refuse(judged.refused, batch.names - going)
         self._weigher.warn(judged.warning)
-        self._dispatcher.begin(work, self._is_free)
+        self._dispatcher.begin(work, self._fits_batch)
 
     def _note_twins(self, batch: Batch, observation: Observation) -> None:
         """Keep in mind which names wait for another one to be free."""
@@ -331,7 +331,13 @@ class Reconciler:
             for known in self._journal.known()
         }.get
 
-    def _is_free(self, operation: Operation) -> bool:
+    def _fits_batch(self, operation: Operation) -> bool:
+        """Say whether surely nothing is under its names, and no batch of it was lost before.
+
+        What goes wrong with a batch says nothing of its files. Alone, each shows what it is.
+        """
+        if any(self._record.was_tried(name) for name in operation.names):
+            return False
         return self._listing is not None or self._absent.issuperset(operation.names)
 
     def settle(self, ended: EndedJobs) -> StorageError | None:

@@ -95,6 +95,10 @@ class Status:
         self._again[name] += 1
         return self._again[name] < TRIES_BEFORE_QUARANTINE and name not in self._resting
 
+    def was_tried(self, name: str) -> bool:
+        """Say whether the name failed before and is looked at again."""
+        return name in self._again
+
     def unseen(self, name: str, error: Exception, settle: float) -> float | None:
         """Return in how many seconds to look again at what could not be looked at.
 
