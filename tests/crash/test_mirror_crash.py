@@ -133,11 +133,8 @@ class Pair:
 
     def discard(self, setup: Setup) -> None:
         shutil.rmtree(setup.source.parent)
-        if isinstance(self.server, NextcloudDouble):
-            self.server.wait_until_idle()
-            self.server.delete(self.target(setup).name)
-        else:
-            shutil.rmtree(self.target(setup))
+        self.server.wait_until_idle()
+        self.server.delete(self.target(setup).name)
 
 
 @pytest.fixture
@@ -150,8 +147,7 @@ def killed_at(server: WebDavServer, setup: Setup, point: str, nth: int) -> bool:
     process = processes.Process(target=child, args=(setup, point, nth))
     process.start()
     process.join(60)
-    if isinstance(server, NextcloudDouble):
-        server.wait_until_idle()
+    server.wait_until_idle()
     assert process.exitcode in {0, -signal.SIGKILL}, f"the child ended with {process.exitcode}"
     return process.exitcode == -signal.SIGKILL
 

@@ -11,15 +11,17 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 5.0
+_TIME_WAIT, _LISTENS = "06", "0A"
 
 
 class ServerStartError(RuntimeError):
@@ -154,6 +156,19 @@ class WebDavServer:
                 found[path.relative_to(self.root).as_posix()] = path.read_bytes()
         return found
 
+    def wait_until_idle(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Wait until no connection is open, for example after the only client was killed.
+
+        A request of a dead client goes on at the server, and so does one that it has not even
+        accepted. Raises TimeoutError.
+        """
+        port = urlsplit(self.url).port
+        deadline = time.monotonic() + timeout
+        while open_connections(port):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.kind} still has connections")
+            time.sleep(0.01)
+
     def clear(self) -> None:
         """Remove everything below the root, past HTTP."""
         for entry in self.root.iterdir():
@@ -161,6 +176,16 @@ class WebDavServer:
 
     def _files(self) -> list[Path]:
         return sorted(p for p in self.root.rglob("*") if p.is_file())
+
+
+def open_connections(port: int | None) -> int:
+    """Return how many connections a server on loopback holds, accepted or not (proc(5))."""
+    rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    local = (row.split()[1:4:2] for row in rows)
+    return sum(
+        int(address.rpartition(":")[2], 16) == port and state not in {_LISTENS, _TIME_WAIT}
+        for address, state in local
+    )
 
 
 def free_port() -> int:
