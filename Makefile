@@ -73,10 +73,9 @@ soak: setup ## Run the crash and property tests for longer; SEED=… to repeat
 		-m "crash or property" --hypothesis-seed $(SEED) $(ARGS)
 
 docs: setup ## Make the generated pages of docs/ again
-	@$(BIN)/paperfleet settings --markdown > docs/reference/settings.md.new
-	@mv docs/reference/settings.md.new docs/reference/settings.md
-	@$(BIN)/paperfleet settings --exit-codes > docs/reference/exit-codes.md.new
-	@mv docs/reference/exit-codes.md.new docs/reference/exit-codes.md
+	@for page in settings paperless-settings exit-codes; do \
+		$(BIN)/paperfleet settings --page $$page > docs/reference/$$page.md.new && \
+		mv docs/reference/$$page.md.new docs/reference/$$page.md || exit 1; done
 	@$(BIN)/python -m tests.paperless.results
 	@$(BIN)/python -m tests.servers.survey_page page
 

@@ -21,9 +21,9 @@ from tests.paperless.children import SMALL
 from tests.servers.base import HOST, free_port, server_process
 from tests.servers.rclone_server import rclone_binary
 
-from paperfleet.paperless.config import BACKEND, OPTIONS
+from paperfleet.settings.app import BACKEND, OPTIONS
+from paperfleet.settings.environment import variables
 from paperfleet.settings.storages import options_of
-from paperfleet.settings.storagevars import VARIABLES
 from paperfleet.storage.registry import open_storage
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ def test_the_commands_for_bare_metal_work(venv: Path, tmp_path: Path) -> None:
 
 def test_variables_of_the_how_to_and_of_the_compose_file_are_settings() -> None:
     text = HOW_TO + COMPOSE.read_text()
-    known = VARIABLES | {BACKEND, OPTIONS, f"{OPTIONS}_FILE", "PAPERLESS_APPS"}
+    known = variables() | {"PAPERLESS_APPS"}
     assert set(re.findall(r"PAPERFLEET_[A-Z_]+", text)) <= known
     used = set(re.findall(r"PAPERLESS_DOCUMENT_STORAGE[A-Z_]*", text))
     assert used == {BACKEND, f"{OPTIONS}_FILE"}

@@ -13,7 +13,7 @@ import pytest
 
 from paperfleet.cli import main
 from paperfleet.cli.entry import COMMANDS
-from paperfleet.settings.settings import table
+from paperfleet.settings.mirror import table
 
 if TYPE_CHECKING:
     from pathlib import Path

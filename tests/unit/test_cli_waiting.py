@@ -13,7 +13,7 @@ from paperfleet.errors import CredentialsError
 from paperfleet.mirror.events import Notice
 from paperfleet.running.stopping import Stopper
 from paperfleet.running.waiting import wait_for_password
-from paperfleet.settings.settings import Settings
+from paperfleet.settings.mirror import MirrorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,8 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def settings(file: Path | None) -> Settings:
-    return Settings(source="/s", target="/t", journal=Path("/j"), password_file=file)
+def settings(file: Path | None) -> MirrorSettings:
+    return MirrorSettings(source="/s", target="/t", journal=Path("/j"), password_file=file)
 
 
 def later(do: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from paperfleet.cli import main
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless import config
 from paperfleet.private import open_text, shared_text
+from paperfleet.settings.app import BACKEND
 from paperfleet.storage.registry import open_storage, secret_in
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def test_every_command_refuses_it(
 @pytest.mark.parametrize("spec", [f"s3://b/a?secret_key={SECRET}", f"webdavs://u:{SECRET}@h/"])
 def test_paperless_refuses_it(spec: str) -> None:
     with pytest.raises(ConfigurationError, match="in it, where others can read it") as caught:
-        config.read({config.BACKEND: spec})
+        config.read({BACKEND: spec})
     assert SECRET not in str(caught.value)
 
 

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from paperfleet.cli.settings import PAGES
 from paperfleet.errors import ConfigurationError
+from paperfleet.settings import app, options
 from paperfleet.settings.config import read, settings_of
-from paperfleet.settings.reference import settings_page
-from paperfleet.settings.settings import Settings, table
+from paperfleet.settings.mirror import MirrorSettings, table
+from paperfleet.settings.reference import app_page, settings_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
 PASSWORD = "pa55 w0rd"
 BASE = {"HOME": "/home/alice", "PAPERFLEET_SOURCE": "/src", "PAPERFLEET_TARGET": "/dst"}
 
 
-def load(environ: Mapping[str, str], arguments: Mapping[str, object] | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str], arguments: Mapping[str, object] | None = None
+) -> MirrorSettings:
     return settings_of(read(arguments or {}, environ), environ)
 
 
@@ -37,13 +42,35 @@ def config(tmp_path: Path, text: str) -> dict[str, str]:
     return BASE | {"PAPERFLEET_CONFIG": str(file)}
 
 
-def test_the_reference_page_is_the_table() -> None:
-    page = Path(__file__, "../../../docs/reference/settings.md").resolve()
-    assert page.read_text() == settings_page(), "run make docs"
+@pytest.mark.parametrize("name", PAGES)
+def test_the_reference_page_is_the_table(name: str) -> None:
+    page = Path(__file__, f"../../../docs/reference/{name}.md").resolve()
+    assert page.read_text() == PAGES[name](), "run make docs"
+
+
+def test_no_two_components_have_a_variable_in_common() -> None:
+    tables = (table(), options.table(), app.table())
+    variables = [row.variable for rows in tables for row in rows.values()]
+    assert len(variables) == len(set(variables))
+
+
+@pytest.mark.parametrize("other", [options, app])
+def test_a_variable_of_another_component_is_no_mistake(other: ModuleType) -> None:
+    others = {row.variable: "x" for row in other.table().values()}
+    assert load(BASE | others) == load(BASE)
+
+
+@pytest.mark.parametrize("other", [options, app])
+def test_another_component_has_a_row_for_each_and_every_secret_its_file(other: ModuleType) -> None:
+    page = app_page() + settings_page()
+    for row in other.table().values():
+        assert f"| `{row.variable}` |" in page
+        if row.secret:
+            assert other.table()[f"{row.key}_file"].kind is Path
 
 
 def test_every_setting_has_a_row_and_every_secret_its_file() -> None:
-    assert list(table()) == list(Settings.__dataclass_fields__)
+    assert list(table()) == list(MirrorSettings.__dataclass_fields__)
     for setting in table().values():
         assert setting.about.help
         assert f"| `{setting.key}` |" in settings_page()
@@ -56,7 +83,7 @@ def test_every_setting_has_a_row_and_every_secret_its_file() -> None:
 
 
 def test_the_defaults_are_those_of_the_dataclass() -> None:
-    assert load(BASE) == Settings(source="/src", target="/dst", journal=load(BASE).journal)
+    assert load(BASE) == MirrorSettings(source="/src", target="/dst", journal=load(BASE).journal)
 
 
 def test_the_order_is_command_line_then_environment_then_older_names_then_file(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import JournalView
     from paperfleet.mirror.strangers import Stranger
-    from paperfleet.settings.settings import Settings
+    from paperfleet.settings.mirror import MirrorSettings
     from paperfleet.storage.protocol import DocumentStorage
 
     Command = Callable[..., object]
@@ -46,7 +46,7 @@ KEYS = (
 class Places(NamedTuple):
     """Source, target and journal of a mirror, open; the mirror itself may run meanwhile."""
 
-    settings: Settings
+    settings: MirrorSettings
     source: DocumentStorage
     target: DocumentStorage
     journal: JournalView

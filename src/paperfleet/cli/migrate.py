@@ -20,8 +20,8 @@ from paperfleet.running.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.running.printing import say
 from paperfleet.running.stopping import Stopper, signals_to
 from paperfleet.running.words import files_text, size_text
+from paperfleet.settings.options import SOURCE_OPTIONS, TARGET_OPTIONS
 from paperfleet.settings.places import state_folder
-from paperfleet.settings.storagevars import SOURCE_OPTIONS, TARGET_OPTIONS
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paperfleet.settings.mirror import table
 from paperfleet.settings.reference import default_text
-from paperfleet.settings.settings import table
 
 if TYPE_CHECKING:
-    from paperfleet.settings.settings import Setting
+    from paperfleet.settings.table import Setting
 
 Command = Callable[..., object]
 MOST_THREADS = 256

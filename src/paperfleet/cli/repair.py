@@ -10,7 +10,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.running.exitcodes import FINE, help_text
 from paperfleet.running.printing import say
 from paperfleet.running.words import seconds_of
-from paperfleet.settings.storagevars import STORAGE_OPTIONS
+from paperfleet.settings.options import STORAGE_OPTIONS
 
 EXAMPLES = """\b
 Examples:

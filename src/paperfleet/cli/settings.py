@@ -10,9 +10,16 @@ from paperfleet.cli.options import setting_options
 from paperfleet.running.exitcodes import exit_codes_page, help_text
 from paperfleet.running.printing import say
 from paperfleet.settings.config import origins, read
-from paperfleet.settings.reference import settings_page
+from paperfleet.settings.reference import app_page, settings_page
 from paperfleet.storage.addresses import redacted
 from paperfleet.storage.names import readable
+
+PAGES = {
+    "settings": settings_page,
+    "paperless-settings": app_page,
+    "exit-codes": exit_codes_page,
+}
+"""The files of docs/reference that are made from tables."""
 
 EXAMPLES = """\b
 Examples:
@@ -22,16 +29,12 @@ Examples:
 
 
 @click.command("settings", epilog=EXAMPLES + help_text("settings"))
-@click.option("--markdown", is_flag=True, help="Print docs/reference/settings.md instead.")
-@click.option("--exit-codes", is_flag=True, help="Print docs/reference/exit-codes.md instead.")
+@click.option("--page", type=click.Choice(list(PAGES)), help="Print this page of the docs instead.")
 @setting_options()
-def command(*, markdown: bool, exit_codes: bool, **arguments: object) -> None:
+def command(*, page: str | None, **arguments: object) -> None:
     """Show every setting with its value and where it comes from; secrets stay hidden."""
-    if markdown:
-        click.echo(settings_page(), nl=False)
-        return
-    if exit_codes:
-        click.echo(exit_codes_page(), nl=False)
+    if page:
+        click.echo(PAGES[page](), nl=False)
         return
     reading = read(arguments, os.environ)
     for setting, value, origin in origins(reading):

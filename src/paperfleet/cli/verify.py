@@ -13,7 +13,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.running.exitcodes import FAILED, FINE, UNFINISHED, help_text
 from paperfleet.running.printing import say, say_json
 from paperfleet.running.words import files_text, size_text
-from paperfleet.settings.storagevars import STORAGE_OPTIONS
+from paperfleet.settings.options import STORAGE_OPTIONS
 from paperfleet.storage.names import readable
 
 EXAMPLES = """\b

@@ -31,7 +31,7 @@ from paperfleet.paperless.outbox import outbox
 from paperfleet.paperless.recorded import OWN_FOLDER
 from paperfleet.paperless.seams import selftest
 from paperfleet.paperless.seams import table as seams
-from paperfleet.settings import storagevars
+from paperfleet.settings.app import ANY_VERSION, EVENTS
 from paperfleet.storage import abilities
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.wrappers.fenced import Fenced
@@ -178,12 +178,12 @@ def activate() -> None:
         settings.MIDDLEWARE.insert(0, OWN_FOLDER_MIDDLEWARE)
         return
     version = _version()
-    if not (versions.is_supported(version) or found.any_version):
+    if not (versions.is_supported(version) or found.settings.allow_untested_version):
         raise ConfigurationError(
             f"paperless-ngx {version} is of a major version that was never tested (tested:"
             f" {', '.join(versions.TESTED)})",
             hint="Look for a newer Paperfleet. To try this one all the same, on a copy of your"
-            f" documents: {storagevars.ANY_VERSION}=true; seams and self-test still decide",
+            f" documents: {ANY_VERSION}=true; seams and self-test still decide",
         )
     documents.version = version
     storage = found.open()
@@ -203,9 +203,9 @@ def tell_of_lock(found: AppConfiguration) -> None:
 def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> None:
     """Mount the storage and install every seam; raise ``ConfigurationError`` with all put back."""
     documents.storage = storage
-    patience.tasks.outage = found.outage
-    folder = found.cache_dir or Path(settings.SCRATCH_DIR) / "paperfleet"
-    active.scratch.use(folder, found.cache_bytes)
+    patience.tasks.outage = found.settings.outage_seconds
+    folder = found.settings.cache_dir or Path(settings.SCRATCH_DIR) / "paperfleet"
+    active.scratch.use(folder, found.settings.cache_mb * 1_000_000)
     try:
         seams.install(found, version)
         documents.roots = seams.mounted(settings, found.mounts)
@@ -220,14 +220,14 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
         raise
     files.guard_with(lambda _: documents.require_usable())
     settings.MIDDLEWARE.insert(0, MIDDLEWARE)
-    observing.observe_with(outbox.record if found.events else None)
+    observing.observe_with(outbox.record if found.settings.events else None)
 
 
 def _refuse_events(found: AppConfiguration) -> None:
     """Refuse to tell of changes that pass by: local files change without this app."""
-    if found.events:
+    if found.settings.events:
         raise ConfigurationError(
-            f"{storagevars.EVENTS} is on, and the documents lie in paperless-ngx's own folder",
+            f"{EVENTS} is on, and the documents lie in paperless-ngx's own folder",
             hint=f"Leave it out, and run `paperfleet mirror {homes.local_root()} TARGET`: there the"
             " kernel tells of every change",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from paperfleet.paperless import activation, config, ownership, recorded, versio
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import incidents
 from paperfleet.paperless.seams import table as seams
+from paperfleet.settings.environment import mistake
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
 _PAPERLESS = ("documents", "paperless")
@@ -43,6 +45,8 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
             Error(fault.reason, hint=fault.hint, id="paperfleet.E002")
             for fault in documents.faults() or []
         ]
+    if error := mistake(os.environ):
+        found.append(CheckWarning(error.message, hint=error.hint, id="paperfleet.W105"))
     if sys.argv[1:2] == ["check"]:
         if ownership.has_tables() and (
             text := versions.downgrade(documents.version, recorded.newest_version())

@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING
 from paperfleet.errors import ConfigurationError
 from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.paperless import areas
+from paperfleet.settings.app import BACKEND, MEDIA_LOCK, MOUNTS, OPTIONS, AppSettings, table
+from paperfleet.settings.environment import values_of
 from paperfleet.settings.storages import options_of
-from paperfleet.settings.storagevars import (
-    ANY_VERSION,
-    CACHE_DIR,
-    CACHE_MB,
-    EVENTS,
-    LOCK_TTL,
-    MEDIA_LOCK,
-    MOUNTS,
-    OUTAGE,
-)
 from paperfleet.storage.addresses import LOCAL, MEMORY, meaning_of
 from paperfleet.storage.registry import open_storage, refuse_secret
 
@@ -32,36 +24,24 @@ LOCK_HINT = (
     f"Leave {MEDIA_LOCK} out, which means a lease in the Redis of paperless-ngx, or set it to"
     " redis or postgres"
 )
-BACKEND = "PAPERLESS_DOCUMENT_STORAGE_BACKEND"
-OPTIONS = "PAPERLESS_DOCUMENT_STORAGE_OPTIONS"
 _DESIGN = "paperless.storage"
 """Where the approved design of paperless-ngx has its backends."""
 _OURS = frozenset({"LocalFilesystemBackend", "S3CompatibleBackend"})
 LOCAL_NAMES = frozenset({"paperfleet.LocalFilesystemBackend"})
-_YES = frozenset({"1", "true", "yes", "on"})
-_NO = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True)
 class AppConfiguration:
-    """The settings of one process.
+    """What one process was told, and what follows from it.
 
-    ``backend`` is empty when paperless-ngx keeps its documents itself. ``cache_dir`` None means a
-    folder in the scratch directory. ``lock_ttl`` and ``outage`` (how
-    long a task waits for a storage that does not answer) are in seconds, ``cache_bytes`` in bytes.
-    ``media_lock`` empty means what suits the storage (``lock_kind``).
+    ``backend`` is empty when paperless-ngx keeps its documents itself; ``mounts`` are the areas
+    that lie in the storage beside originals and archives.
     """
 
     backend: str
     options: Mapping[str, object]
-    media_lock: str = ""
-    lock_ttl: float = 60.0
-    mounts: frozenset[str] = frozenset()
-    cache_dir: Path | None = None
-    cache_bytes: int = 2_000_000_000
-    any_version: bool = False
-    events: bool = False
-    outage: float = 600.0
+    mounts: frozenset[str]
+    settings: AppSettings
 
     @property
     def is_shared(self) -> bool:
@@ -80,7 +60,7 @@ class AppConfiguration:
 
         paperless-ngx has a Redis in any case (its task queue).
         """
-        return self.media_lock or ("redis" if self.is_shared else "file")
+        return self.settings.media_lock or ("redis" if self.is_shared else "file")
 
     @property
     def lock_fault(self) -> str:
@@ -99,7 +79,8 @@ class AppConfiguration:
 
 def read(environ: Mapping[str, str]) -> AppConfiguration:
     """Return what the environment says; raise ``ConfigurationError`` that names the variable."""
-    backend = backend_named(environ.get(BACKEND, "").strip())
+    settings = AppSettings(**values_of(table(), environ))  # type: ignore[arg-type]  # parsed
+    backend = backend_named(settings.backend)
     refuse_secret(backend, hint=f"Take it out, and set {OPTIONS}", origin=BACKEND)
     options = options_of(OPTIONS, environ)
     if options and not backend:
@@ -108,19 +89,7 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
             hint=f"Name the storage, such as {BACKEND}=paperfleet.S3CompatibleBackend",
         )
     _require_place(backend, options)
-    folder = environ.get(CACHE_DIR, "")
-    return AppConfiguration(
-        backend=backend,
-        options=options,
-        media_lock=environ.get(MEDIA_LOCK, "").strip(),
-        lock_ttl=float(_number(environ, LOCK_TTL, 60, least=5)),
-        mounts=_mounts(environ.get(MOUNTS, "")),
-        cache_dir=Path(folder) if folder else None,
-        cache_bytes=_number(environ, CACHE_MB, 2000, least=10) * 1_000_000,
-        any_version=_truth(environ, ANY_VERSION),
-        events=_truth(environ, EVENTS),
-        outage=float(_number(environ, OUTAGE, 600, least=0)),
-    )
+    return AppConfiguration(backend, options, _mounts(settings.mounts), settings)
 
 
 def backend_named(named: str) -> str:
@@ -150,19 +119,3 @@ def _mounts(text: str) -> frozenset[str]:
             f"{MOUNTS} has {word!r}", hint=f"There are: {', '.join(areas.OPTIONAL)}"
         )
     return chosen
-
-
-def _number(environ: Mapping[str, str], variable: str, default: int, *, least: int) -> int:
-    text = environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) < least:
-        raise ConfigurationError(f"{variable} is not a whole number of at least {least}")
-    return int(text)
-
-
-def _truth(environ: Mapping[str, str], variable: str) -> bool:
-    text = environ.get(variable, "").strip().lower()
-    if text not in _YES | _NO:
-        raise ConfigurationError(f"{variable} is neither true nor false")
-    return text in _YES

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.accident import Disk
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.watch.choose import Watcher
-    from paperfleet.settings.settings import Settings
+    from paperfleet.settings.mirror import MirrorSettings
     from paperfleet.storage.protocol import DocumentStorage
 
 MEGABYTE = 1_000_000
@@ -52,11 +52,11 @@ class MirrorSource(NamedTuple):
 
 @contextmanager
 def build_mirror(
-    settings: Settings,
+    settings: MirrorSettings,
     *,
     report: Reporter,
     may_write: Callable[[], None] | None = None,
-    source_of: Callable[[Settings, Reporter], MirrorSource] | None = None,
+    source_of: Callable[[MirrorSettings, Reporter], MirrorSource] | None = None,
 ) -> Iterator[Mirror]:
     """Yield a mirror that is ready to run, and its journal closed afterwards.
 
@@ -87,7 +87,7 @@ def build_mirror(
             yield mirror
 
 
-def local_source(settings: Settings, report: Reporter) -> MirrorSource:
+def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:
     """Return the folder that the settings name, watched in the way that fits it."""
     root = _source_root(settings.source)
     watcher = choose_watcher(
@@ -101,12 +101,12 @@ def local_source(settings: Settings, report: Reporter) -> MirrorSource:
     return MirrorSource(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
 
 
-def open_target(settings: Settings) -> DocumentStorage:
+def open_target(settings: MirrorSettings) -> DocumentStorage:
     """Return the target that the settings name, with their credentials."""
     return open_storage(settings.target, _target_options(settings))
 
 
-def _target_options(settings: Settings) -> Mapping[str, object]:
+def _target_options(settings: MirrorSettings) -> Mapping[str, object]:
     """Return those settings that the kind of target takes."""
     options = {
         "username": settings.username or None,
@@ -143,7 +143,7 @@ def _source_root(source: str) -> Path:
 
 
 @contextmanager
-def _journal(settings: Settings, source: str, target: str) -> Iterator[Journal]:
+def _journal(settings: MirrorSettings, source: str, target: str) -> Iterator[Journal]:
     """Yield the journal; for a dry run a copy of it that is thrown away."""
     if not settings.dry_run:
         with Journal.open(settings.journal, source=source, target=target) as journal:
@@ -176,7 +176,7 @@ def _copy_database(original: Path, copy: Path) -> None:
         reading.close()
 
 
-def _options(settings: Settings) -> Options:
+def _options(settings: MirrorSettings) -> Options:
     return Options(
         settle=settings.settle_seconds,
         open_settle=settings.open_settle_seconds,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.events import Reporter
     from paperfleet.running.stopping import Stopper
     from paperfleet.secret import Secret
-    from paperfleet.settings.settings import Settings
+    from paperfleet.settings.mirror import MirrorSettings
 
 _STEP_SECONDS = 1.0
 
@@ -94,11 +94,11 @@ class MirrorLease:
 
 
 def run_leased(
-    settings: Settings,
+    settings: MirrorSettings,
     address: Secret,
     report: Reporter,
     stopper: Stopper,
-    run: Callable[[Settings, Reporter, Stopper, MirrorLease], int],
+    run: Callable[[MirrorSettings, Reporter, Stopper, MirrorLease], int],
 ) -> int:
     """Stand by until the lease is free, run the mirror under it, and stand by again when lost."""
     name = mirror_lease_name(label_of(open_target(settings)))

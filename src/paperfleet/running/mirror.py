@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from paperfleet.mirror.events import Reporter
     from paperfleet.running.build import MirrorSource
     from paperfleet.running.leased import MirrorLease
-    from paperfleet.settings.settings import Settings
+    from paperfleet.settings.mirror import MirrorSettings
 
-    SourceOf = Callable[[Settings, Reporter], MirrorSource]
+    SourceOf = Callable[[MirrorSettings, Reporter], MirrorSource]
 
 
 def keep_mirroring(
-    prepared: Callable[[], tuple[Settings, Reporter]], source_of: SourceOf | None = None
+    prepared: Callable[[], tuple[MirrorSettings, Reporter]], source_of: SourceOf | None = None
 ) -> int:
     """Mirror until there is nothing more to do or a signal comes; return the exit code.
 
@@ -49,7 +49,7 @@ def keep_mirroring(
 
 def prepare(
     arguments: Mapping[str, object], environ: Mapping[str, str]
-) -> tuple[Settings, Reporter]:
+) -> tuple[MirrorSettings, Reporter]:
     """Read the settings and return them with the reporter that they ask for."""
     reading = read(arguments, environ)
     settings = settings_of(reading, environ)
@@ -61,7 +61,9 @@ def prepare(
     return settings, report
 
 
-def run(settings: Settings, report: Reporter, stopper: Stopper, source_of: SourceOf | None) -> int:
+def run(
+    settings: MirrorSettings, report: Reporter, stopper: Stopper, source_of: SourceOf | None
+) -> int:
     """Run a mirror as its settings say, under a lease if they name one; return the exit code."""
     from paperfleet.running.leased import run_leased  # noqa: PLC0415  # slow to import
 
@@ -72,7 +74,7 @@ def run(settings: Settings, report: Reporter, stopper: Stopper, source_of: Sourc
 
 
 def run_alone(
-    settings: Settings,
+    settings: MirrorSettings,
     report: Reporter,
     stopper: Stopper,
     lease: MirrorLease | None = None,

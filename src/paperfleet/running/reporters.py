@@ -18,7 +18,7 @@ from paperfleet.running.printing import say
 
 if TYPE_CHECKING:
     from paperfleet.mirror.events import Event, Reporter
-    from paperfleet.settings.settings import Settings
+    from paperfleet.settings.mirror import MirrorSettings
 
 Format = Callable[["Event", str], str]
 
@@ -88,7 +88,7 @@ class Warnings(logging.Handler):
         self._log(Notice(record.getMessage(), "warning"))
 
 
-def reporter_for(settings: Settings) -> Reporter:
+def reporter_for(settings: MirrorSettings) -> Reporter:
     """Return what these settings and the terminal ask for; warnings of storages go there too."""
     form = as_json if settings.log_format == "json" else as_text
     log = LogReporter(form, settings.log_level)

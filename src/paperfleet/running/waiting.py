@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from paperfleet.errors import CredentialsError
     from paperfleet.mirror.events import Reporter
     from paperfleet.running.stopping import Stopper
-    from paperfleet.settings.settings import Settings
+    from paperfleet.settings.mirror import MirrorSettings
 
 WAIT_SECONDS = 1800.0
 LOOK_SECONDS = 0.5
 
 
 def wait_for_password(
-    settings: Settings,
+    settings: MirrorSettings,
     report: Reporter,
     stopper: Stopper,
     error: CredentialsError,

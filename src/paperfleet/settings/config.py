@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.private import shared_text
 from paperfleet.secret import Secret
+from paperfleet.settings.environment import (
+    CONFIG_VARIABLE,
+    FoundSetting,
+    mistake,
+    set_in,
+    unknown_names,
+)
+from paperfleet.settings.mirror import MirrorSettings, table
 from paperfleet.settings.places import default_journal
-from paperfleet.settings.settings import PREFIX, Setting, Settings, table
-from paperfleet.settings.storagevars import VARIABLES
+from paperfleet.settings.table import PREFIX
 from paperfleet.settings.values import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-CONFIG_VARIABLE = PREFIX + "CONFIG"
-TEST_PREFIX = PREFIX + "TEST_"
+    from paperfleet.settings.table import Setting
+
 SECTION = "mirror"
 LEGACY_SOURCE = "/mnt/source"
 MOUNT_VARIABLES = (
@@ -34,15 +39,6 @@ MOUNT_VARIABLES = (
     "DIR_USER",
     "DIR_GROUP",
 )
-# What Kubernetes and Docker links put into every container for a service that is called paperfleet.
-SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)$")
-
-
-class FoundSetting(NamedTuple):
-    """A value, and where it stood, in words for an error message."""
-
-    value: object
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ def read(arguments: Mapping[str, object], environ: Mapping[str, str]) -> Reading
     return Reading(found | dict(_secrets_from_files(found)), tuple(_notices(environ)), shared)
 
 
-def settings_of(reading: Reading, environ: Mapping[str, str]) -> Settings:
+def settings_of(reading: Reading, environ: Mapping[str, str]) -> MirrorSettings:
     """Return the settings of a mirror; raise ``ConfigurationError`` when one is missing."""
     from paperfleet.storage.registry import refuse_secret  # noqa: PLC0415  # health needs it not
 
@@ -98,7 +94,7 @@ def settings_of(reading: Reading, environ: Mapping[str, str]) -> Settings:
     values["username"] = _username(reading)
     if "journal" not in values:
         values["journal"] = default_journal(str(values["source"]), str(values["target"]), environ)
-    return Settings(**values)  # type: ignore[arg-type]  # each was parsed by its field's own type
+    return MirrorSettings(**values)  # type: ignore[arg-type]  # each was parsed by its field's own type
 
 
 def _option(setting: Setting) -> str:
@@ -113,20 +109,9 @@ def _config_file(option: object, environ: Mapping[str, str]) -> FoundSetting | N
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, FoundSetting]:
-    """Return what is set by our own variables; an empty one counts as not set."""
-    known = {setting.variable: key for key, setting in table().items()}
-    ours = [name for name in environ if name.startswith(PREFIX) and name != CONFIG_VARIABLE]
-    unknown = [name for name in ours if name not in known and not _is_not_for_us(name)]
-    _refuse_unknown(unknown, [*known, CONFIG_VARIABLE], "no setting has the variable")
-    return {
-        known[name]: FoundSetting(environ[name], name)
-        for name in ours
-        if name in known and environ[name]
-    }
-
-
-def _is_not_for_us(name: str) -> bool:
-    return name in VARIABLES or name.startswith(TEST_PREFIX) or bool(SERVICE_LINK.search(name))
+    if error := mistake(environ):
+        raise error
+    return set_in(table(), environ)
 
 
 def _from_legacy(environ: Mapping[str, str]) -> dict[str, FoundSetting]:
@@ -148,7 +133,7 @@ def _from_file(file: FoundSetting) -> dict[str, FoundSetting]:
         raise ConfigurationError(f"{path}: {SECTION} is not a table", hint=f"Write [{SECTION}]")
     _refuse_unknown(
         [key for key in section if key not in table()],
-        list(table()),
+        table(),
         f"{path}: unknown key in [{SECTION}]",
     )
     return {key: FoundSetting(value, f"{key} in {path}") for key, value in section.items()}
@@ -168,17 +153,9 @@ def _toml(path: Path, origin: str) -> dict[str, object]:
         raise ConfigurationError(f"{path} is not TOML: {reason}") from None
 
 
-def _refuse_unknown(unknown: list[str], valid: list[str], what: str) -> None:
-    if not unknown:
-        return
-    stems = {name.removeprefix(PREFIX): name for name in valid}
-    near = get_close_matches(unknown[0].removeprefix(PREFIX), stems, n=1)
-    hint = (
-        f"Did you mean {stems[near[0]]}?"
-        if near
-        else "See docs/reference/settings.md for all of them"
-    )
-    raise ConfigurationError(f"{what} {', '.join(unknown)}", hint=hint)
+def _refuse_unknown(unknown: list[str], valid: Iterable[str], what: str) -> None:
+    if error := unknown_names(unknown, valid, what):
+        raise error
 
 
 def _refuse_doubles(layer: Mapping[str, FoundSetting]) -> None:

@@ -1,20 +1,21 @@
-"""The reference page of the settings, made from the table."""
+"""The reference pages of the settings, made from the tables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.settings.config import CONFIG_VARIABLE, MOUNT_VARIABLES, SECTION
-from paperfleet.settings.settings import table
+from paperfleet.settings import app, mirror, options
+from paperfleet.settings.config import MOUNT_VARIABLES, SECTION
+from paperfleet.settings.environment import CONFIG_VARIABLE
 from paperfleet.settings.values import expected
 
 if TYPE_CHECKING:
-    from paperfleet.settings.settings import Setting
+    from paperfleet.settings.table import Setting
 
 HEAD = f"""\
 # Settings
 
-<!-- Made by `make docs` from src/paperfleet/settings/settings.py; a test compares the two. -->
+<!-- Made by `make docs` from src/paperfleet/settings/mirror.py; a test compares the two. -->
 
 Every setting can stand in four places. The first that has it wins:
 
@@ -32,15 +33,40 @@ target = "nextclouds://alice@cloud.example/Archive"
 password_file = "/run/secrets/nextcloud"
 ```
 
-A variable that begins with `PAPERFLEET_`, or a key in the file, that is not in the table is an
-error, and so is a value that its row does not allow: nothing is guessed. A password has no option
+A variable that begins with `PAPERFLEET_` and is neither here nor among [those of the app for
+paperless-ngx](paperless-settings.md) is an error, and so are a key in the file that is not in the
+table and a value that its row does not allow: nothing is guessed. A password has no option
 on the command line, because everybody on the machine can read the list of processes. `paperfleet
 settings` shows what is in force and where each value comes from, without the secrets.
 
 | key | takes | default | option | variable | older name | meaning |
 |---|---|---|---|---|---|---|
 """
+OPTIONS_HEAD = """
+## Options of storages
+
+Commands that name storages, such as `paperfleet migrate`, take what is secret from the environment:
+a JSON object such as `{"access_key": "…", "secret_key": "…"}`, or a file with one. The mirror
+leaves these variables alone.
+
+| variable | meaning |
+|---|---|
+"""
+APP_HEAD = """\
+# Settings of the app for paperless-ngx
+
+<!-- Made by `make docs` from src/paperfleet/settings/app.py; a test compares the two. -->
+
+They stand in the environment of paperless-ngx, beside its own, of which
+`PAPERLESS_APPS=paperfleet.paperless` loads the app. An empty variable counts as not set. `manage.py
+check` warns of a variable that begins with `PAPERFLEET_` and is of nothing: it may be misspelled.
+
+| variable | takes | default | meaning |
+|---|---|---|---|
+"""
 TAIL = f"""
+## Others
+
 `TZ` sets the time zone of the log. `LC_ALL` and its relatives change nothing: names are always
 UTF-8. `{"`, `".join(MOUNT_VARIABLES)}` are accepted and not
 needed, since nothing is mounted.
@@ -49,7 +75,23 @@ needed, since nothing is mounted.
 
 def settings_page() -> str:
     """Return docs/reference/settings.md."""
-    return HEAD + "".join(_row(setting) for setting in table().values()) + TAIL
+    rows = "".join(map(_row, mirror.table().values()))
+    others = (f"| `{row.variable}` | {row.about.help} |\n" for row in options.table().values())
+    return HEAD + rows + OPTIONS_HEAD + "".join(others) + TAIL
+
+
+def app_page() -> str:
+    """Return docs/reference/paperless-settings.md."""
+    return APP_HEAD + "".join(map(_app_row, app.table().values()))
+
+
+def _app_row(setting: Setting) -> str:
+    cells = [f"`{setting.variable}`", _takes(setting), default_text(setting), setting.about.help]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _takes(setting: Setting) -> str:
+    return "a secret" if setting.secret else expected(setting)
 
 
 def default_text(setting: Setting) -> str:
@@ -67,7 +109,7 @@ def default_text(setting: Setting) -> str:
 def _row(setting: Setting) -> str:
     cells = [
         f"`{setting.key}`",
-        "a secret" if setting.secret else expected(setting),
+        _takes(setting),
         default_text(setting),
         _option(setting),
         f"`{setting.variable}`",

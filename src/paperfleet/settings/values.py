@@ -10,7 +10,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
-    from paperfleet.settings.settings import Setting
+    from paperfleet.settings.table import Setting
 
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")

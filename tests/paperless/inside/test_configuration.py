@@ -20,7 +20,7 @@ from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import active
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import table as seams
-from paperfleet.settings import storagevars
+from paperfleet.settings import app, mirror
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,107 +28,107 @@ if TYPE_CHECKING:
 
 SECRET = "gEheim/+7"
 S3 = {
-    config.BACKEND: "paperfleet.S3CompatibleBackend",
-    config.OPTIONS: json.dumps({"bucket_name": "b", "access_key": "k", "secret_key": SECRET}),
+    app.BACKEND: "paperfleet.S3CompatibleBackend",
+    app.OPTIONS: json.dumps({"bucket_name": "b", "access_key": "k", "secret_key": SECRET}),
 }
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "options are not JSON": (
-        {config.BACKEND: "paperfleet.S3CompatibleBackend", config.OPTIONS: f"{{secret: {SECRET}"},
+        {app.BACKEND: "paperfleet.S3CompatibleBackend", app.OPTIONS: f"{{secret: {SECRET}"},
         "PAPERLESS_DOCUMENT_STORAGE_OPTIONS is not a JSON object",
     ),
     "options are a list": (
-        {config.BACKEND: "paperfleet.S3CompatibleBackend", config.OPTIONS: f'["{SECRET}"]'},
+        {app.BACKEND: "paperfleet.S3CompatibleBackend", app.OPTIONS: f'["{SECRET}"]'},
         "PAPERLESS_DOCUMENT_STORAGE_OPTIONS is not a JSON object",
     ),
     "options without a backend": (
-        {config.OPTIONS: json.dumps({"secret_key": SECRET})},
+        {app.OPTIONS: json.dumps({"secret_key": SECRET})},
         "PAPERLESS_DOCUMENT_STORAGE_OPTIONS is set, and PAPERLESS_DOCUMENT_STORAGE_BACKEND is not",
     ),
     "options in a file that is not there": (
-        {config.BACKEND: "paperfleet.S3CompatibleBackend", f"{config.OPTIONS}_FILE": "/none/x"},
+        {app.BACKEND: "paperfleet.S3CompatibleBackend", f"{app.OPTIONS}_FILE": "/none/x"},
         "PAPERLESS_DOCUMENT_STORAGE_OPTIONS_FILE: /none/x cannot be read",
     ),
     "a module that is not there": (
-        {config.BACKEND: "no_such_module.Backend"},
+        {app.BACKEND: "no_such_module.Backend"},
         "the storage no_such_module.Backend cannot be loaded",
     ),
     "a class that is not there": (
-        {config.BACKEND: "paperfleet.S3Compatible"},
+        {app.BACKEND: "paperfleet.S3Compatible"},
         "the module paperfleet has no storage 'S3Compatible'",
     ),
     "a word that is no backend": (
-        {config.BACKEND: "S3CompatibleBackend"},
+        {app.BACKEND: "S3CompatibleBackend"},
         "PAPERLESS_DOCUMENT_STORAGE_BACKEND is 'S3CompatibleBackend', which means the folder",
     ),
-    "a folder by a relative path": ({config.BACKEND: "./store"}, "means the folder './store'"),
+    "a folder by a relative path": ({app.BACKEND: "./store"}, "means the folder './store'"),
     "a local storage by a relative path": (
         {
-            config.BACKEND: "paperfleet.LocalFilesystemBackend",
-            config.OPTIONS: json.dumps({"root": "store"}),
+            app.BACKEND: "paperfleet.LocalFilesystemBackend",
+            app.OPTIONS: json.dumps({"root": "store"}),
         },
         "means the folder 'store'",
     ),
     "a class that lacks a method": (
-        {config.BACKEND: f"{stores.__name__}.NoSave"},
+        {app.BACKEND: f"{stores.__name__}.NoSave"},
         f"{stores.__name__}.NoSave is no document storage: it lacks save",
     ),
     "an option that does not exist": (
-        {**S3, config.OPTIONS: json.dumps({"bucket_name": "b", "secret": SECRET})},
+        {**S3, app.OPTIONS: json.dumps({"bucket_name": "b", "secret": SECRET})},
         "has no option 'secret'",
     ),
     "an option that is missing": (
-        {**S3, config.OPTIONS: json.dumps({"access_key": "k", "secret_key": SECRET})},
+        {**S3, app.OPTIONS: json.dumps({"access_key": "k", "secret_key": SECRET})},
         "needs the option bucket_name",
     ),
     "an option of the wrong kind": (
-        {**S3, config.OPTIONS: json.dumps({"bucket_name": "b", "timeout": SECRET})},
+        {**S3, app.OPTIONS: json.dumps({"bucket_name": "b", "timeout": SECRET})},
         "the option 'timeout' of paperfleet.S3CompatibleBackend has a value that is no",
     ),
     "a media lock that does not exist": (
-        {**S3, storagevars.MEDIA_LOCK: "zookeeper"},
+        {**S3, app.MEDIA_LOCK: "zookeeper"},
         "PAPERFLEET_MEDIA_LOCK is 'zookeeper'",
     ),
     "a media lock in another database": (
-        {**S3, storagevars.MEDIA_LOCK: "postgres"},
+        {**S3, app.MEDIA_LOCK: "postgres"},
         "PAPERFLEET_MEDIA_LOCK is postgres, and paperless-ngx has another database",
     ),
     "too short a lease": (
-        {**S3, storagevars.LOCK_TTL: "1"},
-        "PAPERFLEET_MEDIA_LOCK_SECONDS is not a whole number of at least 5",
+        {**S3, "PAPERFLEET_MEDIA_LOCK_SECONDS": "1"},
+        "PAPERFLEET_MEDIA_LOCK_SECONDS: '1' is not a whole number from 5 to 3,600",
     ),
     "a cache that is no number": (
-        {**S3, storagevars.CACHE_MB: "viel"},
-        "PAPERFLEET_CACHE_MB is not a whole number of at least 10",
+        {**S3, "PAPERFLEET_CACHE_MB": "viel"},
+        "PAPERFLEET_CACHE_MB: 'viel' is not a whole number from 10",
     ),
     "mounts that do not exist": (
-        {**S3, storagevars.MOUNTS: "thumbnails, Logs"},
+        {**S3, app.MOUNTS: "thumbnails, Logs"},
         "PAPERFLEET_MOUNTS has 'Logs'",
     ),
     "neither true nor false": (
-        {**S3, storagevars.ANY_VERSION: "vielleicht"},
-        "PAPERFLEET_ALLOW_UNTESTED_VERSION is neither true nor false",
+        {**S3, app.ANY_VERSION: "vielleicht"},
+        "PAPERFLEET_ALLOW_UNTESTED_VERSION: 'vielleicht' is not true or false",
     ),
     "events of a folder that changes past the app": (
-        {storagevars.EVENTS: "true"},
+        {app.EVENTS: "true"},
         "PAPERFLEET_EVENTS is on, and the documents lie in paperless-ngx's own folder",
     ),
     "a local storage within the folders of paperless-ngx": (
         {
-            config.BACKEND: "paperfleet.LocalFilesystemBackend",
-            config.OPTIONS: json.dumps({"root": f"{settings.MEDIA_ROOT}/documents/originals/x"}),
+            app.BACKEND: "paperfleet.LocalFilesystemBackend",
+            app.OPTIONS: json.dumps({"root": f"{settings.MEDIA_ROOT}/documents/originals/x"}),
         },
         "lie in one another",
     ),
     "a local storage around them": (
         {
-            config.BACKEND: "paperfleet.LocalFilesystemBackend",
-            config.OPTIONS: json.dumps({"root": str(settings.MEDIA_ROOT)}),
+            app.BACKEND: "paperfleet.LocalFilesystemBackend",
+            app.OPTIONS: json.dumps({"root": str(settings.MEDIA_ROOT)}),
         },
         "lie in one another",
     ),
 }
-VARIABLES = [config.BACKEND, config.OPTIONS, *storagevars.VARIABLES]
+VARIABLES = [row.variable for row in app.table().values()]
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_major_version_that_was_never_tested_needs_a_word(
     with pytest.raises(ConfigurationError, match="of a major version that was never tested"):
         activation.activate()
     assert list(seams._installed) == []
-    monkeypatch.setenv(storagevars.ANY_VERSION, "true")
+    monkeypatch.setenv(app.ANY_VERSION, "true")
     activation.activate()
     assert list(seams.faults()) == []
     assert len(list(active.mounts)) == 2
@@ -258,7 +258,7 @@ def test_a_failed_self_test_puts_everything_back(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("_inactive")
-@pytest.mark.parametrize("given", [{}, {config.BACKEND: "paperfleet.LocalFilesystemBackend"}])
+@pytest.mark.parametrize("given", [{}, {app.BACKEND: "paperfleet.LocalFilesystemBackend"}])
 def test_without_a_storage_nothing_is_replaced(
     given: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +271,7 @@ def test_without_a_storage_nothing_is_replaced(
 @pytest.mark.usefixtures("_inactive")
 def test_optional_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE
-    monkeypatch.setenv(storagevars.MOUNTS, "thumbnails, share_link_bundles,classifier")
+    monkeypatch.setenv(app.MOUNTS, "thumbnails, share_link_bundles,classifier")
     try:
         activation.activate()
         assert {mount.key for mount in active.mounts} == {
@@ -311,13 +311,13 @@ def test_a_real_process_says_it_without_a_traceback(case: str, tmp_path: Path) -
 
 KINDS_OF_LOCK = {
     "a bucket": (S3, "redis"),
-    "a server of files": ({config.BACKEND: "nextclouds://alice@cloud.example/Docs"}, "redis"),
+    "a server of files": ({app.BACKEND: "nextclouds://alice@cloud.example/Docs"}, "redis"),
     "a class of somebody else's": (
-        {config.BACKEND: "tests.paperless.inside.stores.bucket"},
+        {app.BACKEND: "tests.paperless.inside.stores.bucket"},
         "redis",
     ),
-    "a folder of this host": ({config.BACKEND: "/srv/documents"}, "file"),
-    "what was chosen": ({**S3, storagevars.MEDIA_LOCK: "postgres"}, "postgres"),
+    "a folder of this host": ({app.BACKEND: "/srv/documents"}, "file"),
+    "what was chosen": ({**S3, app.MEDIA_LOCK: "postgres"}, "postgres"),
 }
 
 
@@ -330,15 +330,30 @@ def test_the_media_lock_reaches_as_far_as_the_storage(variables: dict[str, str],
 
 def test_a_folder_on_a_network_needs_a_lease_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "filesystem_type", lambda _: "nfs4")
-    variables = {config.BACKEND: "/srv/documents"}
+    variables = {app.BACKEND: "/srv/documents"}
     assert config.read(variables).lock_kind == "redis"
-    assert config.read({**variables, storagevars.MEDIA_LOCK: "file"}).lock_fault
+    assert config.read({**variables, app.MEDIA_LOCK: "file"}).lock_fault
+
+
+def test_a_variable_that_is_misspelled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERFLEET_MEDIA_LOK", "redis")
+    (warning,) = [one for one in checks.document_storage() if one.id == "paperfleet.W105"]
+    assert warning.msg == "no setting has the variable PAPERFLEET_MEDIA_LOK"
+    assert warning.hint == "Did you mean PAPERFLEET_MEDIA_LOCK?"
+
+
+def test_variables_of_a_mirror_in_the_same_environment_are_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for row in mirror.table().values():
+        monkeypatch.setenv(row.variable, "x")
+    assert [one for one in checks.document_storage() if one.id == "paperfleet.W105"] == []
 
 
 def test_a_lock_of_one_host_for_a_bucket_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = config.read({**S3, storagevars.MEDIA_LOCK: "file"})
+    found = config.read({**S3, app.MEDIA_LOCK: "file"})
     assert "keeps out the processes of this host alone" in found.lock_fault
     monkeypatch.setattr(documents, "configuration", found)
     warnings = [message.id for message in checks.document_storage()]

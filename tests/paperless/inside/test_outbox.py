@@ -284,7 +284,8 @@ def test_the_command_needs_events(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     assert documents.configuration is not None
-    without = replace(documents.configuration, events=False)
+    found = documents.configuration
+    without = replace(found, settings=replace(found.settings, events=False))
     monkeypatch.setattr(documents, "configuration", without)
     with pytest.raises(CommandError, match="PAPERFLEET_EVENTS is not on"):
         told()

@@ -64,7 +64,9 @@ def _media_lock() -> Any:  # noqa: ANN401  # a FileLock or what stands in for it
     found = documents.configuration
     if not documents.roots or found is None:
         return FileLock(settings.MEDIA_LOCK)
-    return LeaseFactory(FileLock, found.lock_kind, found.lock_ttl)(settings.MEDIA_LOCK)
+    return LeaseFactory(FileLock, found.lock_kind, found.settings.media_lock_seconds)(
+        settings.MEDIA_LOCK
+    )
 
 
 def _taken(lock: Any) -> bool:  # noqa: ANN401  # as above

@@ -12,8 +12,8 @@ from paperfleet.paperless.areas import ALWAYS, AREAS
 from paperfleet.paperless.config import backend_named
 from paperfleet.paperless.homes import Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
+from paperfleet.settings.options import SOURCE_OPTIONS
 from paperfleet.settings.storages import check_apart, options_of
-from paperfleet.settings.storagevars import SOURCE_OPTIONS
 from paperfleet.storage import abilities
 from paperfleet.storage.registry import open_storage, refuse_secret
 

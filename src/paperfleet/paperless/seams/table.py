@@ -58,7 +58,9 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
     """Return the seams of every version."""
 
     def lease(original: Any) -> LeaseFactory:  # noqa: ANN401  # a FileLock's class
-        return LeaseFactory(original, configuration.lock_kind, configuration.lock_ttl)
+        return LeaseFactory(
+            original, configuration.lock_kind, configuration.settings.media_lock_seconds
+        )
 
     lock = "the media lock is a lease, which hosts can share"
     return (

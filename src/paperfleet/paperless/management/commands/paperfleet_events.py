@@ -22,7 +22,7 @@ from paperfleet.running.exitcodes import FINE
 from paperfleet.running.mirror import keep_mirroring, prepare
 from paperfleet.running.printing import tell
 from paperfleet.running.stopping import Stopper, signals_to
-from paperfleet.settings import storagevars
+from paperfleet.settings.app import EVENTS
 from paperfleet.settings.places import default_journal
 from paperfleet.storage.abilities import label_of
 
@@ -135,10 +135,10 @@ def _tolerated(stderr: Any) -> Iterator[None]:  # noqa: ANN401  # Django's Outpu
 
 def _require_events() -> AppConfiguration:
     found = documents.configuration
-    if found is None or not found.events:
+    if found is None or not found.settings.events:
         raise ConfigurationError(
-            f"{storagevars.EVENTS} is not on, so that no process tells of its changes",
-            hint=f"Set {storagevars.EVENTS}=true for every process of paperless-ngx. Documents in"
+            f"{EVENTS} is not on, so that no process tells of its changes",
+            hint=f"Set {EVENTS}=true for every process of paperless-ngx. Documents in"
             " paperless-ngx's own folder are mirrored by `paperfleet mirror` instead",
         )
     return found

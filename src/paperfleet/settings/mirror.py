@@ -1,44 +1,16 @@
-"""Every setting of the mirror, once: the fields of ``Settings`` are the table.
+"""The settings of the mirror: the fields of ``MirrorSettings`` are the table."""
 
-A field carries its key, type, default, help and bounds; the variable, the key in the TOML file, the
-option of the command line and the reference page are derived from it.
-"""
-
-import dataclasses
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
 from paperfleet.secret import Secret
-
-PREFIX = "PAPERFLEET_"
-
-
-class About(NamedTuple):
-    """What a field says beside its name, type and default.
-
-    ``minimum`` and ``maximum`` bound a number. ``legacy`` is an older name of the variable.
-    ``flag`` replaces the option of the command line; '' means that there is none: for a secret,
-    because everybody can read the list of processes, and for what is given by its position.
-    ``unset`` tells what holds without a value.
-    """
-
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    legacy: str = ""
-    flag: str | None = None
-    unset: str = ""
-
-
-DAY = 86_400
-WEEK = 7 * DAY
+from paperfleet.settings.table import DAY, WEEK, About, Setting, rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class MirrorSettings:
     """What one mirror is told; times in seconds, sizes in MB of 1,000,000 bytes."""
 
     source: Annotated[
@@ -267,53 +239,7 @@ class Settings:
     ] = 3600.0
 
 
-class Setting(NamedTuple):
-    """One row of the table.
-
-    ``kind`` is bool, int, float, str, Path or Secret; ``choices`` are the only words of a str, if
-    there are any. ``flag`` is '' where the command line has no option.
-    """
-
-    key: str
-    kind: type
-    choices: tuple[str, ...]
-    default: object
-    required: bool
-    about: About
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return PREFIX + self.key.upper()
-
-    @property
-    def flag(self) -> str:
-        """The option of the command line, '' for none."""
-        return "--" + self.key.replace("_", "-") if self.about.flag is None else self.about.flag
-
-    @property
-    def secret(self) -> bool:
-        """Whether the value must not be shown."""
-        return self.kind is Secret
-
-
 @cache
 def table() -> dict[str, Setting]:
     """Return every setting by its key, in the order of the reference page."""
-    hints = get_type_hints(Settings, include_extras=True)
-    return {field.name: _row(field, hints[field.name]) for field in dataclasses.fields(Settings)}
-
-
-def _row(field: dataclasses.Field[object], hint: object) -> Setting:
-    annotated, about = get_args(hint)
-    choices = get_args(annotated) if get_origin(annotated) is Literal else ()
-    required = field.default is dataclasses.MISSING
-    default = None if required else field.default
-    kind = str if choices else _without_none(annotated)
-    return Setting(field.name, kind, choices, default, required, about)
-
-
-def _without_none(hint: object) -> type:
-    if isinstance(hint, UnionType):
-        (hint,) = (part for part in get_args(hint) if part is not NoneType)
-    return cast("type", hint)
+    return rows_of(MirrorSettings)
