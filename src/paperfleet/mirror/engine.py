@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from paperfleet.errors import CredentialsError, StorageError
@@ -20,6 +20,7 @@ from paperfleet.mirror.proof import Proof
 from paperfleet.mirror.queue import JobQueue
 from paperfleet.mirror.reconcile import Reconciler
 from paperfleet.mirror.room import Room
+from paperfleet.mirror.schedule import Happening, Intervals, Schedule
 from paperfleet.mirror.status import UPLOADS, Status
 from paperfleet.mirror.target import TargetCheck
 from paperfleet.mirror.watch.changes import Changes
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 EVERYTHING = ""
-_HEARTBEAT_SECONDS = 5.0
-_QUIET_SECONDS = 1.0
 _SOURCE_GONE_SECONDS = 5.0
 _LAST_WORK_SECONDS = 6.0
 _LAST_REQUESTS_SECONDS = 3.0
@@ -106,17 +105,11 @@ class Mirror:
         self._prove_apart = prove_apart
         self._stopping = threading.Event()
         self._stack = ExitStack()
-        now = time.monotonic()
-        self._next_scan = self._next_check = self._next_heartbeat = now
-        self._quiet_since = now
-        self._paused_until: float | None = None
-        self._failures = 0
+        self._began = time.monotonic()
+        intervals = Intervals(options.scan_interval, options.target_check)
+        self._schedule = Schedule.starting(self._began, intervals)
         self._pause_error: StorageError | None = None
         self._source_error: StorageError | None = None
-        self._began = now
-        self._contacted = self._first_done = self._unsettled = False
-        self._check_due = False
-        self._quiet = _QUIET_SECONDS
 
     def __enter__(self) -> Self:
         """Open the storages and begin to watch: nothing that happens from now on is missed."""
@@ -163,7 +156,7 @@ class Mirror:
         while not self._stopping.is_set():
             self._turn()
             error = self._pause_error
-            hopeless = isinstance(error, CredentialsError) or not self._contacted
+            hopeless = isinstance(error, CredentialsError) or not self._schedule.contacted
             if error and hopeless and not error.transient:
                 raise error
         return self._outcome()
@@ -174,11 +167,12 @@ class Mirror:
         Raises the ``StorageError`` that kept source or target out of reach: a wrong password at
         once, an absent server after a few tries.
         """
-        self._quiet = 0.0
+        quick = self._schedule.intervals._replace(quiet=0.0)
+        self._schedule = replace(self._schedule, intervals=quick)
         self._begin()
-        while not (self._stopping.is_set() or (self._first_done and self._settled())):
+        while not (self._stopping.is_set() or (self._schedule.first_done and self._settled())):
             self._turn()
-            patience = self._failures < _TRIES_ONCE
+            patience = self._schedule.failures < _TRIES_ONCE
             if self._pause_error and not (self._pause_error.transient and patience):
                 raise self._pause_error
             if self._source_error:
@@ -225,43 +219,35 @@ class Mirror:
         self._reconciler.renamed.update((h.name, h.partner) for h in hints if h.partner)
         self._reconciler.renamed.update((h.partner, h.name) for h in hints if h.partner)
 
+    def _take(self, happening: Happening, pause: float = 0.0) -> None:
+        self._schedule = self._schedule.after(happening, time.monotonic(), pause)
+
     def _patience(self) -> float:
         now = time.monotonic()
-        due = [self._next_heartbeat - now]
-        if self._paused_until is not None:
-            due.append(self._paused_until - now)
-        elif not self._contacted:
-            due.append(0.0)
-        else:
-            settles = self._changes.next_due(now)
-            due += [self._next_scan - now] + ([settles] if settles is not None else [])
-            if self._check_due and self._work.idle:
-                due.append(self._quiet_since + self._quiet - now)
-            if self._reconciler.backlog and self._work.idle:
-                due.append(0.0)
-        return max(0.0, min(due))
+        settles = self._changes.next_due(now)
+        backlog = bool(self._reconciler.backlog)
+        return self._schedule.patience(now, settles, idle=self._work.idle, backlog=backlog)
 
     def _begin_due(self, now: float) -> None:
-        if not self._contacted:
-            self._contact(now)
+        if not self._schedule.contacted:
+            self._contact()
         self._changes.put_back(self._record.due_again(), now, 0.0)
-        if now >= self._next_scan:
-            self._next_scan = now + self._options.scan_interval
+        if self._schedule.scan_is_due(now):
+            self._take(Happening.SCAN_BEGUN)
             self._changes.put_back([EVERYTHING], now, 0.0)
-            self._check_due = True
-        if self._target_check_due(now):
+        resting = self._work.idle and not self._reconciler.backlog
+        if resting and self._schedule.check_is_due(now, cheap=self._check.by_etags):
             self._look_at_target()
         self._take_changes(now)
         self._reconciler.feed()
 
-    def _contact(self, now: float) -> None:
+    def _contact(self) -> None:
         """Look at the target for the first time; then everything is scanned."""
         self._prove_apart()
         self._look_at_target()
-        self._contacted = True
+        self._take(Happening.CONTACTED)
         self._record.contacted()
-        self._changes.put_back([EVERYTHING], now, 0.0)
-        self._next_scan = now + self._options.scan_interval
+        self._changes.put_back([EVERYTHING], time.monotonic(), 0.0)
 
     def _sweep(self) -> None:
         """Remove the temporary files of saves that ended in doubt, now or in an earlier run."""
@@ -277,24 +263,15 @@ class Mirror:
         else:
             self._record.sweep_due = False
 
-    def _target_check_due(self, now: float) -> bool:
-        if not self._work.idle or self._reconciler.backlog:
-            return False
-        quiet = now >= self._quiet_since + self._quiet
-        periodic = self._check.by_etags and self._first_done and now >= self._next_check
-        return (self._check_due and quiet) or periodic
-
     def _look_at_target(self) -> None:
         """Compare the target with the journal; what it contradicts is looked at again."""
         self._sweep()
         finding = self._check.check()
         self._reconciler.accept(finding)
-        now = time.monotonic()
         # One in doubt that rests is looked at when its time has come.
         rows = (row for row in finding.doubtful if row.sure or not self._record.resting(row.name))
-        self._changes.put_back((row.name for row in rows), now, 0.0)
-        self._check_due = False
-        self._next_check = now + self._options.target_check
+        self._changes.put_back((row.name for row in rows), time.monotonic(), 0.0)
+        self._take(Happening.CHECKED)
 
     def _take_changes(self, now: float) -> None:
         names = self._changes.take(now, self._work.busy)
@@ -302,14 +279,14 @@ class Mirror:
             return
         self._reconciler.sees_writers = self._watcher.sees_writers
         try:
-            planned = self._reconciler.scan(names, first=not self._first_done)
+            planned = self._reconciler.scan(names, first=not self._schedule.first_done)
         except StorageError as error:
             self._source_gone(names, error, now)
             return
         self._source_error = None
         if planned is not None:
             self._report(planned)
-        self._unsettled = True
+        self._take(Happening.PLANNED)
 
     def _source_gone(self, names: list[str], error: StorageError, now: float) -> None:
         """Do nothing at all while the source cannot be read: absent is not empty."""
@@ -323,8 +300,9 @@ class Mirror:
         ended = self._work.collect()
         finished, looked = ended.finished, ended.looked
         if finished or ended.steps:
-            self._quiet_since = time.monotonic()
-            self._check_due = self._check_due or self._check.by_etags
+            self._take(Happening.ENDED)
+            if self._check.by_etags:
+                self._take(Happening.CHECK_WANTED)
         error = self._reconciler.settle(ended)
         if error is not None:
             self._pause(error)
@@ -335,8 +313,8 @@ class Mirror:
             if error is not None:
                 self._pause(error)
         if finished and error is None:
-            self._failures = 0
-        if self._paused_until is not None or self._pool.closed:
+            self._take(Happening.SUCCEEDED)
+        if self._schedule.paused or self._pool.closed:
             self._take_back()  # what came in the place of something that was under way
 
     def _settle_look(self, one: Looked) -> StorageError | None:
@@ -346,7 +324,7 @@ class Mirror:
             return one.observation
         if isinstance(one.observation, BaseException):
             raise one.observation
-        if self._paused_until is not None or self._pool.closed:
+        if self._schedule.paused or self._pool.closed:
             self._changes.put_back(one.batch.names, time.monotonic(), 0.0)
         else:
             self._reconciler.carry_out(one.batch, one.observation)
@@ -354,12 +332,11 @@ class Mirror:
 
     def _pause(self, error: StorageError) -> None:
         """Send nothing for a while; what is queued goes back to be looked at again."""
-        if self._paused_until is not None:
+        if self._schedule.paused:
             return
-        self._failures += 1
-        seconds = pause_seconds(error, self._failures, self._options.pause)
+        seconds = pause_seconds(error, self._schedule.failures + 1, self._options.pause)
         self._work.slow_down()
-        self._paused_until = time.monotonic() + seconds
+        self._take(Happening.PAUSED, seconds)
         self._pause_error = error
         self._record.pause(Paused(error.message, error.hint, time.time() + seconds))
         self._take_back()
@@ -369,53 +346,51 @@ class Mirror:
 
     def _is_paused(self, now: float) -> bool:
         """Say whether requests must wait; at the end of a pause one request asks."""
-        if self._paused_until is None:
+        if not self._schedule.paused:
             return False
-        if now < self._paused_until:
+        if not self._schedule.pause_is_over(now):
             return True
-        self._paused_until, self._pause_error = None, None
+        self._take(Happening.RESUMED)
+        self._pause_error = None
         if self._work.running:
             # A look at everything has to wait until nothing is under way; the rest has not.
             self._target.exists(_ASKED_FOR)
-            self._check_due = True
-        elif self._contacted:
+            self._take(Happening.CHECK_WANTED)
+        elif self._schedule.contacted:
             self._look_at_target()
         else:
-            self._contact(now)
+            self._contact()
         self._record.resume(Resumed())
         return False
 
     def _settled(self) -> bool:
         return (
-            self._contacted
-            and self._paused_until is None
+            self._schedule.contacted
+            and not self._schedule.paused
             and not self._record.source_fault
             and self._work.idle
             and not self._reconciler.backlog
             and not self._changes
-            and not (self._check_due and self._check.by_etags)
+            and not (self._schedule.check_wanted and self._check.by_etags)
         )
 
     def _note_convergence(self, now: float) -> None:
         if not self._settled():
             return
         self._reconciler.count_strangers()
-        if not self._unsettled:
+        if not self._schedule.unsettled:
             return
-        self._unsettled = False
-        seconds = now - self._began
-        self._report(self._record.synced(first=not self._first_done, seconds=seconds))
-        self._first_done = True
-        self._next_heartbeat = now
+        first, seconds = not self._schedule.first_done, now - self._began
+        self._report(self._record.synced(first=first, seconds=seconds))
+        self._take(Happening.SYNCED)
 
     def _beat(self, now: float) -> None:
-        if now < self._next_heartbeat:
+        if not self._schedule.heartbeat_is_due(now):
             return
-        self._next_heartbeat = now + _HEARTBEAT_SECONDS
+        self._take(Happening.BEAT)
         settled = self._settled()
-        state = "paused" if self._paused_until else "idle" if settled else "syncing"
+        state = "paused" if self._schedule.paused else "idle" if settled else "syncing"
         waiting = len(self._reconciler.backlog) + len(self._changes)
         self._record.heartbeat(state, self._watcher.description, settled=settled, waiting=waiting)
         self._record.uploads(self._proof.counts())
-        again = [*self._reconciler.approved(), *self._reconciler.asked_for()]
-        self._changes.put_back(again, now, 0.0)
+        self._changes.put_back(self._reconciler.asked_for(), now, 0.0)

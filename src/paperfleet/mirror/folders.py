@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.events import Reporter
+    from paperfleet.mirror.finding import TargetFinding
     from paperfleet.mirror.jobs import FolderStep
     from paperfleet.mirror.queue import StepDone
-    from paperfleet.mirror.target import TargetFinding
     from paperfleet.model import Operation, Put
     from paperfleet.storage.protocol import DocumentStorage
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.batch import Batch, Observation
     from paperfleet.mirror.execute import Executor, OperationResult
     from paperfleet.mirror.jobs import FolderStep, Job, Token
     from paperfleet.mirror.parallelism import Parallelism
     from paperfleet.mirror.pool import Pool
-    from paperfleet.mirror.prepare import Batch, Observation
     from paperfleet.model import Operation
 
     Answers = Sequence[OperationResult | Exception]

@@ -7,49 +7,40 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import StorageError
-from paperfleet.journal.journal import LOOK_AGAIN
 from paperfleet.mirror.accident import Accident
+from paperfleet.mirror.batch import Batch, Observation, batches, portion, with_known, without
 from paperfleet.mirror.dispatch import Dispatcher
 from paperfleet.mirror.events import Done, Notice, Planned
 from paperfleet.mirror.execute import OperationResult
 from paperfleet.mirror.folders import TargetFolders
 from paperfleet.mirror.jobs import BATCH_BYTES, BATCH_FILES
 from paperfleet.mirror.outcomes import Outcomes
+from paperfleet.mirror.planner import Planner
 from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.mirror.planning.guard import losses
-from paperfleet.mirror.planning.plan import describe, plan
-from paperfleet.mirror.planning.view import View
-from paperfleet.mirror.prepare import (
-    Batch,
-    Observation,
-    batches,
-    departed,
-    portion,
-    with_known,
-    without,
-)
+from paperfleet.mirror.planning.plan import describe
+from paperfleet.mirror.requests import Requests
 from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
-from paperfleet.mirror.unreadable import is_hidden, kept_out
+from paperfleet.mirror.unreadable import is_hidden
 from paperfleet.mirror.weigh import Weigher
 from paperfleet.storage import abilities
-from paperfleet.storage.names import collision_key, is_below
+from paperfleet.storage.names import is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.accident import Disk
+    from paperfleet.mirror.finding import TargetFinding
     from paperfleet.mirror.options import Options
-    from paperfleet.mirror.planning.guard import Judgement
     from paperfleet.mirror.prepare import Observer
     from paperfleet.mirror.queue import EndedJobs, JobQueue
     from paperfleet.mirror.scan import Pair, Scan
     from paperfleet.mirror.status import Status
-    from paperfleet.mirror.target import TargetFinding
     from paperfleet.mirror.watch.changes import Changes
-    from paperfleet.model import FileStat, KnownFile, Operation
+    from paperfleet.model import FileStat, Operation
     from paperfleet.storage.protocol import DocumentStorage
 
 EVERYTHING = ""
@@ -93,10 +84,11 @@ class Reconciler:
         self._twins = remembered_twins(journal)
         self._accident = Accident(journal, disk)
         self._weigher = Weigher(journal, work, record, self._accident, options.limits)
+        self._planner = Planner(source, target, journal, work, record, self._weigher, options)
+        self._requests = Requests(journal, record, self._accident)
         self.backlog: dict[str, Pair] = {}
         self.renamed: set[tuple[str, str]] = set()
         self.sees_writers = True
-        self._released: set[str] = set()
 
     def accept(self, finding: TargetFinding) -> None:
         """Take over what a check of the target found."""
@@ -244,7 +236,7 @@ class Reconciler:
         for name, error in observation.failed.items():
             if (delay := self._record.unseen(name, error, self._options.settle)) is not None:
                 self._changes.put_back([name], now, delay)
-        judged = self._judged(self._without_moved(batch), observation)
+        judged = self._planner.judge(self._without_moved(batch), observation)
         work = judged.plan
         self._journal.remember(work.rows, [f.name for f in work.forgets])
         self._record.release([*(row.name for row in work.rows), *(f.name for f in work.forgets)])
@@ -294,43 +286,6 @@ class Reconciler:
         now = self._journal.known_at(known.name for known in batch.vanished)
         return replace(batch, vanished=[k for k in batch.vanished if now.get(k.name) == k])
 
-    def _judged(self, batch: Batch, observation: Observation) -> Judgement:
-        left = departed(self._source, self._journal, batch, observation, self._work.doing)
-        hidden = self._record.unreadable
-        left = {n: row for n, row in left.items() if not is_hidden(row.target_name, hidden)}
-        view = self._view(batch, observation, left)
-        work = kept_out(plan(view), hidden, abilities.label_of(self._target))
-        # What left and is not paired is deleted when its own name has settled.
-        deletes = tuple(delete for delete in work.deletes if delete.known.name not in left)
-        work = replace(work, deletes=deletes)
-        return self._weigher.judge(work, view)
-
-    def _view(self, batch: Batch, observation: Observation, left: Mapping[str, KnownFile]) -> View:
-        known = {k.name: k for stat, k in batch.changed if k and stat.name in observation.source}
-        known |= {k.name: k for k in batch.vanished if k.name not in observation.failed}
-        known |= left
-        return View(
-            source=observation.source,
-            known=known,
-            target=observation.target,
-            capabilities=self._can,
-            known_below=self._journal.count_below,
-            owner=self._owners(),
-            renamed=batch.renamed,
-            set_aside=self._options.set_aside,
-            versioned=observation.versioned,
-            folded=observation.folded,
-        )
-
-    def _owners(self) -> Callable[[str], str | None]:
-        """Return a look-up of the known name that the target would take for a collision key."""
-        if self._can.case_sensitive:
-            return self._journal.owner_of
-        return {
-            collision_key(known.target_name, self._can): known.name
-            for known in self._journal.known()
-        }.get
-
     def _fits_batch(self, operation: Operation) -> bool:
         """Say whether surely nothing is under its names, and no batch of it was lost before.
 
@@ -357,23 +312,7 @@ class Reconciler:
 
     def asked_for(self) -> list[str]:
         """Return the names that another process asks to be looked at; each once."""
-        names = self._journal.get_fact(LOOK_AGAIN)
-        if not isinstance(names, list) or not names:
-            return []
-        self._journal.set_fact(LOOK_AGAIN, None)
-        return [str(name) for name in names]
-
-    def approved(self) -> list[str]:
-        """Return the refused names that a person has approved since; each once.
-
-        More often would keep a large file for ever from being read to its end.
-        """
-        approved = self._journal.approved().keys() & self._record.refused.keys()
-        new, self._released = approved - self._released, approved
-        if new:
-            self._accident.approve(new)
-            self._record.doubt_mounts(self._accident.mount_fault)
-        return sorted(name for name in new if not self._record.resting(name))
+        return [*self._requests.approved(), *self._requests.asked_for()]
 
     def describe(self) -> list[str]:
         """Return what a pass over everything would do; nothing is done."""
@@ -381,7 +320,7 @@ class Reconciler:
         found = scan(self._source, self._journal, [EVERYTHING], lambda _: False)
         self._accident.judge(found)
         batch = Batch(found.changed, found.vanished)
-        judged = self._judged(
+        judged = self._planner.judge(
             batch,
             self._observer.look(
                 batch, self._listing, Twins(self._journal, ()), hidden=self._record.unreadable

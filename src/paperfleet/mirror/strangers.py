@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from paperfleet.journal.journal import Journal
-    from paperfleet.mirror.target import TargetFinding
+    from paperfleet.mirror.finding import TargetFinding
     from paperfleet.storage.protocol import (
         DocumentStorage,
         SupportsSurvey,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from paperfleet.journal.journal import Journal
-    from paperfleet.mirror.prepare import Batch
+    from paperfleet.mirror.batch import Batch
     from paperfleet.model import KnownFile
     from paperfleet.storage.protocol import DocumentStorage, SupportsFolderEtags
 
