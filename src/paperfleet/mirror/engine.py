@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 EVERYTHING = ""
+_HEARTBEAT_SECONDS = 5.0
+_QUIET_SECONDS = 1.0
 _SOURCE_GONE_SECONDS = 5.0
 _LAST_WORK_SECONDS = 6.0
 _LAST_REQUESTS_SECONDS = 3.0
@@ -106,7 +108,9 @@ class Mirror:
         self._stopping = threading.Event()
         self._stack = ExitStack()
         self._began = time.monotonic()
-        intervals = Intervals(options.scan_interval, options.target_check)
+        intervals = Intervals(
+            options.scan_interval, options.target_check, _QUIET_SECONDS, _HEARTBEAT_SECONDS
+        )
         self._schedule = Schedule.starting(self._began, intervals)
         self._pause_error: StorageError | None = None
         self._source_error: StorageError | None = None

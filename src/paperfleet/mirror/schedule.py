@@ -40,8 +40,8 @@ class Intervals(NamedTuple):
 
     scan: float
     check: float
-    quiet: float = 1.0
-    heartbeat: float = 5.0
+    quiet: float
+    heartbeat: float
 
 
 ONE_MORE: Final = object()
