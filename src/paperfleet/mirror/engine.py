@@ -234,7 +234,7 @@ class Mirror:
 
     def _begin_due(self, now: float) -> None:
         if not self._schedule.contacted:
-            self._contact()
+            self._contact(now)
         self._changes.put_back(self._record.due_again(), now, 0.0)
         if self._schedule.scan_is_due(now):
             self._take(Happening.SCAN_BEGUN)
@@ -245,13 +245,14 @@ class Mirror:
         self._take_changes(now)
         self._reconciler.feed()
 
-    def _contact(self) -> None:
+    def _contact(self, now: float) -> None:
         """Look at the target for the first time; then everything is scanned."""
         self._prove_apart()
         self._look_at_target()
         self._take(Happening.CONTACTED)
         self._record.contacted()
-        self._changes.put_back([EVERYTHING], time.monotonic(), 0.0)
+        # Due in this turn: what was just listed is used for it.
+        self._changes.put_back([EVERYTHING], now, 0.0)
 
     def _sweep(self) -> None:
         """Remove the temporary files of saves that ended in doubt, now or in an earlier run."""
@@ -363,7 +364,7 @@ class Mirror:
         elif self._schedule.contacted:
             self._look_at_target()
         else:
-            self._contact()
+            self._contact(now)
         self._record.resume(Resumed())
         return False
 
