@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.mirror_kit import Rig
-from tests.integration.mirror_places import FolderPlace, MemoryPlace, RealPlace, ServerPlace
+from tests.integration.mirror_places import (
+    BucketPlace,
+    FolderPlace,
+    MemoryPlace,
+    RealPlace,
+    ServerPlace,
+)
 from tests.servers.kinds import KINDS
+from tests.servers.moto_server import moto_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.wide import first_of
 
@@ -25,9 +32,11 @@ if TYPE_CHECKING:
     from tests.integration.mirror_places import Place
     from tests.servers.base import WebDavServer
     from tests.servers.nextcloud_double import NextcloudDouble
+    from tests.servers.s3 import S3Server
 
 REAL = [os.environ.get(f"PAPERFLEET_TEST_NEXTCLOUD_{name}") for name in ("URL", "USER", "PASSWORD")]
-PLACES = ["local", "memory", "nine methods", "nextcloud", "wsgidav"] + ["real"] * all(REAL)
+PLACES = ["local", "memory", "nine methods", "nextcloud", "wsgidav", "bucket"]
+PLACES += ["real"] * all(REAL)
 SLOW_PLACES = ["rclone", "apache", "nginx", "lighttpd", "sabre"]
 """Servers that start slowly or answer slowly: a few long scenarios instead of many short ones."""
 
@@ -54,6 +63,13 @@ class Servers:
 def servers() -> Iterator[Servers]:
     with ExitStack() as stack:
         yield Servers(stack)
+
+
+@pytest.fixture(scope="session")
+def buckets() -> Iterator[S3Server]:
+    """Run an S3 server once for all tests of a process; each has a place of its own in it."""
+    with moto_server() as running:
+        yield running
 
 
 @pytest.fixture
@@ -104,6 +120,8 @@ def make_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Place
         return MemoryPlace(MemoryBackend())
     if kind == "nine methods":
         return MemoryPlace(MemoryBackend(capabilities=NINE_METHODS), kind)
+    if kind == "bucket":
+        return BucketPlace(request.getfixturevalue("buckets"))
     if kind in {"nextcloud", "rclone"}:
         return ServerPlace(request.getfixturevalue("double" if kind == "nextcloud" else kind))
     servers: Servers = request.getfixturevalue("servers")

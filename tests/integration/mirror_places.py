@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -16,7 +17,7 @@ from tests.servers.s3 import S3Bypass, new_location
 from paperfleet.secret import Secret
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.local.backend import LocalBackend
-from paperfleet.storage.names import parents
+from paperfleet.storage.names import is_below, parents
 from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
 if TYPE_CHECKING:
@@ -37,9 +38,13 @@ STALE = 150.0
 
 
 class Place(Protocol):
-    """Where a mirror writes to, seen past the mirror."""
+    """Where a mirror writes to, seen past the mirror.
+
+    ``side_by_side``: a file and others below its own name can be there at once, as in a bucket.
+    """
 
     kind: str
+    side_by_side: bool
 
     def storage(self) -> DocumentStorage:
         """Return a storage on it."""
@@ -70,6 +75,7 @@ class FolderPlace:
     """A folder on disk."""
 
     kind = "local"
+    side_by_side = False
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -96,6 +102,8 @@ class FolderPlace:
 
 class MemoryPlace:
     """A storage in memory."""
+
+    side_by_side = False
 
     def __init__(self, backend: MemoryBackend, kind: str = "memory") -> None:
         self.backend, self.kind = backend, kind
@@ -129,6 +137,8 @@ class MemoryPlace:
 
 class ServerPlace:
     """A server that runs for the tests, or a folder of it."""
+
+    side_by_side = False
 
     def __init__(self, server: WebDavServer, folder: str = "") -> None:
         self.server, self.kind = server, server.kind
@@ -164,6 +174,7 @@ class BucketPlace:
     """A place of its own in a bucket."""
 
     kind = "bucket"
+    side_by_side = True
 
     def __init__(self, server: S3Server) -> None:
         self._server, self._location = server, new_location()
@@ -173,7 +184,11 @@ class BucketPlace:
         return self._server.backend(location=self._location)
 
     def tree(self) -> Files:
-        return {name: self._bypass.read(name) for name in self._bypass.names()}
+        found: Files = {}
+        for name in self._bypass.names():
+            with suppress(FileNotFoundError):
+                found[name] = self._bypass.read(name)
+        return found
 
     def folders(self) -> set[str] | None:
         return None
@@ -182,7 +197,10 @@ class BucketPlace:
         self._bypass.write(path, content)
 
     def delete(self, path: str) -> None:
-        self._bypass.delete(path)
+        """Delete what is below a name, else the file of this name."""
+        below = {name for name in self._bypass.names() if is_below(name, path)}
+        for name in below or {path}:
+            self._bypass.delete(name)
 
     def kept(self, path: str) -> list[bytes]:
         raise AssertionError(f"a bucket without versions keeps nothing of {path}")
@@ -192,6 +210,7 @@ class RealPlace:
     """A folder of a real Nextcloud, by plain requests."""
 
     kind = "real"
+    side_by_side = False
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.server = WebDavServer(url, user, password, Path("/nowhere"), "nextcloud")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.property, pytest.mark.timeout(1200)]
 
 OPERATIONS = st.sampled_from(
-    ["save", "save_with", "move", "move_with", "delete", "delete_with", "list_stats", "stat"]
+    ["save", "save_with", "begin_move", "move", "delete", "delete_if", "list_stats", "stat"]
 )
 LEAVE = "exit"
 """Closes the connections, as the system does for a dead process."""
@@ -102,7 +102,7 @@ class PlaceMachine(MirrorMachine):
 
     def blocked(self) -> set[str]:
         """Return nothing for a bucket: there a file and names below its own stand together."""
-        return set() if self.place.folders() is None else super().blocked()
+        return set() if self.place.side_by_side else super().blocked()
 
     def quiet(self) -> None:
         self.faults.clear()
