@@ -205,13 +205,15 @@ class Move:
     """Rename one file at the target.
 
     ``known`` is the row before; ``source`` the file under its new name (None for a step through a
-    temporary name); ``new_name`` the journal's name for it afterwards.
+    temporary name); ``new_name`` the journal's name for it afterwards; ``second_half``: it moves
+    what a step before it brought, of which the etag at the target may be another one by then.
     """
 
     known: KnownFile
     new_name: str
     target_name: str
     source: FileStat | None
+    second_half: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

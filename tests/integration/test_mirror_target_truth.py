@@ -124,9 +124,9 @@ def test_a_file_of_theirs_replaced_by_a_folder(rig: Rig) -> None:
     rig.sync()
     rig.place.delete("a.pdf")
     rig.put_foreign({"a.pdf/theirs.txt": b"theirs"})
-    rig.absent = {"a.pdf"}
+    rig.absent = set() if rig.place.side_by_side else {"a.pdf"}
     rig.sync()
-    assert "a.pdf" in rig.quarantined()
+    assert rig.quarantined().keys() == rig.absent
 
 
 def test_moved_away_by_somebody(cloud: Rig, server: NextcloudDouble) -> None:
@@ -244,6 +244,53 @@ def test_changed_by_somebody_in_the_same_moment(rig: Rig, moment: str) -> None:
         assert rig.was_kept("a.pdf", b"their work")
     else:
         assert list(rig.foreign.values()) == [b"their work"]
+
+
+def test_changed_there_and_renamed_here_in_the_same_moment(rig: Rig) -> None:
+    """What is renamed there is ours, not what somebody has put in its place since the last look."""
+    rig.skip_on("nine methods", "without etags another content of the same size is not noticed")
+    rig.write(START)
+    rig.options["target_check"] = 3600.0
+    with rig.live() as live:
+        live.until_same()
+        rig.place.write("a.pdf", b"THEIR WORK A")
+        rig.path("a.pdf").rename(rig.path("renamed.pdf"))
+        live.until(lambda: rig.place.tree().get("renamed.pdf") == START["a.pdf"], "ours")
+    if rig.keeps_versions:
+        assert rig.was_kept("renamed.pdf", b"THEIR WORK A")
+    else:
+        rig.foreign = kept(rig) or {"a.pdf": b"THEIR WORK A"}
+        assert list(rig.foreign.values()) == [b"THEIR WORK A"]
+    rig.sync()
+
+
+def test_changed_there_right_after_it_was_renamed(disk: Rig) -> None:
+    """The etag that is noted after a move is of what was moved."""
+    disk.write(START)
+    disk.options["target_check"] = 3600.0
+    with disk.live() as live:
+        live.until_same()
+        with disk.tap.held("stat", "renamed.pdf") as hold:
+            disk.path("a.pdf").rename(disk.path("renamed.pdf"))
+            live.until(hold.reached.is_set, "it was moved")
+            disk.place.write("renamed.pdf", b"their work")
+        live.until(lambda: disk.place.tree().get("renamed.pdf") == START["a.pdf"], "ours")
+    disk.foreign = kept(disk)
+    disk.sync()
+    assert list(disk.foreign.values()) == [b"their work"]
+
+
+def test_changed_there_and_deleted_here_in_the_same_moment(rig: Rig) -> None:
+    rig.skip_on("nine methods", "without etags another content of the same size is not noticed")
+    rig.write(START)
+    rig.options["target_check"] = 3600.0
+    with rig.live() as live:
+        live.until_same()
+        rig.foreign["a.pdf"] = b"THEIR WORK A"
+        rig.place.write("a.pdf", b"THEIR WORK A")
+        rig.path("a.pdf").unlink()
+        live.until(lambda: "a.pdf" not in rig.known(), "it is let go")
+    rig.sync()
 
 
 def test_deleted_by_somebody_in_the_same_moment(rig: Rig) -> None:

@@ -222,17 +222,30 @@ class Executor:
         )
 
     def _move(self, move: Move) -> OperationResult:
-        old, new = move.known.target_name, move.target_name
+        new = move.target_name
         try:
-            self._target.move(old, new)
+            self._rename(move)
         except NotFoundError:
             if not self._arrived(move):
                 raise
-        etag = move.known.target_etag if self._can.folder_etags else self._etag_of(new)
+        etag = move.known.target_etag if self._can.folder_etags else self._moved_etag(move)
         row = moved_row(move.known, move.source, move.new_name, new)._replace(target_etag=etag)
         return OperationResult(
             (row,), (move.known.name,), (Done("moved", move.known.name, move.new_name),)
         )
+
+    def _rename(self, move: Move) -> None:
+        """Rename what is still ours; what others put in its place would count as ours from now on.
+
+        Where etags stay with a move, the next look at the target tells that it was not ours.
+        """
+        old, new, known = move.known.target_name, move.target_name, move.known
+        if self._can.folder_etags:
+            self._target.move(old, new)
+            return
+        if move.second_half:
+            known = known._replace(target_etag=None)
+        abilities.move_unchanged(self._target, old, new, lambda seen: matches(seen, known))
 
     def _arrived(self, move: Move) -> bool:
         """Say whether a move that finds nothing to move was done before."""
@@ -241,8 +254,14 @@ class Executor:
             return False
         return abilities.content_sha256(self._target, move.target_name) == move.known.sha256
 
-    def _etag_of(self, target_name: str) -> str | None:
-        return abilities.stat(self._target, target_name).etag
+    def _moved_etag(self, move: Move) -> str | None:
+        """Return the etag under the new name; raise where somebody has written there already."""
+        known, name = move.known._replace(target_etag=None), move.target_name
+        if not matches(seen := abilities.stat(self._target, name), known):
+            label = abilities.label_of(self._target)
+            reason = "somebody changed it since it was moved"
+            raise PreconditionFailedError(reason, operation="move", name=name, storage=label)
+        return seen.etag
 
     def _move_folder(self, move: MoveFolder, folder_etag: str | None) -> OperationResult:
         if not self._can.move_folder:

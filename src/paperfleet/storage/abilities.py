@@ -165,6 +165,28 @@ def delete_unchanged(
     storage.delete(name)
 
 
+def move_unchanged(
+    storage: DocumentStorage, old_name: str, new_name: str, is_same: Callable[[FileStat], bool]
+) -> None:
+    """Rename a file that is still the one of before; raise ``PreconditionFailedError`` if not.
+
+    Where a look can begin a move, what was looked at is what is moved. Elsewhere ``is_same`` is
+    asked right before, so a writer in between is not noticed. Raises what ``move`` raises.
+    """
+    in_two = moves_in_two(storage)
+    begun = in_two.begin_move(old_name, new_name) if in_two else None
+    if not is_same(begun.file if begun else stat(storage, old_name)):
+        if in_two and begun:
+            in_two.leave_move(begun)
+        raise PreconditionFailedError(
+            "somebody changed it since", operation="move", name=old_name, storage=label_of(storage)
+        )
+    if in_two and begun:
+        in_two.end_move(begun)
+    else:
+        storage.move(old_name, new_name)
+
+
 def free_bytes(storage: DocumentStorage) -> int | None:
     """Return how many bytes may still be stored, None where nobody knows."""
     if not capabilities_of(storage).free_space:

@@ -98,4 +98,4 @@ def _through(move: AnyMove) -> tuple[AnyMove, AnyMove]:
 
 def _through_file(move: Move, passing: str) -> tuple[Move, Move]:
     halfway = moved_row(move.known, None, passing, passing)
-    return Move(move.known, passing, passing, None), replace(move, known=halfway)
+    return Move(move.known, passing, passing, None), replace(move, known=halfway, second_half=True)
