@@ -177,11 +177,11 @@ class BucketPlace:
     side_by_side = True
 
     def __init__(self, server: S3Server) -> None:
-        self._server, self._location = server, new_location()
-        self._bypass = S3Bypass(server, self._location)
+        self._server, self.location = server, new_location()
+        self._bypass = S3Bypass(server, self.location)
 
     def storage(self) -> DocumentStorage:
-        return self._server.backend(location=self._location)
+        return self._server.backend(location=self.location)
 
     def tree(self) -> Files:
         found: Files = {}
