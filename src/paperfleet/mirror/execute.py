@@ -12,23 +12,21 @@ from paperfleet.errors import (
     ArrivedDamagedError,
     IntegrityError,
     NotFoundError,
-    PreconditionFailedError,
     Scope,
     StorageError,
 )
 from paperfleet.mirror.events import Action, Done
 from paperfleet.mirror.planning.classify import matches, row_of
 from paperfleet.mirror.proof import Proof
+from paperfleet.mirror.renames import Renames
 from paperfleet.model import (
     BatchFile,
     Delete,
     KnownFile,
     Move,
     MoveFolder,
-    Obstacle,
     Put,
     Upload,
-    moved_row,
 )
 from paperfleet.storage import abilities
 from paperfleet.storage.names import parents
@@ -44,10 +42,6 @@ if TYPE_CHECKING:
 
 class SourceError(StorageError):
     """The source could not be read; nothing is wrong with the target."""
-
-
-class FolderHasOthersError(PreconditionFailedError):
-    """The folder at the target is not, file for file, what the mirror put there."""
 
 
 class UntriedError(StorageError):
@@ -74,7 +68,7 @@ class Executor:
         self._source = source
         self._target = target
         self._proof = proof or Proof("sample")
-        self._can = abilities.capabilities_of(target)
+        self._renames = Renames(target)
 
     def run(self, operation: Operation, folder_etag: str | None = None) -> OperationResult:
         """Carry out one operation; raise a ``StorageError`` when it did not (surely) take effect.
@@ -222,91 +216,14 @@ class Executor:
         )
 
     def _move(self, move: Move) -> OperationResult:
-        new = move.target_name
-        try:
-            self._rename(move)
-        except NotFoundError:
-            if not self._arrived(move):
-                raise
-        etag = move.known.target_etag if self._can.folder_etags else self._moved_etag(move)
-        row = moved_row(move.known, move.source, move.new_name, new)._replace(target_etag=etag)
-        return OperationResult(
-            (row,), (move.known.name,), (Done("moved", move.known.name, move.new_name),)
-        )
-
-    def _rename(self, move: Move) -> None:
-        """Rename what is still ours; what others put in its place would count as ours from now on.
-
-        Where etags stay with a move, the next look at the target tells that it was not ours.
-        """
-        old, new, known = move.known.target_name, move.target_name, move.known
-        if self._can.folder_etags:
-            self._target.move(old, new)
-            return
-        if move.second_half:
-            known = known._replace(target_etag=None)
-        abilities.move_unchanged(self._target, old, new, lambda seen: matches(seen, known))
-
-    def _arrived(self, move: Move) -> bool:
-        """Say whether a move that finds nothing to move was done before."""
-        there = abilities.find(self._target, move.target_name)
-        if there is None or there.size != move.known.size:
-            return False
-        return abilities.content_sha256(self._target, move.target_name) == move.known.sha256
-
-    def _moved_etag(self, move: Move) -> str | None:
-        """Return the etag under the new name; raise where somebody has written there already."""
-        known, name = move.known._replace(target_etag=None), move.target_name
-        if not matches(seen := abilities.stat(self._target, name), known):
-            label = abilities.label_of(self._target)
-            reason = "somebody changed it since it was moved"
-            raise PreconditionFailedError(reason, operation="move", name=name, storage=label)
-        return seen.etag
+        row = self._renames.move(move)
+        done = Done("moved", move.known.name, move.new_name)
+        return OperationResult((row,), (move.known.name,), (done,))
 
     def _move_folder(self, move: MoveFolder, folder_etag: str | None) -> OperationResult:
-        if not self._can.move_folder:
-            raise FolderHasOthersError("folders cannot be moved here", name=move.old_target)
-        try:
-            self._rename_folder(move, folder_etag)
-        except (PreconditionFailedError, AlreadyExistsError) as error:
-            raise FolderHasOthersError(error.reason, name=move.old_target) from error
-        keeps = self._can.folder_etags
-        rows = tuple(
-            moved_row(m.known, m.source, m.new_name, m.target_name)._replace(
-                target_etag=m.known.target_etag if keeps else None
-            )
-            for m in move.members
-        )
+        rows = self._renames.move_folder(move, folder_etag)
         done = Done("moved", move.old_name + "/", move.new_name + "/", count=len(rows))
         return OperationResult(rows, tuple(m.known.name for m in move.members), (done,))
-
-    def _rename_folder(self, move: MoveFolder, trusted: str | None) -> None:
-        """Move it in the trusted state; in any other one look at every file first."""
-        storage = cast("protocol.SupportsMoveFolder", self._target)
-        if trusted is not None:
-            with contextlib.suppress(PreconditionFailedError):
-                storage.move_folder(move.old_target, move.new_target, trusted)
-                return
-        etag = None
-        if self._can.folder_etags:
-            etag = cast("protocol.SupportsFolderEtags", self._target).folder_etag(move.old_target)
-        self._check_folder(move)
-        storage.move_folder(move.old_target, move.new_target, etag)
-
-    def _check_folder(self, move: MoveFolder) -> None:
-        """Raise unless the folder holds what the mirror put there and nothing else."""
-        expected = {member.known.target_name: member.known for member in move.members}
-        for seen in abilities.survey(self._target, move.old_target, past_refusals=True):
-            if isinstance(seen, Obstacle):
-                if seen.below:
-                    reason = f"{seen.name!r} cannot be read: {seen.reason}"
-                    raise FolderHasOthersError(reason, name=move.old_target)
-                continue
-            known = expected.pop(seen.name, None)
-            if known is None or not matches(seen, known):
-                raise FolderHasOthersError(f"{seen.name!r} is not ours", name=move.old_target)
-        if expected:
-            raise FolderHasOthersError(f"{min(expected)!r} is not there", name=move.old_target)
 
     def _delete(self, delete: Delete) -> OperationResult:
         known = delete.known

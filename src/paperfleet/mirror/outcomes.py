@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import StorageError
-from paperfleet.mirror.execute import FolderHasOthersError, OperationResult, UntriedError
+from paperfleet.mirror.execute import OperationResult, UntriedError
 from paperfleet.mirror.jobs import Job
 from paperfleet.mirror.policy import ErrorEffect, Then, again_seconds, tried_together, verdict
+from paperfleet.mirror.renames import FolderHasOthersError
 from paperfleet.model import MoveFolder
 
 if TYPE_CHECKING:

@@ -155,7 +155,8 @@ def same_content(seen: FileStat, source: FileStat) -> bool:
 def matches(seen: FileStat, known: KnownFile) -> bool:
     """Say whether the target looks as the mirror left it: size and etag, as far as both are known.
 
-    The etag is unknown of files that moved with their folder on a server whose etags do not stay.
+    The etag is unknown between the two halves of a move through a passing name, where the etags of
+    the target do not stay with a move.
     """
     if seen.sha256 is not None and seen.sha256 != known.sha256:
         return False
