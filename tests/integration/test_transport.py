@@ -19,6 +19,8 @@ from tests.servers.certificates import make_certificate, openssl_missing, server
 from tests.servers.wire import Wire, wire_server
 
 from paperfleet.errors import ConfigurationError, NotAStorageError, StorageError, UnavailableError
+from paperfleet.secret import Secret
+from paperfleet.storage.bucket.backends import S3CompatibleBackend
 from paperfleet.storage.bucket.copying import Service
 from paperfleet.storage.bucket.raw import MOST_BYTES, RawListing
 from paperfleet.storage.dav.webdav import WebDavBackend
@@ -363,6 +365,30 @@ def test_a_listing_of_a_bucket_ends(answer: bytes, words: str) -> None:
         with contextlib.closing(listing), pytest.raises(NotAStorageError, match=words):
             list(listing.keys(""))
         assert len(server.heads) <= 3
+
+
+@pytest.mark.parametrize(("retries", "requests"), [(0, 1), (2, 3)])
+def test_a_look_into_a_silent_bucket_takes_as_long_as_its_options_say(
+    retries: int, requests: int
+) -> None:
+    def is_silent(wire: Wire, _: int) -> None:
+        wire.head()
+        wire.wait()
+
+    with wire_server(is_silent) as server:
+        bucket = S3CompatibleBackend(
+            "b",
+            endpoint_url=f"http://{HOST}:{server.port}",
+            access_key="k",
+            secret_key=Secret("s"),
+            timeout=0.3,
+            retries=retries,
+        )
+        began = time.monotonic()
+        with bucket, pytest.raises(UnavailableError, match=r"exists 'a.pdf' on .*no answer within"):
+            bucket.entry("a.pdf")
+        assert time.monotonic() - began < 20, "not a minute for each try"
+        assert len(server.heads) == requests
 
 
 def test_a_listing_of_a_bucket_says_what_failed() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from obstore.exceptions import InvalidPathError
 
-from paperfleet.errors import InvalidNameError, NameRefusedError
+from paperfleet.errors import InvalidNameError, NameRefusedError, StorageError
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.bucket.client import etag_of, modified_ns
 from paperfleet.storage.bucket.keys import is_work
@@ -61,13 +61,13 @@ class BucketListing:
         have a byte before the slash there, such as ``name.pdf`` or ``name-2``: when there are more
         of them than one page takes, what is below is asked for alone.
         """
-        first = list(itertools.islice(raw.keys(key, page_size=_LOOK), _LOOK))
+        first = _first(raw, key, name)
         self._client.bucket_answered()
         if first and first[0].key == key:
             return FileStat(name, first[0].size, first[0].modified_ns, first[0].etag)
         below = f"{key}/"
         if len(first) == _LOOK and first[-1].key < below:
-            first = list(itertools.islice(raw.keys(below, page_size=_LOOK), _LOOK))
+            first = _first(raw, below, name)
         # A console's mark of a folder, "name/" without content, is nobody's file.
         return any(one.key.startswith(below) and (one.key != below or one.size) for one in first)
 
@@ -145,3 +145,18 @@ class BucketListing:
             storage=self._client.label,
             hint=error.hint,
         )
+
+
+def _first(raw: RawListing, key: str, name: str) -> list[Listed]:
+    """Return the first objects whose keys begin so; an error is about the file asked for."""
+    try:
+        return list(itertools.islice(raw.keys(key, page_size=_LOOK), _LOOK))
+    except StorageError as error:
+        raise type(error)(
+            error.reason,
+            operation="exists",
+            name=name,
+            storage=error.storage,
+            hint=error.hint,
+            retry_after=error.retry_after,
+        ) from error

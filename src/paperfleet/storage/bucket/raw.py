@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 import hmac
 import threading
+import time
 import weakref
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _TIMEOUT = 60.0
-_TRIES = 3
+_RETRIES = 2
 MOST_BYTES = 16 << 20
 """Of one page: a thousand keys of at most 1,024 bytes, percent-encoded, with what is around."""
 
@@ -112,7 +113,8 @@ def _page(
     client: CurlTransport, service: Service, query: dict[str, str], label: str
 ) -> etree._Element:
     reason = hint = ""
-    for _ in range(_TRIES):
+    for turn in range(1 + service.retry.get("max_retries", _RETRIES)):
+        time.sleep(_pause(service, turn))
         url, headers = _signed(service, query, dt.datetime.now(dt.UTC))
         try:
             status, content = _answered(client.send(HttpRequest("GET", url, headers)), label)
@@ -139,6 +141,15 @@ def _page(
         elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
             break
     raise UnavailableError(reason, operation="list", storage=label, hint=hint)
+
+
+def _pause(service: Service, turn: int) -> float:
+    """Return how many seconds to wait before this try, as obstore does with the same options."""
+    backoff = service.retry.get("backoff")
+    if turn == 0 or backoff is None:
+        return 0.0
+    first, longest = backoff["init_backoff"], backoff["max_backoff"]
+    return float(min(first * backoff["base"] ** (turn - 1), longest).total_seconds())
 
 
 def _answered(response: HttpResponse, label: str) -> tuple[int, bytes]:
@@ -236,12 +247,19 @@ def _transport(service: Service, label: str) -> CurlTransport:
     address = urlsplit(service.address() or "")
     try:
         return CurlTransport(
-            f"{address.scheme}://{address.netloc}", verify=_verify(service), timeout=_TIMEOUT
+            f"{address.scheme}://{address.netloc}",
+            verify=_verify(service),
+            timeout=_timeout(service),
         )
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"certificate or proxy for {label} cannot be used", hint=str(error)
         ) from error
+
+
+def _timeout(service: Service) -> float:
+    given = service.client.get("read_timeout")
+    return given.total_seconds() if isinstance(given, dt.timedelta) else _TIMEOUT
 
 
 def _verify(service: Service) -> bool | bytes:
