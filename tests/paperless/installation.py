@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import psycopg
 from tests.paperless.programs import Child, ProgramFailedError
-from tests.paperless.rest import ADMIN, PASSWORD, Rest
+from tests.paperless.rest import ADMIN, PASSWORD, TASK_TIMEOUT, Rest
 from tests.servers.base import HOST, free_port
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ READY = {
     "scheduler": ("beat: Starting...",),
     "consumer": ("Watching ", "Polling directory"),
 }
+_TASK = re.compile(r"Task [\w.]+\[([0-9a-f-]+)\] (\w+)")
+"""What a worker of Celery says of a task (``celery/app/trace.py``)."""
 """What a program prints once it works: one of these texts."""
 MIGRATED = "paperless_migrated"
 """A database as ``migrate`` leaves it, with a superuser; installations begin with a copy of it."""
@@ -259,6 +262,20 @@ class Installation:
             return httpx.get(f"{self.url}/api/documents/", timeout=20).status_code == 401
         except httpx.TransportError:
             return False
+
+    def wait_until_tasks_ended(self) -> None:
+        """Return once every task that the worker has received has ended, by what it prints.
+
+        The API of paperless-ngx 2 tells of consumption alone.
+        """
+        worker = self._running["worker"]
+
+        def ended() -> bool:
+            told = _TASK.findall(worker.output())
+            received = {task for task, word in told if word == "received"}
+            return received <= {task for task, word in told if word != "received"}
+
+        worker.wait_until(ended, TASK_TIMEOUT)
 
     def program(self, name: str) -> Child:
         """Return a program that was started."""

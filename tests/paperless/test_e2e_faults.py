@@ -156,14 +156,15 @@ def test_reprocess(
     time.sleep(1.1)  # PDFs name the second in which they were made
     storage.fail(kind, point)
     rest.bulk_edit("reprocess", [number])
-    rest.wait_until_idle()
+    rest.until(lambda: not storage.faults.unused(), "the fault")
+    paperless.wait_until_tasks_ended()
     storage.heal()
     storage.compare().require_agreement()
     after = agreement.row_of(paperless, number)
     assert after.names.keys() == before.names.keys()
     rest.bulk_edit("reprocess", [number])
     rest.until(lambda: agreement.row_of(paperless, number) != before, "the new archive")
-    rest.wait_until_idle()
+    paperless.wait_until_tasks_ended()
     storage.compare().require_agreement()
     assert rest.download(number).content == content
 
