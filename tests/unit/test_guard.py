@@ -168,3 +168,82 @@ def test_a_fault_of_the_source_holds_back_every_delete() -> None:
     judged = verdict("100a=x", "99a=x 1new=y", source_fault="the source is empty")
     assert [held.reason for held in judged.refused.values()] == ["the source is empty"]
     assert len(judged.plan.puts) == 1
+
+
+# before, after → what is said of each kind of loss.
+REASONS = {
+    "deleted": (
+        "3a=x",
+        "1a=x",
+        {"delete": "2 of 3 files would be deleted within an hour, more than 50%"},
+    ),
+    "emptied": (
+        "3a=x",
+        "3a=",
+        {"empty": "3 of 3 files would be emptied within an hour, more than 50%"},
+    ),
+    "both": (
+        "15a=x 15b=x 50c=x",
+        "15b= 50c=x",
+        dict.fromkeys(
+            ("delete", "empty"),
+            "30 of 80 files would be deleted or emptied within an hour, more than 20 and more than"
+            " 25%",
+        ),
+    ),
+    "less": (
+        "3a=xx 3b=xx",
+        "3a=y 3b=",
+        {
+            "empty": "6 of 6 files would have less content within an hour",
+            "shrink": "6 of 6 files would have less content within an hour",
+        },
+    ),
+    "overwritten": (
+        "3a=xx 2b=xx 2c=xx",
+        "3a=yyy 2b=y 2c=",
+        dict.fromkeys(
+            ("empty", "shrink", "change"), "7 of 7 files would be overwritten within an hour"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "reasons"), REASONS.values(), ids=REASONS.keys())
+def test_what_waits_says_why(before: str, after: str, reasons: dict[str, str]) -> None:
+    held = verdict(before, after).refused.values()
+    assert {one.loss: one.reason for one in held} == reasons
+
+
+def test_what_went_within_the_hour_was_among_all() -> None:
+    assert not verdict("40a=x", "38a=x", deleted=35, limits=Limits(share=0.5)).refused
+    assert kinds(verdict("40a=x", "37a=x", deleted=38, limits=Limits(share=0.5))) == {"delete": 3}
+
+
+def test_what_keeps_its_versions_does_not_count_as_gone() -> None:
+    judged = verdict("15a=x 15b=x 50c=x", "15b= 50c=x", keeps_versions=True)
+    assert not judged.refused
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("3a=x 1b=x", "b0/below=new"),
+        ("3a=x d/e/f=x", "d/e=new"),
+    ],
+    ids=["a file becomes a folder", "a folder becomes a file"],
+)
+def test_what_needs_the_place_of_a_delete_that_waits_is_told(before: str, after: str) -> None:
+    judged = verdict(before, after)
+    (name,) = tree(after)
+    assert kinds(judged) == {"delete": 4}
+    assert not judged.plan.operations
+    (problem,) = judged.plan.problems
+    assert (problem.name, problem.hint) == (name, "paperfleet approve")
+    assert problem.reason == "a delete that waits for approval is in the way"
+
+
+def test_a_move_into_the_place_of_a_delete_that_waits_waits() -> None:
+    judged = verdict("4a=x 1move=y", "a0/below=y")
+    assert kinds(judged) == {"delete": 4}
+    assert [wave for wave in judged.plan.moves if wave] == []
