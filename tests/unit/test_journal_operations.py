@@ -261,6 +261,35 @@ def test_deletions_are_counted_for_a_day(journal: Journal, clock: Clock) -> None
     assert journal.deletions_since(0) == 2
 
 
+def test_overwrites_are_counted_for_a_day_by_what_is_lost(journal: Journal, clock: Clock) -> None:
+    begin = clock.now
+    names = ["empty", "less", "more", "same", "new"]
+    journal.remember(file(name) for name in names[:-1])
+    ids = run(journal, [put(name) for name in names])
+    rows = {
+        name: file(name, B)._replace(size=size)
+        for name, size in zip(names, [0, 3, 9, 7, 7], strict=True)
+    }
+    rows["same"] = file("same", A)
+    journal.complete(ids[0], [rows["empty"]])
+    clock.now += 60
+    journal.complete_many([(one, [rows[n]], []) for one, n in zip(ids[1:], names[1:], strict=True)])
+    assert journal.overwrites_since(begin) == {"empty": "empty", "less": "shrink", "more": "change"}
+    assert journal.overwrites_since(begin + 1) == {"less": "shrink", "more": "change"}
+    assert journal.overwrites_since(begin + 61) == {}
+    clock.now = begin + DAY + 1
+    (last,) = run(journal, [put("less")])
+    journal.complete(last, [file("less", C)._replace(size=0)])
+    assert journal.overwrites_since(0) == {"less": "empty", "more": "change"}
+
+
+def test_a_move_overwrites_nothing(journal: Journal) -> None:
+    journal.remember([file("old"), file("new", B)])
+    (moved,) = run(journal, [move("old", "new")])
+    journal.complete(moved, [file("new")], ["old"])
+    assert journal.overwrites_since(0) == {}
+
+
 def test_only_the_record_waits_for_the_disk(journal: Journal) -> None:
     statements: list[str] = []
     journal._database._connection.set_trace_callback(statements.append)
