@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-paperless test-lowest lint bench soak docs survey lock \
+.PHONY: help setup demo test test-all test-paperless test-lowest lint bench soak mutation docs survey lock \
 	release-check clean
 
 help: ## Show this list
@@ -67,10 +67,15 @@ bench: setup ## Measure beside rclone; writes bench/results/
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: SEED ?= $(shell date +%s)
-soak: setup ## Run the crash and property tests for longer; SEED=… to repeat
+soak: setup ## Run the crash and property tests for longer, then mutation; SEED=… to repeat
 	@echo "make soak SEED=$(SEED)"
 	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n $(WORKERS) --timeout 3600 \
 		-m "crash or property" --hypothesis-seed $(SEED) $(ARGS)
+	@$(MAKE) mutation
+
+mutation: setup ## Mutate what decides about documents and say how much the tests notice
+	@$(PIP) install --require-hashes --requirement requirements/mutation.txt
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m tests.mutation
 
 docs: setup ## Make the generated pages of docs/ again
 	@for page in settings paperless-settings exit-codes; do \
@@ -93,6 +98,8 @@ lock:
 	@$(LOCK) $(UPGRADE) pyproject.toml $(EXTRAS) --output-file requirements/base.txt
 	@$(LOCK) $(UPGRADE) --group build --output-file requirements/build.txt
 	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	@$(LOCK) $(UPGRADE) --group mutation --constraint requirements/dev.txt \
+		--output-file requirements/mutation.txt
 
 release-check: setup ## Build sdist and wheel in dist/ and use the wheel in an empty environment; TAG=v1.2.3
 	@$(BIN)/python -m tests.release $(TAG)
