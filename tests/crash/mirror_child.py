@@ -12,6 +12,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tests.servers.s3 import S3Server
+
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror, RunOutcome
 from paperfleet.mirror.options import Options
@@ -97,7 +99,10 @@ class FusedTransport:
 
 
 def open_target(setup: Setup, transport: Transport | None) -> DocumentStorage:
-    """Return the target of a setup."""
+    """Return the target of a setup; a bucket's has the endpoint in front of its location."""
+    if setup.kind == "bucket":
+        endpoint, _, location = setup.target.rpartition("/")
+        return S3Server(endpoint, setup.user, setup.password).backend(location=location)
     options: dict[str, Any] = {
         "username": setup.user,
         "password": Secret(setup.password),

@@ -6,31 +6,36 @@ again that had arrived.
 
 from __future__ import annotations
 
-import multiprocessing
-import shutil
-import signal
-import time
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.crash.mirror_child import JOURNAL_WRITES, Setup, child, run_once
-from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
+from tests.crash.mirror_child import JOURNAL_WRITES, Setup, run_once
+from tests.crash.pairs import (
+    BucketPair,
+    BucketServer,
+    DavPair,
+    Pair,
+    bucket_server,
+    processes,
+    read,
+)
+from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.wsgidav_server import wsgidav_server
-from tests.wide import first_of
+from tests.wide import WIDE, first_of
 
 from paperfleet.journal.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from tests.servers.base import WebDavServer
 
 pytestmark = pytest.mark.crash
 
-FOREIGN = {"a/theirs.txt": b"somebody else's", "new/theirs.txt": b"also not ours"}
-REQUESTS = ("PROPFIND", "HEAD", "MKCOL", "PUT", "MOVE", "DELETE", "POST")
+REQUESTS = dict.fromkeys([*DavPair.requests, *BucketPair.requests])
 POINTS = [
     *(f"journal.{write}:{when}" for write in JOURNAL_WRITES for when in ("before", "after")),
     *(f"http.{method}:{when}" for method in REQUESTS for when in ("before", "after")),
@@ -40,7 +45,17 @@ SOME_REACHES = (1, 3, 10, 30)
 """The first, which differ most, and some later ones: the others widen them."""
 
 ROOT = Path(__file__).parents[2]
-processes = multiprocessing.get_context("forkserver")
+
+SERVERS: dict[str, Callable[[], AbstractContextManager[WebDavServer | BucketServer]]] = {
+    "nextcloud": nextcloud_double,
+    "wsgidav": wsgidav_server,
+    "bucket": bucket_server,
+}
+FEW_POINTS = ["journal.start:after", "journal.complete_many:before"]
+FEW_POINTS += [
+    f"http.{method}:{when}" for method in ("PUT", "DELETE") for when in ("before", "after")
+]
+"""Around what a bucket is changed with; on the others all points are in ``make test``."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,116 +67,38 @@ def _imports_are_done_once() -> None:
         forkserver.ensure_running()
 
 
-def write(folder: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    return {name: content for name, content in found.items() if name not in FOREIGN}
-
-
-BEFORE = {
-    "a/keep.pdf": b"unchanged",
-    "a/change.pdf": b"first version",
-    "a/gone.pdf": b"to be deleted",
-    "a/rename.pdf": b"to be renamed",
-    "swap/one.pdf": b"one",
-    "swap/two.pdf": b"the other",
-    "folder/x.pdf": b"x moves with its folder",
-    "folder/deep/y.pdf": b"y too",
-    "kind": b"a file that becomes a folder",
-}
-
-
-def edit(source: Path) -> None:
-    """Make one change of each kind."""
-    (source / "a/change.pdf").write_bytes(b"second version, longer")
-    (source / "a/gone.pdf").unlink()
-    (source / "a/rename.pdf").rename(source / "a/renamed.pdf")
-    (source / "swap/one.pdf").rename(source / "swap/temporary")
-    (source / "swap/two.pdf").rename(source / "swap/one.pdf")
-    (source / "swap/temporary").rename(source / "swap/two.pdf")
-    (source / "folder").rename(source / "elsewhere")
-    (source / "kind").unlink()
-    write(source, {"kind/now.pdf": b"in a folder", "new/one.pdf": b"1", "new/two.pdf": b"22"})
-
-
-@pytest.fixture(scope="module", params=["nextcloud", "wsgidav"])
-def server(request: pytest.FixtureRequest) -> Iterator[WebDavServer]:
-    start = nextcloud_double if request.param == "nextcloud" else wsgidav_server
-    with start() as running:
+@pytest.fixture(scope="module", params=["nextcloud", "wsgidav", pytest.param("bucket", marks=WIDE)])
+def server(request: pytest.FixtureRequest) -> Iterator[WebDavServer | BucketServer]:
+    with SERVERS[request.param]() as running:
         yield running
 
 
-class Pair:
-    """A source and a target that agree, copied afresh for each kill."""
+@pytest.fixture
+def pair(server: WebDavServer | BucketServer, tmp_path: Path) -> Pair:
+    if isinstance(server, BucketServer):
+        return BucketPair(server, tmp_path)
+    return DavPair(server, tmp_path)
 
-    def __init__(self, server: WebDavServer, base: Path) -> None:
-        self.server, self.base = server, base
-        self.count = 0
-        self.synced = base / "synced"
 
-    def fresh(self, *, synced: bool, edited: bool = True) -> Setup:
-        """Return a new pair: empty at the target, or synced once and then edited."""
-        self.count += 1
-        folder = self.base / str(self.count)
-        name = f"{self.base.name}-{self.count}"
-        write(folder / "source", BEFORE)
-        for foreign, content in FOREIGN.items():
-            self.server.write(f"{name}/{foreign}", content)
-        url = self.server.url.rstrip("/") + f"/{name}"
-        setup = Setup(
-            folder / "source",
-            url,
-            folder / "journal.sqlite",
-            self.server.kind,
-            self.server.user,
-            self.server.password,
-        )
-        if synced:
-            run_once(setup)
-            if edited:
-                edit(setup.source)
-        return setup
-
-    def target(self, setup: Setup) -> Path:
-        return self.server.root / setup.target.rpartition("/")[2]
-
-    def discard(self, setup: Setup) -> None:
-        shutil.rmtree(setup.source.parent)
-        self.server.wait_until_idle()
-        self.server.delete(self.target(setup).name)
+@pytest.fixture(scope="module")
+def bucket_alone() -> Iterator[BucketServer]:
+    with bucket_server() as running:
+        yield running
 
 
 @pytest.fixture
-def pair(server: WebDavServer, tmp_path: Path) -> Pair:
-    return Pair(server, tmp_path)
-
-
-def killed_at(server: WebDavServer, setup: Setup, point: str, nth: int) -> bool:
-    """Run a child; say whether it died at the point (else it finished)."""
-    process = processes.Process(target=child, args=(setup, point, nth))
-    process.start()
-    process.join(60)
-    server.wait_until_idle()
-    assert process.exitcode in {0, -signal.SIGKILL}, f"the child ended with {process.exitcode}"
-    return process.exitcode == -signal.SIGKILL
+def bucket(bucket_alone: BucketServer, tmp_path: Path) -> BucketPair:
+    return BucketPair(bucket_alone, tmp_path)
 
 
 def check_agreement(pair: Pair, setup: Setup) -> None:
-    source, target = read(setup.source), read(pair.target(setup))
-    assert target == source
+    pair.check_agreement(setup)
+    names = read(setup.source).keys()
     with Journal.open(setup.journal, source="source", target="target") as journal:
         rows = {row.name: row for row in journal.known()}
         assert journal.count_pending() == 0
-    assert rows.keys() == source.keys()
+    assert rows.keys() == names
     assert all(row.sure and row.target_name == row.name for row in rows.values())
-    for name, content in FOREIGN.items():
-        assert (pair.target(setup) / name).read_bytes() == content
 
 
 @pytest.mark.parametrize("synced", [False, True], ids=["first", "changes"])
@@ -170,22 +107,37 @@ def check_agreement(pair: Pair, setup: Setup) -> None:
 def test_killed_and_started_again(
     pair: Pair, point: str, reaches: Sequence[int], *, synced: bool
 ) -> None:
-    for nth in reaches:
+    where = point.partition(":")[0].partition(".")
+    if where[0] == "http" and where[2] not in pair.requests:
+        pytest.skip(f"{pair.kind} is not asked with {where[2]}")
+    times = kill_and_start_again(pair, point, reaches, synced=synced)
+    assert reaches is SOME_REACHES or times < len(reaches), f"{point} is reached more often"
+    if not times:
+        pytest.skip(f"{point} is not reached in this scenario on {pair.kind}")
+
+
+@pytest.mark.parametrize("point", FEW_POINTS)
+def test_killed_beside_a_bucket(bucket: BucketPair, point: str) -> None:
+    times = kill_and_start_again(bucket, point, SOME_REACHES, synced=True)
+    assert times, "the point is reached"
+
+
+def kill_and_start_again(pair: Pair, point: str, reaches: Sequence[int], *, synced: bool) -> int:
+    """Kill a mirror at each of the reaches of a point; return how many of them there were."""
+    for times, nth in enumerate(reaches):
         setup = pair.fresh(synced=synced)
-        died = killed_at(pair.server, setup, point, nth)
-        arrived = Arrived(pair, setup)
-        outcome = run_once(setup)
-        assert outcome.converged
-        assert outcome.failed == 0
+        died = pair.killed_at(setup, point, nth)
+        wanted = read(setup.source)
+        arrived = {name for name, found in pair.tree(setup).items() if wanted.get(name) == found}
+        sent = pair.sent(setup)
+        pair.start_again(setup)
         check_agreement(pair, setup)
-        arrived.check_not_sent_again()
+        again = arrived & sent()
+        assert not again, f"{again} had arrived and was sent again"
         pair.discard(setup)
         if not died:
-            break
-    else:
-        assert reaches is SOME_REACHES, f"{point} was reached more than {nth} times"
-    if nth == 1:
-        pytest.skip(f"{point} is not reached in this scenario on {pair.server.kind}")
+            return times
+    return len(reaches)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -194,36 +146,12 @@ def test_what_others_changed_is_seen_after_a_kill_between_finding_and_noting_it(
     pair: Pair, write: str, when: str
 ) -> None:
     """The doubt about a file is on the disk before the etags are that would hide it."""
-    if not isinstance(pair.server, NextcloudDouble):
-        pytest.skip(f"folders have no etags on {pair.server.kind}")
+    if pair.kind != "nextcloud":
+        pytest.skip(f"folders have no etags on {pair.kind}")
     setup = pair.fresh(synced=True, edited=False)  # other work would show it by chance
-    target = pair.target(setup)
-    later = int(time.time()) + 5  # etags are of whole seconds
-    pair.server.write(f"{target.name}/a/keep.pdf", b"foreign!!", later)
-    killed = killed_at(pair.server, setup, f"journal.{write}:{when}", 1)
+    pair.put_there(setup, "a/keep.pdf", b"foreign!!")
+    killed = pair.killed_at(setup, f"journal.{write}:{when}", 1)
     assert killed
     assert run_once(setup).converged
     check_agreement(pair, setup)
     pair.discard(setup)
-
-
-class Arrived:
-    """What had arrived when the process was killed, and how to see that it is sent again.
-
-    On Nextcloud the PUTs tell. On a plain server each save makes a new file, so the inode tells.
-    """
-
-    def __init__(self, pair: Pair, setup: Setup) -> None:
-        self.pair, self.folder = pair, pair.target(setup)
-        source = read(setup.source)
-        names = {n for n, content in read(self.folder).items() if source.get(n) == content}
-        self.inodes = {name: (self.folder / name).stat().st_ino for name in names}
-        pair.server.requests.clear()
-
-    def check_not_sent_again(self) -> None:
-        if self.pair.server.kind == "nextcloud":
-            sent = {path for method, path in self.pair.server.requests.pairs() if method == "PUT"}
-            again = {name for name in self.inodes if f"{self.folder.name}/{name}" in sent}
-        else:
-            again = {n for n, i in self.inodes.items() if (self.folder / n).stat().st_ino != i}
-        assert not again, f"{again} had arrived and was sent again"

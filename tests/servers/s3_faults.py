@@ -174,10 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
         if told is None:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
-        self.faults.count(len(body))
         left = length // 2 if kind == "truncate" else length
         with contextlib.suppress(OSError):  # the client closed, as it may
+            self.wfile.write(body)
+            self.faults.count(len(body))
             while self.command != "HEAD" and left and (data := answer.read(min(left, 16384))):
                 self.wfile.write(data)
                 self.faults.count(len(data))

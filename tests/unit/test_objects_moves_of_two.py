@@ -11,7 +11,9 @@ from obstore.store import MemoryStore
 from tests.unit.objects_memory import ALL, CREATE, memory_backend
 from tests.unit.test_objects_moving import MOST_REQUESTS, REQUESTS, content
 
-from paperfleet.errors import StorageError
+from paperfleet.errors import PreconditionFailedError, StorageError, UnavailableError
+from paperfleet.storage.abilities import move_unchanged
+from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,3 +76,17 @@ def test_another_host_moves_it_and_saves_another_at_every_request(
         if run.count < number:
             return
     pytest.fail("a move has an end")
+
+
+def test_a_claim_is_given_back_where_the_move_is_never_asked_for() -> None:
+    """Else the file could not be moved for minutes."""
+    backend = memory_backend(MemoryStore(), CREATE)
+    backend.save("a", io.BytesIO(b"document"))
+    storage = FaultyStorage(backend)
+    storage.fail("move")
+    with pytest.raises(UnavailableError):
+        move_unchanged(storage, "a", "b", lambda _: True)
+    with pytest.raises(PreconditionFailedError):
+        move_unchanged(storage, "a", "b", lambda _: False)
+    move_unchanged(storage, "a", "b", lambda seen: seen.size == 8)
+    assert list(backend.list_files()) == ["b"]

@@ -266,7 +266,7 @@ class Mirror:
             # They are in nobody's way; the next look at the target tries again.
             self._report(Notice(f"Temporary files stay at the target: {error.reason}", "info"))
         else:
-            self._record.sweep_due = False
+            self._record.swept(claims=abilities.capabilities_of(self._target).move_in_two)
 
     def _look_at_target(self) -> None:
         """Compare the target with the journal; what it contradicts is looked at again."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 COUNTED_FROM = "deletes_counted_from"
 _HOUR = 3600.0
+_CLAIMED_SECONDS = 300.0
+"""Longer than a storage leaves alone what a dead process may still be moving."""
 LEFT_OUT = "left_out"
 UPLOADS = "uploads"
 COUNTED = "source_files"
@@ -216,7 +218,14 @@ class Status:
     @sweep_due.setter
     def sweep_due(self, due: bool) -> None:
         if due != self.sweep_due:
-            self._journal.set_fact("sweep_due", due)
+            self._journal.set_fact("sweep_due", time.time() if due else False)
+
+    def swept(self, *, claims: bool) -> None:
+        """Note a sweep; another one is due where ``claims`` of the dead are left alone at first."""
+        since = self._journal.get_fact("sweep_due")
+        young = isinstance(since, float) and time.time() - since < _CLAIMED_SECONDS
+        if not (claims and young):
+            self.sweep_due = False
 
     def begin(self) -> None:
         """Note that a run begins; after one that was cut off a sweep is due.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import IO, TYPE_CHECKING, cast
 
@@ -173,18 +174,24 @@ def move_unchanged(
     Where a look can begin a move, what was looked at is what is moved. Elsewhere ``is_same`` is
     asked right before, so a writer in between is not noticed. Raises what ``move`` raises.
     """
+    changed = PreconditionFailedError(
+        "somebody changed it since", operation="move", name=old_name, storage=label_of(storage)
+    )
     in_two = moves_in_two(storage)
-    begun = in_two.begin_move(old_name, new_name) if in_two else None
-    if not is_same(begun.file if begun else stat(storage, old_name)):
-        if in_two and begun:
-            in_two.leave_move(begun)
-        raise PreconditionFailedError(
-            "somebody changed it since", operation="move", name=old_name, storage=label_of(storage)
-        )
-    if in_two and begun:
-        in_two.end_move(begun)
-    else:
+    if in_two is None:
+        if not is_same(stat(storage, old_name)):
+            raise changed
         storage.move(old_name, new_name)
+        return
+    begun = in_two.begin_move(old_name, new_name)
+    try:
+        if not is_same(begun.file):
+            raise changed
+        in_two.end_move(begun)
+    except StorageError:
+        with contextlib.suppress(StorageError):
+            in_two.leave_move(begun)
+        raise
 
 
 def free_bytes(storage: DocumentStorage) -> int | None:
