@@ -10,6 +10,9 @@ from tests.paperless import agreement, papers
 from tests.paperless.broken import Broken, Point, broken
 from tests.servers.moto_server import moto_server
 
+from paperfleet.storage.bucket.copying import THROUGH_MEMORY
+from paperfleet.storage.bucket.settling import BYTES_PER_SECOND, LEAST_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.paperless
 
 WHEN: tuple[Kind, ...] = ("hang before", "hang after")
-CUT_OFF_MOVE = 90.0
-"""Seconds after which a move that was cut off is taken up by the next one, and some more."""
+CUT_OFF_MOVE = LEAST_SECONDS + THROUGH_MEMORY / BYTES_PER_SECOND + 30.0
+"""Seconds after which a move that was cut off is taken up by the next one, and some more.
+
+The claim of a move is made before its file is read, so it has the time of the largest.
+"""
 
 
 @pytest.fixture(scope="module")
