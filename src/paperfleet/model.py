@@ -143,6 +143,7 @@ class Capabilities:
     entry: bool = False
     move_in_two: bool = False
     end_requests: bool = False
+    findings: bool = False
 
     hashes_uploads: bool = False
     reads_back: bool = False

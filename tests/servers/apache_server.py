@@ -45,6 +45,8 @@ DefaultRuntimeDir {base}
 Mutex file:{base} default
 ErrorLog {base}/error.log
 LogLevel error
+LogFormat "%m %U" requests
+CustomLog {base}/requests.log requests
 TypesConfig /dev/null
 Timeout 30
 KeepAliveTimeout 5
@@ -78,6 +80,10 @@ def apache_missing() -> str | None:
 class ApacheServer(WebDavServer):
     """Apache; what a fixture writes past it belongs to the account under which it serves."""
 
+    def logged(self) -> list[str]:
+        """Return method and path of each request that was answered; of a moment ago perhaps not."""
+        return (self.root.parent / "requests.log").read_text().splitlines()
+
     def write(self, path: str, content: bytes) -> None:
         """Write a file past HTTP, with its parents."""
         super().write(path, content)
@@ -89,7 +95,7 @@ class ApacheServer(WebDavServer):
 
 
 @contextlib.contextmanager
-def apache_server(*, user: str = USER, password: str = PASSWORD) -> Iterator[WebDavServer]:
+def apache_server(*, user: str = USER, password: str = PASSWORD) -> Iterator[ApacheServer]:
     """Serve a temporary folder with Apache's mod_dav; ask `apache_missing` first.
 
     The folder is always its own, because as root the server's account must be able to reach it.

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from tests.servers.base import HOST, RecordedRequest, RequestLog, server_thread
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
+
+Putting = Literal[
+    "late",
+    "whole",
+    "in place",
+    "new in place",
+    "old in place",
+    "large in place",
+    "a part at the cut",
+    "a part in the end",
+]
+"""How a server takes a PUT.
+
+``late``: all is read before anything is decided. The others decide first, and honour conditions:
+``whole`` shows the file when it is complete; ``in place`` shows what has arrived (of new files, of
+old ones, of those above 64 KiB only); ``a part at the cut`` shows nothing before the upload is cut,
+and then what has come; ``a part in the end`` says that it is done and has lost the last bytes.
+"""
 
 DATE = "Sun, 01 Mar 2020 00:00:00 GMT"
 
@@ -24,8 +45,11 @@ class Quirks:
     ``conflict``: the status of a MOVE with ``Overwrite: F`` onto a file, None for a server that
     replaces it. ``enters_folders``: a MOVE onto a folder puts the file into it. ``statuses``: of
     what succeeded, by method; 202 is done only after ``late`` further requests, 0 for never.
-    ``schemes``: those of a ``Destination`` that it takes, '' for a path. ``refusals``: methods that
-    fail, with their status. ``mute``: methods whose connection is cut without an answer.
+    ``putting``: see ``Putting``; ``ignored``: conditions of a PUT that it does not look at.
+    ``signature``: its header ``Server``. ``judge``: the status of a request by method and name, or
+    None. ``schemes``: those of a ``Destination`` that it takes, '' for a path. ``refusals``:
+    methods that fail, with their status. ``mute``: methods whose connection is cut without an
+    answer, before or (``PUT, when it is done``) after the effect.
     """
 
     conflict: int | None = 412
@@ -36,6 +60,10 @@ class Quirks:
     schemes: frozenset[str] = frozenset({"", "http", "https"})
     refusals: dict[str, int] = field(default_factory=dict)
     mute: set[str] = field(default_factory=set)
+    putting: Putting = "late"
+    ignored: frozenset[str] = frozenset()
+    signature: str = "quirky/1"
+    judge: Callable[[str, str], int | None] = lambda _method, _name: None
 
 
 @dataclass
@@ -49,6 +77,19 @@ class QuirkyServer:
     requests: RequestLog = field(default_factory=RequestLog)
     lock: threading.RLock = field(default_factory=threading.RLock)
     waiting: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
+    uploads: set[socket.socket] = field(default_factory=set)
+
+    def take_all(self) -> None:
+        """Wait until what has arrived of uploads was taken: whoever looks sees its effect."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            look = select.poll()
+            for upload in list(self.uploads):
+                with contextlib.suppress(ValueError):  # closed at this moment
+                    look.register(upload, select.POLLIN)
+            if not look.poll(0):
+                return
+            time.sleep(0.002)
 
     def step(self) -> None:
         """Do what was accepted long enough ago."""
@@ -115,19 +156,28 @@ class _Handler(BaseHTTPRequestHandler):
             return self._serve
         raise AttributeError(name)
 
+    def version_string(self) -> str:
+        return self._quirky.quirks.signature
+
     def _serve(self) -> None:
+        if self.command == "PUT" and self._quirky.quirks.putting != "late":
+            self._take_as_it_comes()
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name = unquote(urlsplit(self.path).path).strip("/")
         quirky, quirks = self._quirky, self._quirky.quirks
         record = RecordedRequest(self.command, name, dict(self.headers))
         quirky.requests.add(record)
+        if quirks.putting != "late":
+            quirky.take_all()
         with quirky.lock:
             if self.command in quirks.mute:
                 self.close_connection = True
                 return
             quirky.step()
-            if self.command in quirks.refusals:
-                status, content = quirks.refusals[self.command], b""
+            judged = quirks.judge(self.command, name) or quirks.refusals.get(self.command)
+            if judged:
+                status, content = judged, b""
             else:
                 status, content = getattr(self, f"_{self.command.lower()}")(name, body)
         record.status = status
@@ -137,6 +187,74 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def _take_as_it_comes(self) -> None:
+        """Decide about a PUT, read it piece by piece, and answer."""
+        quirky, quirks = self._quirky, self._quirky.quirks
+        name, size = unquote(urlsplit(self.path).path).strip("/"), 0
+        length = int(self.headers.get("Content-Length") or 0)
+        record = RecordedRequest("PUT", name, dict(self.headers))
+        quirky.requests.add(record)
+        with quirky.lock:
+            status = quirks.judge("PUT", name) or self._refusal_of_put(name)
+            old = quirky.files.get(name)
+        in_place = quirks.putting in {
+            "in place",
+            "new in place" if old is None else "old in place",
+            "large in place" if length > 65536 else "in place",
+        }
+        body = bytearray()
+        quirky.uploads.add(self.connection)
+        try:
+            while len(body) < length and (piece := self.rfile.read1(min(65536, length - size))):
+                body += piece
+                size = len(body)
+                if in_place and not status:
+                    quirky.files[name] = bytes(body)
+        except OSError:
+            self.close_connection = True  # reset: the same as an end
+        finally:
+            if len(body) < length and not status and quirks.putting == "a part at the cut":
+                quirky.files[name] = bytes(body)
+            quirky.uploads.discard(self.connection)
+        if len(body) < length or "PUT" in quirks.mute:
+            self.close_connection = True
+            return
+        if not status:
+            status = quirks.statuses.get("PUT", 201 if old is None else 204)
+            short = quirks.putting == "a part in the end"
+            with quirky.lock:
+                quirky.files[name] = bytes(body[: len(body) // 2] if short else body)
+        if "PUT, when it is done" in quirks.mute:
+            self.close_connection = True
+            return
+        record.status = status
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refusal_of_put(self, name: str) -> int:
+        """Return the status of a PUT that is not to be done, 0 for one that is."""
+        quirky = self._quirky
+        if not quirky.is_folder(name.rpartition("/")[0]):
+            return 409
+        if quirky.is_folder(name):
+            return 405
+        ignored, content = quirky.quirks.ignored, quirky.files.get(name)
+        none, match = self.headers.get("If-None-Match"), self.headers.get("If-Match")
+        if none == "*" and content is not None and "If-None-Match" not in ignored:
+            return 412
+        if match is not None and "If-Match" not in ignored:
+            matches = content is not None and match == f'"{self._etag(name, content)}"'
+            return 0 if matches else 412
+        return 0
+
+    def _options(self, _name: str, _: bytes) -> tuple[int, bytes]:
+        return 200, b""
+
+    @staticmethod
+    def _etag(name: str, content: bytes) -> int:
+        return hash((name, content))
 
     def _done(self, status: int, effect: Callable[[], None]) -> tuple[int, bytes]:
         quirky = self._quirky
@@ -162,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _entry(self, name: str) -> str:
         content = self._quirky.files.get(name)
         kind = "<d:collection/>" if content is None else ""
-        etag = hash((name, content)) if content is not None else 0
+        etag = self._etag(name, content) if content is not None else 0
         href = f"/{quote(name)}" + ("/" if content is None and name else "")
         return (
             f"<d:response><d:href>{href}</d:href><d:propstat><d:prop>"

@@ -21,7 +21,7 @@ from paperfleet.mirror.queue import JobQueue
 from paperfleet.mirror.reconcile import Reconciler
 from paperfleet.mirror.room import Room
 from paperfleet.mirror.schedule import Happening, Intervals, Schedule
-from paperfleet.mirror.status import UPLOADS, Status
+from paperfleet.mirror.status import FINDINGS, UPLOADS, Status
 from paperfleet.mirror.target import TargetCheck
 from paperfleet.mirror.watch.changes import Changes
 from paperfleet.storage import abilities
@@ -83,6 +83,7 @@ class Mirror:
         self._check = TargetCheck(target, journal)
         self._record = Status(journal, report, Room(target))
         self._proof = Proof(options.verify, journal.get_fact(UPLOADS))
+        abilities.adopt_findings(target, journal.get_fact(FINDINGS))
         self._pool = Pool(options.connections + 3)
         self._work = JobQueue(
             Executor(source, target, self._proof),
@@ -135,7 +136,7 @@ class Mirror:
             self._work.wait(_LAST_WORK_SECONDS)
             self._settle_finished()
             self._record.heartbeat("stopped", self._watcher.description)
-            self._record.uploads(self._proof.counts())
+            self._note_uploads()
             self._record.end()
         finally:
             self._stack.close()
@@ -397,5 +398,9 @@ class Mirror:
         state = "paused" if self._schedule.paused else "idle" if settled else "syncing"
         waiting = len(self._reconciler.backlog) + len(self._changes)
         self._record.heartbeat(state, self._watcher.description, settled=settled, waiting=waiting)
-        self._record.uploads(self._proof.counts())
+        self._note_uploads()
         self._changes.put_back(self._reconciler.asked_for(), now, 0.0)
+
+    def _note_uploads(self) -> None:
+        self._record.uploads(self._proof.counts())
+        self._record.findings(abilities.findings(self._target))

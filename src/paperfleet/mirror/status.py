@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from paperfleet.errors import BusyError, PaperfleetError
 from paperfleet.mirror.events import Action, Failed, Notice, Refused, Synced
@@ -29,6 +29,7 @@ _CLAIMED_SECONDS = 300.0
 """Longer than a storage leaves alone what a dead process may still be moving."""
 LEFT_OUT = "left_out"
 UPLOADS = "uploads"
+FINDINGS = "target_findings"
 COUNTED = "source_files"
 UNREADABLE = "target_unreadable"
 _WHEN_IT_CHANGES = 0.0
@@ -287,6 +288,11 @@ class Status:
     def uploads(self, counts: Mapping[str, int]) -> None:
         """Write down how many uploads were proven, and how."""
         self._journal.set_fact(UPLOADS, dict(sorted(counts.items())))
+
+    def findings(self, found: Mapping[str, object] | None) -> None:
+        """Write down what the target's storage found out by trying."""
+        if found != self._journal.get_fact(FINDINGS):
+            self._journal.set_fact(FINDINGS, cast("JsonValue", found))
 
     def _held_content(self) -> bool:
         """Say whether content waits that is at the source and not at the target."""

@@ -20,7 +20,7 @@ from paperfleet.storage.hashing import CHUNK, HashingReader
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from paperfleet.model import Capabilities, Precondition, Upload
     from paperfleet.storage import protocol
@@ -254,3 +254,16 @@ def end_requests(storage: DocumentStorage, within: float) -> None:
     """End what is under way within so many seconds, where the storage can; signal handlers may."""
     if capabilities_of(storage).end_requests:
         cast("protocol.SupportsEndRequests", storage).end_requests(within)
+
+
+def findings(storage: DocumentStorage) -> Mapping[str, object] | None:
+    """Return what the storage found out by trying, as JSON, where it can tell; None for nothing."""
+    if not capabilities_of(storage).findings:
+        return None
+    return cast("protocol.SupportsFindings", storage).findings()
+
+
+def adopt_findings(storage: DocumentStorage, kept: object) -> None:
+    """Let the storage rely upon what it found out in an earlier process."""
+    if capabilities_of(storage).findings:
+        cast("protocol.SupportsFindings", storage).adopt_findings(kept)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from paperfleet.errors import StorageError
@@ -316,5 +316,21 @@ class SupportsEndRequests(Protocol):
 
         They raise ``UnavailableError``. Takes no lock and asks nothing: safe in a signal handler.
         Closing the storage ends this too.
+        """
+        ...
+
+
+class SupportsFindings(Protocol):
+    """``capabilities.findings``: what was found out by trying can be kept for a later process."""
+
+    def findings(self) -> Mapping[str, object] | None:
+        """Return what was found out, as JSON; None when nothing was. Asks nothing."""
+        ...
+
+    def adopt_findings(self, kept: object) -> None:
+        """Take over what ``findings`` returned in an earlier process, so that none has to try.
+
+        The storage sees for itself whether it still holds; what it does not understand counts as
+        nothing. Asks nothing yet.
         """
         ...

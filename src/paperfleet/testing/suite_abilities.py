@@ -53,6 +53,7 @@ METHODS = {
     "content_hash": ("content_sha256",),
     "free_space": ("free_bytes",),
     "end_requests": ("end_requests",),
+    "findings": ("findings", "adopt_findings"),
     "sweep": ("sweep",),
     "copy": ("copy",),
     "copy_from": ("can_copy_from", "copy_from"),

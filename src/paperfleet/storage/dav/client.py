@@ -104,6 +104,8 @@ class DavClient:
         self._login = Login(username, password)
         self.explain: Callable[[Answer, StorageError], StorageError] | None = None
         self.is_momentary: Callable[[StorageError, Request, int], bool] = is_locked
+        self.server = ""
+        """What the last success had as ``Server``; a proxy's own errors have the proxy's name."""
         self._reach = Reach(self._root_answers)
         self._open = functools.partial(
             open_transport,
@@ -163,6 +165,8 @@ class DavClient:
         for turn, pause in enumerate((*UNLOCKING, None)):
             response = self._follow_logged_in(request)
             if response.status in accept:
+                if response.status < HTTPStatus.MULTIPLE_CHOICES:
+                    self.server = response.headers.get("server", "")
                 self._reach.answered(request.method)
                 return response
             error = self.error(self._read_refusal(response), request)

@@ -76,6 +76,11 @@ class Drafts:
             self._temporaries.discard(earlier.temporary)
         return Draft(temporary_beside(name, listed=listed), content)
 
+    def has(self, name: str) -> bool:
+        """Say whether a draft of this name waits for its next attempt."""
+        with self._lock:
+            return name in self._kept
+
     def needed(self) -> set[str]:
         """Return the temporary names that wait for their next attempt."""
         now = time.monotonic()

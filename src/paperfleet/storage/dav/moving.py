@@ -17,6 +17,8 @@ from paperfleet.storage.namelocks import NameLocks
 from paperfleet.storage.names import loose_key
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from paperfleet.storage.dav.client import DavClient
     from paperfleet.storage.dav.listing import DavListing
     from paperfleet.storage.dav.trials import Trials
@@ -47,6 +49,10 @@ class DavMover:
         self._destinations = None if trusted else Destinations(client, trials, self._move)
         self._locks = NameLocks()
 
+    def alone_at(self, name: str) -> AbstractContextManager[None]:
+        """Let no other thread move anything onto a name meanwhile."""
+        return self._locks.holding(loose_key(name))
+
     def move(
         self,
         old: str,
@@ -66,7 +72,7 @@ class DavMover:
         spares = self._trials.traits().spares_all
         if self._destinations is not None:
             self._destinations.check(new)
-        with self._locks.holding(loose_key(new)):
+        with self.alone_at(new):
             if not (overwrite or spares) and self._listing.look(new, operation="move") is not None:
                 raise self._taken(new)
             return self._move(old, new, folder=folder, overwrite=overwrite, etag=etag)

@@ -1,4 +1,4 @@
-"""Any WebDAV server: files arrive under a temporary name and are then moved into place."""
+"""Any WebDAV server: files arrive under a temporary name, or at once where that is proven safe."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.arrivals import WORKING, UploadCheck
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import PIECE, Outgoing, content_type, upload_of
+from paperfleet.storage.dav.direct import DirectSaves
 from paperfleet.storage.dav.drafts import Drafts
 from paperfleet.storage.dav.files import open_file
 from paperfleet.storage.dav.listing import DavListing
@@ -30,10 +31,11 @@ from paperfleet.storage.dav.target import Target
 from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
+from paperfleet.storage.dav.wholeputs import WholePuts
 from paperfleet.storage.transport.patience import LOWEST_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from paperfleet.model import Precondition, Upload
     from paperfleet.secret import Secret
@@ -59,6 +61,11 @@ class WebDavBackend(DavTree):
     Conditions are looked up right before the MOVE, not with it: another writer of the same name
     within those milliseconds is not noticed, except for ``exists=False``, which the MOVE itself
     ensures where the server honours ``Overwrite: F``.
+
+    Where it is proven that a server takes a PUT whole or not at all and honours its conditions
+    (``paperfleet.storage.dav.wholeputs``), a file of up to a MiB is saved by one conditional PUT
+    under its own name and a look at what arrived. Such a condition is looked at when the upload
+    begins. What is to be read back goes the other way.
 
     What a server does is found out by trying once, in a folder of its own in the root, when the
     first file is saved or moved, or the first folder removed (``paperfleet.storage.dav.trials``).
@@ -99,6 +106,16 @@ class WebDavBackend(DavTree):
         self._drafts = Drafts(self._temporaries)
         self._target = Target(client, self._listing)
         self._arrivals = UploadCheck(client, self._listing)
+        self._whole = WholePuts(client, self._listing, self._trials)
+        self._direct = DirectSaves(
+            client,
+            self._folders,
+            self._mover,
+            self._target,
+            self._times,
+            self._arrivals,
+            self._whole,
+        )
         self._moves_keep_etag: bool | None = None
 
     @property
@@ -118,6 +135,7 @@ class WebDavBackend(DavTree):
             sweep=True,
             free_space=True,
             end_requests=True,
+            findings=True,
             reads_back=True,
             keeps_modified=self._times.kept,
         )
@@ -131,8 +149,14 @@ class WebDavBackend(DavTree):
     def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """Save under a condition; return what the server then has (see ``SupportsSaveWith``)."""
         name = self._new_name(name, "save")
-        lists_dots = self._trials.traits().lists_dots
+        traits = self._trials.traits()
+        lists_dots = traits.lists_dots
         self._check_shown(name, lists_dots=lists_dots)
+        direct = traits.tells_parents and self._direct.concerns(upload, expect)
+        if direct and not self._drafts.has(name) and self._whole.suffice():
+            stored = self._direct.save(name, upload, expect)
+            if stored is not None:
+                return stored
         with self._drafts.draft(name, upload, listed=not lists_dots) as draft:
             temporary, sent = draft.temporary, upload.sha256 or ""
             if draft.uploaded:
@@ -280,6 +304,14 @@ class WebDavBackend(DavTree):
         if self._moves_keep_etag is None:
             self._moves_keep_etag = found.etag == arrived.etag
         return found._replace(sha256=arrived.sha256)
+
+    def findings(self) -> Mapping[str, object] | None:
+        """Return what was found out by trying (``SupportsFindings``)."""
+        return self._whole.finding()
+
+    def adopt_findings(self, kept: object) -> None:
+        """Rely upon it where the server is the same one (``SupportsFindings``)."""
+        self._whole.adopt(kept)
 
     def delete_if(self, name: str, etag: str) -> None:
         """Delete only the state with this etag: a look, and DELETE on the condition of it.

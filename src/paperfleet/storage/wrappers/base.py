@@ -8,7 +8,7 @@ from paperfleet.storage import protocol
 from paperfleet.storage.abilities import capabilities_of, label_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from paperfleet.errors import StorageError
@@ -49,6 +49,7 @@ class EveryAbility(
     protocol.SupportsEntry,
     protocol.SupportsMoveInTwo,
     protocol.SupportsEndRequests,
+    protocol.SupportsFindings,
     Protocol,
 ):
     """A storage that has every method; which of them may be called, its capabilities say."""
@@ -235,3 +236,11 @@ class Wrapper:
     def end_requests(self, within: float) -> None:
         """See ``SupportsEndRequests``; past ``_around``, as a signal handler may call it."""
         self._inner.end_requests(within)
+
+    def findings(self) -> Mapping[str, object] | None:
+        """See ``SupportsFindings``; past ``_around``, as nothing is asked."""
+        return self._inner.findings()
+
+    def adopt_findings(self, kept: object) -> None:
+        """See ``SupportsFindings``."""
+        self._inner.adopt_findings(kept)
