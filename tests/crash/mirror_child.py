@@ -49,7 +49,10 @@ JOURNAL_WRITES = (
 
 @dataclass(frozen=True)
 class Setup:
-    """Where everything is; plain data, as it crosses to another process."""
+    """Where everything is; plain data, as it crosses to another process.
+
+    ``found`` is what the target's storage found out before; files are then not read back.
+    """
 
     source: Path
     target: str
@@ -57,6 +60,7 @@ class Setup:
     kind: str
     user: str = ""
     password: str = ""
+    found: tuple[str, ...] = ()
 
 
 class Fuse:
@@ -112,7 +116,10 @@ def open_target(setup: Setup, transport: Transport | None) -> DocumentStorage:
         from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
         return NextcloudBackend(setup.target, **options)
-    return WebDavBackend(setup.target, **options)
+    storage = WebDavBackend(setup.target, **options)
+    if setup.found:
+        storage.adopt_findings({"server": [storage.label, *setup.found], "whole": True})
+    return storage
 
 
 def _quiet(event: Event) -> None:
@@ -126,7 +133,12 @@ def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) 
         if fuse:
             _arm(journal, fuse)
         source = LocalBackend(setup.source, read_only=True)
-        options = Options(settle=0.0, open_settle=0.0, limits=Limits(share=1, overwrite_share=1))
+        options = Options(
+            settle=0.0,
+            open_settle=0.0,
+            limits=Limits(share=1, overwrite_share=1),
+            verify="size" if setup.found else "sample",
+        )
         with Mirror(
             source, target, journal, PollingWatcher(setup.source, 60), options, report
         ) as mirror:

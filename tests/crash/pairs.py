@@ -137,18 +137,19 @@ class Pair(ABC):
 
 
 class DavPair(Pair):
-    """The target is a folder of a WebDAV server."""
+    """The target is a folder of a WebDAV server; ``found`` as in ``Setup``."""
 
     requests = ("PROPFIND", "HEAD", "MKCOL", "PUT", "MOVE", "DELETE", "POST")
 
-    def __init__(self, server: WebDavServer, base: Path) -> None:
+    def __init__(self, server: WebDavServer, base: Path, found: tuple[str, ...] = ()) -> None:
         super().__init__(base)
-        self.server, self.kind = server, server.kind
+        self.server, self.kind, self.found = server, server.kind, found
 
     def _setup(self, folder: Path, name: str) -> Setup:
         url = self.server.url.rstrip("/") + f"/{name}"
         login = self.server.user, self.server.password
-        return Setup(folder / "source", url, folder / "journal.sqlite", self.kind, *login)
+        journal = folder / "journal.sqlite"
+        return Setup(folder / "source", url, journal, self.kind, *login, self.found)
 
     def put_there(self, setup: Setup, name: str, content: bytes) -> None:
         path = f"{self._root(setup).name}/{name}"

@@ -10,6 +10,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from tests.crash.mirror_child import JOURNAL_WRITES, Setup, run_once
 from tests.crash.pairs import (
@@ -21,6 +22,7 @@ from tests.crash.pairs import (
     processes,
     read,
 )
+from tests.servers.apache_server import apache_missing, apache_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.wsgidav_server import wsgidav_server
 from tests.wide import WIDE, first_of
@@ -120,6 +122,25 @@ def test_killed_and_started_again(
 def test_killed_beside_a_bucket(bucket: BucketPair, point: str) -> None:
     times = kill_and_start_again(bucket, point, SOME_REACHES, synced=True)
     assert times, "the point is reached"
+
+
+@pytest.fixture(scope="module")
+def apache() -> Iterator[WebDavServer]:
+    if reason := apache_missing():
+        pytest.skip(reason)
+    with apache_server() as running:
+        yield running
+
+
+@pytest.mark.parametrize("synced", [False, True], ids=["first", "changes"])
+@pytest.mark.parametrize("point", ["http.PUT:before", "http.PUT:after", "http.HEAD:before"])
+def test_killed_around_the_one_put_of_a_file(
+    apache: WebDavServer, tmp_path: Path, point: str, *, synced: bool
+) -> None:
+    """Where a server takes a PUT whole or not at all, nothing stands between it and the file."""
+    told = httpx.options(apache.url, auth=apache.auth).headers
+    pair = DavPair(apache, tmp_path, (told["server"], told["dav"]))
+    assert kill_and_start_again(pair, point, (1, 2), synced=synced) == 2
 
 
 def kill_and_start_again(pair: Pair, point: str, reaches: Sequence[int], *, synced: bool) -> int:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import CredentialsError, StorageError, UnavailableError
+from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.content import SMALL
 from paperfleet.storage.dav.slowput import ANY, LONGEST, SlowPut
@@ -205,7 +206,9 @@ class _Trial:
         And whether a folder keeps its name.
         """
         for name in ("tiny old", "large old"):
-            if not self._is_stored(self._put(name, _OLD)):
+            stored = self._put(name, _OLD)
+            self._wait_until_done(stored, name)
+            if not self._is_stored(stored):
                 return False
             self._stays[name] = _OLD
         refused = (
@@ -316,6 +319,10 @@ class _Trial:
             repeatable=False,
         )
         return self._client.ask(request, ANY)
+
+    def _wait_until_done(self, answer: Answer, name: str) -> None:
+        """Let what was only accepted be done, so that it does not come once the folder is gone."""
+        wait_if_accepted(self._client, answer, lambda: self._read(name) is not None, OPERATION, "")
 
     def _path(self, name: str) -> str:
         return self._client.root.path_of(f"{self._folder}/{name}" if name else self._folder)
