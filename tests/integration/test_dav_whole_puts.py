@@ -88,7 +88,7 @@ def direct(whole: tuple[QuirkyServer, WebDavBackend]) -> tuple[QuirkyServer, Web
     server.files.clear()
     server.folders.clear()
     server.requests.clear()
-    storage._whole._found = wholeputs._Finding((server.url, "quirky/1", ""), whole=True)
+    storage._whole._found = wholeputs.PutFinding((server.url, "quirky/1", ""), whole=True)
     return whole
 
 

@@ -55,7 +55,7 @@ _NO_STATE = '"paperfleet-no-such-state"'
 _NEW = {"If-None-Match": "*"}
 
 
-class _Finding(NamedTuple):
+class PutFinding(NamedTuple):
     """Whether ``signature`` (address, ``Server``, ``DAV``) takes files whole."""
 
     signature: tuple[str, ...]
@@ -80,6 +80,10 @@ class WholePuts:
     complete one: where it writes in place, readers meet a part, and when it dies the old file is
     gone. There nothing is proven, and files go by a temporary name as before.
 
+    What it cannot show is a server that keeps each upload in memory, and then writes in place: only
+    a reader within that moment, or the death of the server in it, meets a part. That save has no
+    answer then, so that the file is looked at.
+
     A trial takes about two seconds and thirty requests, so it is made only after ``AFTER`` files.
     What was found holds for an address and what the server says of itself (``Server``, ``DAV``):
     when that changes it is tried anew. The thread that tries waits, others go on the old way. What
@@ -93,8 +97,8 @@ class WholePuts:
         self._lock = threading.Lock()
         self._saves = self._tries = 0
         self._rests_until = 0.0
-        self._found: _Finding | None = None
-        self._kept: _Finding | None = None
+        self._found: PutFinding | None = None
+        self._kept: PutFinding | None = None
 
     def suffice(self) -> bool:
         """Say whether one PUT is known to be enough; it may be tried first.
@@ -132,9 +136,9 @@ class WholePuts:
         That is asked for before the first save. What is no finding counts as none.
         """
         if isinstance(kept, dict) and isinstance(kept.get("whole"), bool):
-            self._kept = _Finding(tuple(texts_of(kept.get("server"))), kept["whole"])
+            self._kept = PutFinding(tuple(texts_of(kept.get("server"))), kept["whole"])
 
-    def _is_of(self, found: _Finding) -> bool:
+    def _is_of(self, found: PutFinding) -> bool:
         """Say whether it is still that server which answers."""
         return found.signature[1] == self._client.server
 
@@ -168,7 +172,7 @@ class WholePuts:
             return None
         return self._client.root.url, told.get("server", ""), told.get("dav", "")
 
-    def _tried(self) -> _Finding | None:
+    def _tried(self) -> PutFinding | None:
         """Try; return None when it could not be found out."""
         self._tries += 1
         signature = self._signature()
@@ -176,7 +180,7 @@ class WholePuts:
             return None
         try:
             with self._trials.folder() as folder:
-                trial = _Trial(self._client, self._listing, folder)
+                trial = _PutTrial(self._client, self._listing, folder)
                 whole = trial.honours_conditions() and trial.takes_files_whole()
         except CredentialsError:
             raise
@@ -187,10 +191,10 @@ class WholePuts:
             return None  # more than one server answers
         shown = "is" if whole else "is not"
         logger.info("%s: one PUT %s known to be enough for a file", signature[0], shown)
-        return _Finding(signature, whole)
+        return PutFinding(signature, whole)
 
 
-class _Trial:
+class _PutTrial:
     """One trial in a folder that was just made."""
 
     def __init__(self, client: DavClient, listing: DavListing, folder: str) -> None:

@@ -35,6 +35,8 @@ _READS = frozenset(
         "entry",
         "can_copy_from",
         "end_requests",
+        "findings",
+        "adopt_findings",
     }
 )
 
