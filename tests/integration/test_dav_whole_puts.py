@@ -32,7 +32,7 @@ from paperfleet.journal.journal import Journal
 from paperfleet.mirror.status import FINDINGS
 from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.dav import client, trials, wholeputs
+from paperfleet.storage.dav import client, puttrial, trials, wholeputs
 from paperfleet.storage.dav.content import SMALL
 from paperfleet.storage.dav.webdav import WebDavBackend
 
@@ -55,7 +55,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try with the first file, and do not wait long: these servers tell all that has arrived."""
     monkeypatch.setattr(wholeputs, "AFTER", 0)
     monkeypatch.setattr(wholeputs, "REST", 0.0)
-    monkeypatch.setattr(wholeputs, "UNDER_WAY", 0.1)
+    monkeypatch.setattr(puttrial, "UNDER_WAY", 0.1)
     monkeypatch.setattr(trials, "WORKING", ())
     monkeypatch.setattr(client, "UNLOCKING", (0.01,))
 
@@ -74,7 +74,7 @@ def whole() -> Iterator[tuple[QuirkyServer, WebDavBackend]]:
         quirky(Quirks(putting="whole")) as (server, storage),
     ):
         patch.setattr(wholeputs, "AFTER", 0)
-        patch.setattr(wholeputs, "SETTLED", 0.1)
+        patch.setattr(puttrial, "SETTLED", 0.1)
         save(storage, "warm", b"", ANYTHING)
         assert storage.findings() == {"server": [server.url, "quirky/1", ""], "whole": True}
         yield server, storage

@@ -65,14 +65,14 @@ _TAIL = """
   writes within those milliseconds is deleted with it.
 * **A cut PUT leaves a part:** no reader ever meets one, as files arrive under a temporary name and
   are then moved into place.
-* **A cut PUT leaves the old file, and conditions of a PUT are honoured:** after 50 small files it is
-  tried once, with files in a folder of its own, whether uploads under way or cut off are ever to be
-  seen. Where they are not, as with Apache, a file of up to a MiB is saved by one PUT and a look at
-  its size (HEAD), and readers never find it missing. A server behind a proxy that buffers uploads
-  (as nginx does unless told `proxy_request_buffering off`) is not relied upon, as only the proxy is
-  seen there; nor are lighttpd and PHP's own server, which hold an upload back until it is complete.
-  Such a condition is looked at when the upload begins: what somebody else writes under the very same
-  name while it lasts is replaced.
+* **A cut PUT leaves the old file, and conditions of a PUT are honoured:** after 50 small files it
+  is tried once, with files in a folder of its own, whether uploads under way or cut off are ever to
+  be seen. Where they are not, as with Apache, a file of up to a MiB is saved by one PUT and a look
+  at its size (HEAD), and readers never find it missing. A server behind a proxy that buffers
+  uploads (as nginx does unless told `proxy_request_buffering off`) is not relied upon, as only the
+  proxy is seen there; nor are lighttpd and PHP's own server, which hold an upload back until it is
+  complete. Such a condition is looked at when the upload begins: what somebody else writes under
+  the very same name while it lasts is replaced.
 * **No time:** files have the time of their upload. **No hash:** that all has arrived is seen by the
   size.
 * **No form of `Destination` works:** a proxy ends TLS, or changes the host, and the server takes
