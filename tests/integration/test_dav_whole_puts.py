@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, get_args
 
 import httpx
@@ -304,6 +305,32 @@ class TestSaves:
         server.quirks.judge = lambda m, name: 412 if (m, name) == ("PUT", "a.pdf") else None
         save(storage, "a.pdf", b"second", Precondition(etag=etag))
         assert server.files == {"a.pdf": b"second"}
+
+    def test_of_two_threads_that_save_a_new_name_one_does(
+        self, direct: tuple[QuirkyServer, WebDavBackend]
+    ) -> None:
+        """A server that decides first, as Apache, would tell both that it is done."""
+        server, storage = direct
+        second, arrived = threading.Event(), list[str]()
+
+        def decided(name: str) -> None:
+            arrived.append(name)
+            if len(arrived) > 1:
+                second.set()
+            second.wait(0.3)
+
+        server.quirks.decided = decided
+
+        def attempt(content: bytes) -> bytes | None:
+            try:
+                save(storage, "a.pdf", content)
+            except AlreadyExistsError:
+                return None
+            return content
+
+        with ThreadPoolExecutor(2) as pool:
+            done = [content for content in pool.map(attempt, [b"one", b"other"]) if content]
+        assert [server.files["a.pdf"]] == done
 
     def test_missing_folders_are_made(self, direct: tuple[QuirkyServer, WebDavBackend]) -> None:
         server, storage = direct

@@ -24,6 +24,7 @@ Putting = Literal[
     "new in place",
     "old in place",
     "large in place",
+    "old in place, listed as before",
     "a part at the cut",
     "a part in the end",
 ]
@@ -31,8 +32,9 @@ Putting = Literal[
 
 ``late``: all is read before anything is decided. The others decide first, and honour conditions:
 ``whole`` shows the file when it is complete; ``in place`` shows what has arrived (of new files, of
-old ones, of those above 64 KiB only); ``a part at the cut`` shows nothing before the upload is cut,
-and then what has come; ``a part in the end`` says that it is done and has lost the last bytes.
+old ones, of those above 64 KiB only; or of old ones to those who read them, and not in listings);
+``a part at the cut`` shows nothing before the upload is cut, and then what has come; ``a part in
+the end`` says that it is done and has lost the last bytes.
 """
 
 DATE = "Sun, 01 Mar 2020 00:00:00 GMT"
@@ -47,9 +49,10 @@ class Quirks:
     what succeeded, by method; 202 is done only after ``late`` further requests, 0 for never.
     ``putting``: see ``Putting``; ``ignored``: conditions of a PUT that it does not look at.
     ``signature``: its header ``Server``. ``judge``: the status of a request by method and name, or
-    None. ``schemes``: those of a ``Destination`` that it takes, '' for a path. ``refusals``:
-    methods that fail, with their status. ``mute``: methods whose connection is cut without an
-    answer, before or (``PUT, when it is done``) after the effect.
+    None. ``decided``: called when a PUT was decided about, and before it is read, if it is not
+    taken ``late``. ``schemes``: those of a ``Destination`` that it takes, '' for a path.
+    ``refusals``: methods that fail, with their status. ``mute``: methods whose connection is cut
+    without an answer, before or (``PUT, when it is done``) after the effect.
     """
 
     conflict: int | None = 412
@@ -64,6 +67,7 @@ class Quirks:
     ignored: frozenset[str] = frozenset()
     signature: str = "quirky/1"
     judge: Callable[[str, str], int | None] = lambda _method, _name: None
+    decided: Callable[[str], object] = lambda _name: None
 
 
 @dataclass
@@ -78,6 +82,8 @@ class QuirkyServer:
     lock: threading.RLock = field(default_factory=threading.RLock)
     waiting: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
     uploads: set[socket.socket] = field(default_factory=set)
+    listed: dict[str, bytes | None] = field(default_factory=dict)
+    """What listings show of files that were not written to their end."""
 
     def take_all(self) -> None:
         """Wait until what has arrived of uploads was taken: whoever looks sees its effect."""
@@ -101,7 +107,8 @@ class QuirkyServer:
     def children(self, folder: str) -> list[str]:
         """Return what a listing of a folder shows."""
         start = f"{folder}/" if folder else ""
-        names = [name for name in {*self.files, *self.folders} if name.startswith(start)]
+        hidden = {name for name, content in self.listed.items() if content is None}
+        names = [n for n in {*self.files, *self.folders} - hidden if n.startswith(start)]
         inside = sorted(name for name in names if "/" not in name.removeprefix(start))
         if not self.quirks.hides_dots:
             return inside
@@ -201,8 +208,12 @@ class _Handler(BaseHTTPRequestHandler):
         in_place = quirks.putting in {
             "in place",
             "new in place" if old is None else "old in place",
+            "in place" if old is None else "old in place, listed as before",
             "large in place" if length > 65536 else "in place",
         }
+        quirks.decided(name)
+        if quirks.putting == "old in place, listed as before" and old and not status:
+            quirky.listed[name] = old
         body = bytearray()
         quirky.uploads.add(self.connection)
         try:
@@ -224,6 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = quirks.statuses.get("PUT", 201 if old is None else 204)
             short = quirks.putting == "a part in the end"
             with quirky.lock:
+                quirky.listed.pop(name, None)
                 quirky.files[name] = bytes(body[: len(body) // 2] if short else body)
         if "PUT, when it is done" in quirks.mute:
             self.close_connection = True
@@ -278,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
         return 207, f'<d:multistatus xmlns:d="DAV:">{entries}</d:multistatus>'.encode()
 
     def _entry(self, name: str) -> str:
-        content = self._quirky.files.get(name)
+        content = self._quirky.listed.get(name) or self._quirky.files.get(name)
         kind = "<d:collection/>" if content is None else ""
         etag = self._etag(name, content) if content is not None else 0
         href = f"/{quote(name)}" + ("/" if content is None and name else "")
