@@ -77,7 +77,7 @@ def test_every_dependency_has_its_reason() -> None:
         re.findall(r"^\| ([a-z0-9-]+) \|", text("docs/adr/0001-dependencies.md"), re.MULTILINE)
     )
     base = {plain(name) for name in project()["project"]["dependencies"]}
-    wanted = base | group("dev") | group("build") | extras()
+    wanted = base | group("dev") | group("build") | group("mutation") | extras()
     assert named - {"dependency"} == wanted
 
 
