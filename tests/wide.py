@@ -6,6 +6,8 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
   behaviour of the suite is in `make test`; the others widen it.
 * A fixture or test over many values of one kind gives them as ``first_of(…)``: all but the first
   widen it.
+* Of the kinds of targets in the mirror's scenarios and kills, a bucket widens them, but for what
+  others do there and for a few moments of a kill.
 * A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.
 """
 

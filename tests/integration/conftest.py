@@ -19,7 +19,7 @@ from tests.integration.mirror_places import (
 from tests.servers.kinds import KINDS
 from tests.servers.moto_server import moto_server
 from tests.servers.nextcloud_double import nextcloud_double
-from tests.wide import first_of
+from tests.wide import WIDE, first_of
 
 from paperfleet.mirror import engine, policy
 from paperfleet.model import NINE_METHODS
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from tests.servers.s3 import S3Server
 
 REAL = [os.environ.get(f"PAPERFLEET_TEST_NEXTCLOUD_{name}") for name in ("URL", "USER", "PASSWORD")]
-PLACES = ["local", "memory", "nine methods", "nextcloud", "wsgidav", "bucket"]
-PLACES += ["real"] * all(REAL)
+PLACES = ["local", "memory", "nine methods", "nextcloud", "wsgidav"] + ["real"] * all(REAL)
+BUCKET = "bucket"
+"""Widens the scenarios, but those of what others do at the target, where it differs most."""
 SLOW_PLACES = ["rclone", "apache", "nginx", "lighttpd", "sabre"]
 """Servers that start slowly or answer slowly: a few long scenarios instead of many short ones."""
 
@@ -120,7 +121,7 @@ def make_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Place
         return MemoryPlace(MemoryBackend())
     if kind == "nine methods":
         return MemoryPlace(MemoryBackend(capabilities=NINE_METHODS), kind)
-    if kind == "bucket":
+    if kind == BUCKET:
         return BucketPlace(request.getfixturevalue("buckets"))
     if kind in {"nextcloud", "rclone"}:
         return ServerPlace(request.getfixturevalue("double" if kind == "nextcloud" else kind))
@@ -128,9 +129,14 @@ def make_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Place
     return ServerPlace(servers.get(kind))
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=[*PLACES, pytest.param(BUCKET, marks=WIDE)])
 def rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Iterator[Rig]:  # noqa: ARG001
     """Return a mirror to one kind of target after the other."""
+    yield from rig_on(request, tmp_path)
+
+
+def rig_on(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    """Yield a mirror to the kind of target that is the fixture's parameter."""
     if request.param == "real":
         with real_place() as place:
             yield Rig(tmp_path, place)

@@ -6,13 +6,15 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.conftest import BUCKET, PLACES, rig_on
 from tests.integration.mirror_places import ServerPlace
 from tests.servers.nextcloud_double import NextcloudDouble
 
 from paperfleet.mirror.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.integration.mirror_kit import Rig
 
@@ -25,6 +27,12 @@ START = {
     "other/f.pdf": b"content of f",
 }
 DECOMPOSED = unicodedata.normalize("NFD", "Bücher/ä.pdf")
+
+
+@pytest.fixture(params=[*PLACES, BUCKET])
+def rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Iterator[Rig]:  # noqa: ARG001
+    """Return a mirror to one kind of target after the other, all of them each time."""
+    yield from rig_on(request, tmp_path)
 
 
 @pytest.fixture
