@@ -22,6 +22,7 @@ from paperfleet.storage.bucket.reading import open_object
 from paperfleet.storage.bucket.saving import BucketSaver
 from paperfleet.storage.namelocks import NameLocks
 from paperfleet.storage.names import check_prefix
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,6 +262,7 @@ class ObjectStoreBackend:
     def sweep(self, older_than: float) -> int:
         """Finish or undo moves and remove uploads that were cut off so many seconds ago.
 
+        Those that this process is writing stay.
         Parts of uploads that a kill cut off cannot be listed through obstore: let a lifecycle rule
         of the bucket remove incomplete multipart uploads after some days.
         """
@@ -268,7 +270,7 @@ class ObjectStoreBackend:
         for meta in list(self._client.list(self._keys.work_folder, "sweep")):
             kind = meta["path"].rpartition("/")[2].partition("-")[0]
             old_enough = time.time() - meta["last_modified"].timestamp() >= older_than
-            if kind in {"save", "probe"} and old_enough:
+            if kind in {"save", "probe"} and old_enough and meta["path"] not in IN_USE:
                 self._client.delete(meta["path"], "sweep", "")
                 count += 1
         return count

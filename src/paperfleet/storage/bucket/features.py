@@ -15,6 +15,7 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.bucket import findings
 from paperfleet.storage.bucket.client import PutCondition
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +72,13 @@ class Probe:
 
     def _probed(self) -> Features:
         key = self._client.keys.work("probe", uuid.uuid4().hex)
+        IN_USE.add(key)
         try:
             found = self._tried(key)
             findings.note(self._client.keys.label, found)
             return found
         finally:
+            IN_USE.remove(key)
             self._refused(lambda: self._client.delete(key, "delete", ""))
 
     def _tried(self, key: str) -> Features:

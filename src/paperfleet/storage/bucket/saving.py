@@ -31,6 +31,7 @@ from paperfleet.storage.bucket.digests import (
 )
 from paperfleet.storage.bucket.reading import open_object
 from paperfleet.storage.conditions import require
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,6 +150,7 @@ class BucketSaver:
         """
         self._look(key, name, expect)
         aside = self._client.keys.work("save", uuid.uuid4().hex)
+        IN_USE.add(aside)
         try:
             self._save_large(aside, name, upload, digests)
             source = self._client.look(aside, "save", name)
@@ -158,6 +160,7 @@ class BucketSaver:
                 self._look(key, name, expect)
                 self._copier.replace(source, aside, key, "save", name)
         finally:
+            IN_USE.remove(aside)
             self._client.delete(aside, "save", name)
         return self._client.look(key, "save", name).stat(name)
 

@@ -81,8 +81,9 @@ class Drafts:
         with self._lock:
             return name in self._kept
 
-    def needed(self) -> set[str]:
-        """Return the temporary names that wait for their next attempt."""
+    def __contains__(self, temporary: object) -> bool:
+        """Say whether a temporary name waits for its next attempt."""
         now = time.monotonic()
         with self._lock:
-            return {draft.temporary for draft in self._kept.values() if draft.kept_until > now}
+            kept = self._kept.values()
+            return any(one.temporary == temporary and one.kept_until > now for one in kept)

@@ -15,6 +15,7 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.temporary import age, trial_above
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -43,17 +44,18 @@ class Temporaries:
         self, temporary: str, kept: Callable[[BaseException], bool] = lambda _: False
     ) -> Iterator[None]:
         """Remove a temporary file when the block fails, unless ``kept`` says that it is needed."""
-        try:
-            yield
-        except CredentialsError:
-            raise  # no request is answered now; a sweep finds what there may be
-        except BaseException as error:
-            if kept(error):
+        with IN_USE.holding(temporary):
+            try:
+                yield
+            except CredentialsError:
+                raise  # no request is answered now; a sweep finds what there may be
+            except BaseException as error:
+                if kept(error):
+                    raise
+                refused = isinstance(error, StorageError)
+                cut = not refused or isinstance(error, IntegrityError | UnavailableError)
+                self.discard(temporary, pauses=_AFTER_A_CUT if cut else ())
                 raise
-            refused = isinstance(error, StorageError)
-            cut = not refused or isinstance(error, IntegrityError | UnavailableError)
-            self.discard(temporary, pauses=_AFTER_A_CUT if cut else ())
-            raise
 
     def discard(self, temporary: str, *, pauses: Sequence[float] = ()) -> bool:
         """Remove a temporary file; say whether it is gone. Storage errors are logged only.
@@ -78,18 +80,20 @@ class Temporaries:
     def sweep(self, older_than: float, needed: Container[str] = ()) -> int:
         """Remove temporary files that were made more than so many seconds ago; return how many.
 
-        Those that are ``needed`` stay.
+        Those that are ``needed`` stay, and those that this process is at work on.
         Raises ``UnavailableError`` when some of them stay.
         """
         now = time.time()
         # A listing need not show what this process knows to have left (names with a dot).
         left = {*self._listing.temporaries(), *self._stayed}
-        old = [n for n in sorted(left) if (age(n, now) or 0) > older_than and n not in needed]
-        stay = len(old) - sum(self.discard(name) for name in old)
+        old = [n for n in sorted(left) if (age(n, now) or 0) > older_than]
+        # Asked for each right before: work may have begun on it, or ended, since it was listed.
+        swept = [self.discard(n) for n in old if n not in IN_USE and n not in needed]
+        stay = swept.count(False)
         if stay:
             raise UnavailableError(
-                f"{stay} of {len(old)} could not be removed",
+                f"{stay} of {len(swept)} could not be removed",
                 operation="sweep",
                 storage=self._client.root.url,
             )
-        return len(old)
+        return len(swept)

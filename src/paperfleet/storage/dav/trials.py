@@ -23,6 +23,7 @@ from paperfleet.storage.dav.answers import Answer
 from paperfleet.storage.dav.arrivals import WORKING
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.temporary import trial_folder
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,10 @@ class Trials:
     def folder(self) -> Iterator[str]:
         """Make a folder for a trial, and remove it with all in it; see ``require_removed``."""
         folder = trial_folder()
+        with IN_USE.holding(folder):
+            yield from self._made(folder)
+
+    def _made(self, folder: str) -> Iterator[str]:
         self._folders.make(folder)
         try:
             yield folder

@@ -330,4 +330,4 @@ class WebDavBackend(DavTree):
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""
-        return self._temporaries.sweep(older_than, self._drafts.needed())
+        return self._temporaries.sweep(older_than, self._drafts)

@@ -14,6 +14,7 @@ from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.local.root import SAVING_PREFIX, SEARCH, LocalRoot
 from paperfleet.storage.names import RESERVED, TEMPORARY_PREFIX, is_utf8
 from paperfleet.storage.oserrors import reason_of, translate_root
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,14 +118,18 @@ def _is_shown(item: FileStat | Obstacle, root: LocalRoot) -> TypeGuard[FileStat]
 
 
 def sweep(root: LocalRoot, older_than: float) -> int:
-    """Remove the temporary files of saves that nothing has touched for so many seconds."""
+    """Remove the temporary files of saves that nothing has touched for so many seconds.
+
+    Those that this process is writing stay.
+    """
     os.close(root.open(SEARCH))
     count = 0
     for _, _, files, folder in os.fwalk(root.path, follow_symlinks=False):
         for last in files:
             # Its save may end, or another sweep take it, at this moment.
             with suppress(FileNotFoundError):
-                if last.startswith(SAVING_PREFIX) and _age(folder, last) > older_than:
+                ours = last.startswith(SAVING_PREFIX) and last not in IN_USE
+                if ours and _age(folder, last) > older_than:
                     os.unlink(last, dir_fd=folder)
                     count += 1
     return count

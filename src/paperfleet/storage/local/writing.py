@@ -21,6 +21,7 @@ from paperfleet.storage.hashing import CHUNK
 from paperfleet.storage.local.root import LIST, SAVING_PREFIX, TRIES, LocalPlace, flush_folder, look
 from paperfleet.storage.local.tree import file_stat
 from paperfleet.storage.oserrors import translated
+from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,11 +118,13 @@ class Unfinished:
         self.count = 0
         self._temporary = SAVING_PREFIX + secrets.token_hex(8)
         self._pending = True
+        IN_USE.add(self._temporary)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             root.refuse_link(self.place, name)
             self._file = os.open(self._temporary, flags, 0o666, dir_fd=self.place.folder)
         except BaseException:
+            IN_USE.remove(self._temporary)
             os.close(self.place.folder)
             raise
 
@@ -157,6 +160,7 @@ class Unfinished:
             if self._pending:
                 os.unlink(self._temporary, dir_fd=self.place.folder)
         finally:
+            IN_USE.remove(self._temporary)
             os.close(self.place.folder)
 
     def _close(self) -> None:
