@@ -58,6 +58,17 @@ def test_list_stats(storage: FaultyStorage) -> None:
         assert [item.name for item in abilities.list_stats(storage, "a")] == ["a/b"]
 
 
+def test_what_goes_away_during_a_listing_is_left_out(storage: FaultyStorage) -> None:
+    with storage:
+        put(storage, "a", b"123")
+        put(storage, "b", b"1")
+        listing = abilities.list_stats(storage)
+        first = next(listing)
+        storage.delete("b" if first.name == "a" else "a")
+        assert {first.name, *(item.name for item in listing)} <= {"a", "b"}
+        assert len(list(abilities.list_stats(storage))) == 1
+
+
 def test_save(storage: FaultyStorage) -> None:
     with storage:
         saved = abilities.save(storage, "a", upload(b"first"), ABSENT)

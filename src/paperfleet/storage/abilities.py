@@ -98,12 +98,16 @@ def unreadable(label: str, name: str, folder: str, reason: str) -> FileAccessErr
 
 
 def list_stats(storage: DocumentStorage, prefix: str = "") -> Iterator[FileStat]:
-    """Yield every file below a folder, in any order."""
+    """Yield every file below a folder, in any order; one that goes away meanwhile is left out."""
     if capabilities_of(storage).list_stats:
         yield from cast("protocol.SupportsListStats", storage).list_stats(prefix)
         return
     for name in storage.list_files(prefix):
-        yield FileStat(name, storage.size(name))
+        try:
+            size = storage.size(name)
+        except NotFoundError:
+            continue  # it went away since it was listed
+        yield FileStat(name, size)
 
 
 def survey(
