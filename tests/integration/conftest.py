@@ -21,7 +21,7 @@ from tests.servers.moto_server import moto_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.wide import WIDE, first_of
 
-from paperfleet.mirror import engine, policy
+from paperfleet.mirror import loop, policy
 from paperfleet.model import NINE_METHODS
 from paperfleet.storage.memory.backend import MemoryBackend
 
@@ -105,10 +105,10 @@ def real_place() -> Iterator[Place]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the mirror's waits short; their order of size stays."""
-    monkeypatch.setattr(engine, "_HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(engine, "_QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(engine, "_LAST_WORK_SECONDS", 1.0)
-    monkeypatch.setattr(engine, "_SOURCE_GONE_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "_HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "_LAST_WORK_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "_SOURCE_GONE_SECONDS", 0.1)
     monkeypatch.setattr(policy, "_FIRST_QUARANTINE", 0.3)
     monkeypatch.setattr(policy, "_QUOTA_REST", 0.2)
 

@@ -12,7 +12,7 @@ import time
 import unicodedata
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 from tests.integration.mirror_places import Files, Place, ServerPlace, read_tree, write_file
@@ -27,6 +27,7 @@ from paperfleet.mirror.events import Done, Event, Failed, Planned, Synced
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.choose import choose_watcher
+from paperfleet.model import FolderListing
 from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import is_below, is_temporary, parents
@@ -46,14 +47,61 @@ BOUND = 60.0
 UNLIMITED = Limits(share=1, overwrite_share=1)
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+
+LISTINGS = {"survey", "list_stats", "list_files", "list_tree", "list_folder"}
 
 
 class Tap(FaultyStorage):
     """A storage of which every call is noted and can be held or made to fail."""
 
     def __init__(self, inner: DocumentStorage) -> None:
-        super().__init__(inner, before=self._wait)
+        super().__init__(inner, before=self._wait, after=self._wait_with_the_answer)
         self._holds: list[Hold] = []
+        self._answers: list[Hold] = []
+        self._listing: Hold | None = None
+
+    def _around(self, operation: str, names: tuple[str, ...], work: Callable[[], T]) -> T:
+        hold = self._listing
+        if hold is None or operation not in LISTINGS or names != (hold.name,):
+            return super()._around(operation, names, work)
+
+        def read_and_held() -> T:
+            found: Any = work()
+            read: Any = found if isinstance(found, FolderListing) else iter(list(found))
+            hold.reached.set()
+            hold.released.wait(BOUND)
+            return cast("T", read)
+
+        return super()._around(operation, names, read_and_held)
+
+    @contextmanager
+    def held_listing(self, folder: str = "") -> Iterator[Hold]:
+        """Hold listings of a folder, each once it has read what is there, until the block ends."""
+        self._listing = hold = Hold("listing", folder)
+        try:
+            yield hold
+        finally:
+            self._listing = None
+            hold.released.set()
+
+    @contextmanager
+    def held_answer(self, method: str, name: str) -> Iterator[Hold]:
+        """Hold the answers to calls of a method with a name, which have taken effect."""
+        hold = Hold(method, name)
+        self._answers.append(hold)
+        try:
+            yield hold
+        finally:
+            self._answers.remove(hold)
+            hold.released.set()
+
+    def _wait_with_the_answer(self, call: Call) -> None:
+        for hold in [h for h in self._answers if h.method == call.operation]:
+            if hold.name in call.names:
+                hold.reached.set()
+                hold.released.wait(BOUND)
 
     def _wait(self, call: Call) -> None:
         for hold in [h for h in self._holds if h.method == call.operation and h.name in call.names]:

@@ -12,8 +12,9 @@ from paperfleet.mirror.events import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-    from tests.integration.mirror_kit import Rig
+    from tests.integration.mirror_kit import Hold, Rig
 
 START = {
     "a.pdf": b"content of a",
@@ -61,6 +62,7 @@ SLOW = {
     "folder to be removed": Slow("remove_folder", "folder", lambda rig: remove(rig.path("folder"))),
     "save": Slow("save", "a.pdf", lambda rig: rig.write({"a.pdf": b"other content of a"})),
     "big save": Slow("save", "big.bin", lambda rig: rig.write({"big.bin": BIG})),
+    "listing": Slow("listing", "", lambda rig: rig.put_foreign({"theirs.txt": b"theirs"})),
 }
 
 Change = tuple["Callable[[Rig], object]", "Callable[[Rig], bool]"]
@@ -94,6 +96,13 @@ CHANGES: dict[str, Change] = {
 }
 
 
+def held(rig: Rig, slow: Slow) -> AbstractContextManager[Hold]:
+    """Hold what is slow."""
+    if slow.method == "listing":
+        return rig.tap.held_listing()
+    return rig.tap.held(method_of(rig, slow), slow.name)
+
+
 def method_of(rig: Rig, slow: Slow) -> str:
     """Return the method by which this target does it."""
     if slow.method == "save":
@@ -112,10 +121,12 @@ def method_of(rig: Rig, slow: Slow) -> str:
 def test_nothing_waits_for_what_is_slow(rig: Rig, slow: str) -> None:
     rig.write(START)
     rig.options["bulk"] = False
+    if slow == "listing":
+        rig.options |= {"target_check": 0.1, "scan_interval": 0.3}
     with rig.live() as live:
         live.until_same()
         what = SLOW[slow]
-        with rig.tap.held(method_of(rig, what), what.name) as hold:
+        with held(rig, what) as hold:
             what.start(rig)
             live.until(hold.reached.is_set, f"the {slow} began")
             for name, (change, arrived) in CHANGES.items():

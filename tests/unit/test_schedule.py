@@ -9,15 +9,19 @@ import pytest
 from paperfleet.mirror.schedule import ONE_MORE, TRANSITIONS, After, Happening, Intervals, Schedule
 
 TEXT = """
-contacted: contacted = yes, next_scan = now + scan
+asked: asking = yes
+answered: asking = no
+contacted: contacted = yes, check_wanted = no, next_scan = now + scan
 scan_begun: check_wanted = yes, next_scan = now + scan
 planned: unsettled = yes
 ended: quiet_since = now
 succeeded: failures = 0
 check_wanted: check_wanted = yes
-checked: check_wanted = no, next_check = now + check
+check_begun: check_wanted = no, checking = yes
+check_ended: checking = no
+checked: next_check = now + check
 paused: failures = one more, paused_until = now + pause
-resumed: paused_until = never
+resumed: paused_until = never, check_wanted = yes
 synced: unsettled = no, first_done = yes, next_heartbeat = now
 beat: next_heartbeat = now + heartbeat
 """
@@ -93,6 +97,22 @@ def test_a_new_mirror_looks_at_once() -> None:
         ),
         (RUNNING.after(Happening.PAUSED, 101.0, pause=2.0), 0.0, True, True, 2.0),
         (RUNNING.after(Happening.PAUSED, 101.0, pause=20.0), 0.0, True, True, 4.0),
+        (START.after(Happening.ASKED, 100.0).after(Happening.BEAT, 100.0), 0.0, True, True, 4.0),
+        (
+            RUNNING.after(Happening.PAUSED, 90.0, pause=1.0).after(Happening.ASKED, 91.0),
+            0.0,
+            True,
+            True,
+            4.0,
+        ),
+        (RUNNING.after(Happening.CHECK_BEGUN, 101.0), 0.5, True, False, 0.5),
+        (
+            RUNNING.after(Happening.CHECK_BEGUN, 90.0).after(Happening.CHECK_WANTED, 90.0),
+            None,
+            True,
+            False,
+            4.0,
+        ),
     ],
 )
 def test_for_how_long_nothing_is_due(
@@ -105,7 +125,22 @@ def test_a_check_that_is_wanted_waits_for_quiet() -> None:
     wanted = RUNNING.after(Happening.CHECK_WANTED, 100.0).after(Happening.ENDED, 102.0)
     assert not wanted.check_is_due(102.9, cheap=True)
     assert wanted.check_is_due(103.0, cheap=False)
-    assert not wanted.after(Happening.CHECKED, 103.0).check_is_due(104.0, cheap=True)
+    begun = wanted.after(Happening.CHECK_BEGUN, 103.0)
+    assert not begun.check_is_due(104.0, cheap=True)
+    assert not begun.after(Happening.CHECK_ENDED, 103.5).check_is_due(104.0, cheap=True)
+
+
+def test_what_ends_beside_a_check_wants_another_one() -> None:
+    begun = RUNNING.after(Happening.CHECK_WANTED, 100.0).after(Happening.CHECK_BEGUN, 102.0)
+    touched = begun.after(Happening.ENDED, 103.0).after(Happening.CHECK_WANTED, 103.0)
+    assert not touched.check_is_due(110.0, cheap=True)
+    ended = touched.after(Happening.CHECK_ENDED, 110.0).after(Happening.CHECKED, 110.0)
+    assert ended.check_is_due(110.0, cheap=False)
+
+
+def test_after_a_pause_the_target_is_compared() -> None:
+    paused = RUNNING.after(Happening.PAUSED, 200.0, pause=4.0)
+    assert paused.after(Happening.RESUMED, 204.0).check_is_due(204.0, cheap=False)
 
 
 def test_a_cheap_check_comes_now_and_then_once_the_first_sync_is_done() -> None:

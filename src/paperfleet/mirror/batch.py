@@ -27,6 +27,12 @@ class Batch:
         """Every source name in the batch."""
         return {stat.name for stat, _ in self.changed} | {known.name for known in self.vanished}
 
+    @property
+    def touched(self) -> set[str]:
+        """Every name in the batch, at the source and at the target."""
+        rows = [*(known for _, known in self.changed if known), *self.vanished]
+        return self.names | {row.target_name for row in rows}
+
 
 @dataclass(slots=True)
 class Observation:

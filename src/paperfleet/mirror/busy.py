@@ -21,15 +21,23 @@ class BusyNames:
         self._names: Counter[str] = Counter()
         self._below: Counter[str] = Counter()
 
+    def __bool__(self) -> bool:
+        """Say whether there are any."""
+        return bool(self._names)
+
     def __contains__(self, name: str) -> bool:
         """Say whether the name itself is among them."""
         return loose_key(name) in self._names
 
     def touches(self, name: str) -> bool:
-        """Say whether the name, a folder above it or anything below it is among them."""
+        """Say whether the name, a folder above it or anything below it is among them.
+
+        '' is the folder above all.
+        """
         key = loose_key(name)
         return (
-            key in self._names
+            (not key and bool(self._names))
+            or key in self._names
             or key in self._below
             or any(up in self._names for up in parents(key))
         )
@@ -52,3 +60,15 @@ class BusyNames:
                 self._below[folder] -= 1
                 if not self._below[folder]:
                     del self._below[folder]
+
+
+class TouchedNames(BusyNames):
+    """All names that were busy at any moment since; ``proven``: those that were seen to arrive.
+
+    Of what a look at the target saw meanwhile under these names, nobody knows whether it was before
+    or after.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proven: set[str] = set()

@@ -58,6 +58,11 @@ class OperationResult(NamedTuple):
     forgets: tuple[str, ...] = ()
     events: tuple[Done, ...] = ()
 
+    @property
+    def names(self) -> set[str]:
+        """The source names of which the target's state is known by this."""
+        return {row.name for row in self.rows} | set(self.forgets)
+
 
 class Executor:
     """Carries out operations; safe to use from many threads."""

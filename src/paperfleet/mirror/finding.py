@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
+    from paperfleet.mirror.busy import TouchedNames
     from paperfleet.model import FileStat, KnownFile
 
 
@@ -53,3 +54,49 @@ class TargetFinding(NamedTuple):
     def _unsure(self) -> frozenset[str]:
         unreadable = self.unreadable or {}
         return frozenset(up for name in unreadable for up in ("", *parents(name), name))
+
+    def without(self, touched: TouchedNames) -> tuple[TargetFinding, list[KnownFile]]:
+        """Return what is left of a finding beside which the mirror touched these names.
+
+        And the rows of touched names that the target contradicts: each counts once nothing is under
+        way for its name, if the row is still the same on the target's side.
+
+        What was listed under a touched name is from before or after, and so are the etags of all
+        folders above it and of what lies below it. What an operation has proven meanwhile is newer
+        than the listing, or as old. A listing of everything is none any longer.
+        """
+        if not touched:
+            return self, []
+        doubtful = [row for row in self.doubtful if not _is_touched(row, touched)]
+        unclear = [
+            row
+            for row in self.doubtful
+            if _is_touched(row, touched) and row.name not in touched.proven
+        ]
+        strange = {
+            folder: left
+            for folder, names in self.strange.items()
+            if (left := frozenset(name for name in names if not touched.touches(name)))
+        }
+        finding = self._replace(
+            doubtful=doubtful,
+            listing=None,
+            etags={f: etag for f, etag in self.etags.items() if not touched.touches(f)},
+            strange=strange,
+            absent=frozenset(name for name in self.absent if not touched.touches(name))
+            & {row.name for row in doubtful},
+        )
+        return finding, unclear
+
+
+def still_contradicted(row: KnownFile, now: KnownFile | None) -> bool:
+    """Say whether a row that the target contradicted says the same of the target now."""
+    return now is not None and _there(now) == _there(row)
+
+
+def _there(row: KnownFile) -> tuple[object, ...]:
+    return row.target_name, row.size, row.sha256, row.target_etag, row.sure
+
+
+def _is_touched(row: KnownFile, touched: TouchedNames) -> bool:
+    return touched.touches(row.name) or touched.touches(row.target_name)

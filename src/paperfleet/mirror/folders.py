@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.ended import StepDone
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.finding import TargetFinding
     from paperfleet.mirror.jobs import FolderStep
-    from paperfleet.mirror.queue import StepDone
     from paperfleet.model import Operation, Put
     from paperfleet.storage.protocol import DocumentStorage
 

@@ -101,6 +101,11 @@ class Job(NamedTuple):
         return {name for _, operation in self.tasks for name in _touched(operation)}
 
     @property
+    def touched(self) -> set[str]:
+        """Every name of which a look at the target beside it cannot tell."""
+        return self.names if self.step is None else {self.step.folder}
+
+    @property
     def is_send(self) -> bool:
         """Whether it sends content."""
         return bool(self.tasks) and isinstance(self.tasks[0][1], Put)

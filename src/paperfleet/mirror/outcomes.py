@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from paperfleet.journal.journal import Journal
+    from paperfleet.mirror.ended import EndedJobs, Finished
     from paperfleet.mirror.folders import TargetFolders
-    from paperfleet.mirror.queue import EndedJobs, Finished, JobQueue
+    from paperfleet.mirror.queue import JobQueue
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.watch.changes import Changes
     from paperfleet.model import Operation

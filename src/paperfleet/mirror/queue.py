@@ -6,9 +6,11 @@ import time
 from collections import defaultdict, deque
 from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from paperfleet.mirror.busy import BusyNames
+from paperfleet.mirror.busy import BusyNames, TouchedNames
+from paperfleet.mirror.ended import EndedJobs, Finished, Looked, StepDone
+from paperfleet.mirror.execute import OperationResult
 from paperfleet.model import Delete, Put
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.batch import Batch, Observation
-    from paperfleet.mirror.execute import Executor, OperationResult
+    from paperfleet.mirror.execute import Executor
     from paperfleet.mirror.jobs import FolderStep, Job, Token
     from paperfleet.mirror.parallelism import Parallelism
     from paperfleet.mirror.pool import Pool
@@ -36,38 +38,6 @@ class Gate(Protocol):
     def is_due(self, step: FolderStep) -> bool:
         """Say whether the step is still to be taken."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """One operation came to an end: ``outcome`` is what to write down, or why it failed."""
-
-    number: int
-    operation: Operation
-    outcome: OperationResult | BaseException
-
-
-class StepDone(NamedTuple):
-    """A step of a folder was taken, or failed."""
-
-    step: FolderStep
-    error: BaseException | None
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A batch was looked at."""
-
-    batch: Batch
-    observation: Observation | BaseException
-
-
-class EndedJobs(NamedTuple):
-    """What came to an end, each kind in the order of its beginning."""
-
-    finished: list[Finished]
-    steps: list[StepDone]
-    looked: list[Looked]
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +80,7 @@ class JobQueue:
         self._running: dict[Future[Answers], tuple[Job, float]] = {}
         self._looking: dict[Future[Observation], Batch] = {}
         self._names = BusyNames()
+        self._touched: TouchedNames | None = None
 
     @property
     def queued(self) -> int:
@@ -164,6 +135,20 @@ class JobQueue:
         looked_at = any(name in batch.names for batch in self._looking.values())
         return name in self._names and not looked_at
 
+    def watch(self) -> TouchedNames:
+        """Return the names that are touched from now on, as they come, until ``unwatch``.
+
+        Nothing may be queued or under way.
+        """
+        if not self.idle:
+            raise RuntimeError("what is under way already would be left out")
+        self._touched = TouchedNames()
+        return self._touched
+
+    def unwatch(self) -> None:
+        """Note no longer what is touched."""
+        self._touched = None
+
     def pending(self, token: Token) -> bool:
         """Say whether this has not come to an end yet."""
         return token in self._pending
@@ -171,6 +156,8 @@ class JobQueue:
     def look(self, batch: Batch, look: Callable[[], Observation]) -> None:
         """Begin to look at a batch; its names are busy until it is collected."""
         self._names.add(batch.names)
+        if self._touched is not None:
+            self._touched.add(batch.touched)
         future = self._pool.submit(look)
         self._looking[future] = batch
         future.add_done_callback(lambda _: self._on_finish())
@@ -182,6 +169,8 @@ class JobQueue:
         ready: list[Job] = []
         for job in added:
             self._names.add(job.names)
+            if self._touched is not None:
+                self._touched.add(job.touched)
             after = [token for token in job.after if token in self._pending]
             if not after:
                 ready.append(job)
@@ -325,6 +314,10 @@ class JobQueue:
             now = time.monotonic()
             puts = [operation for _, operation in job.tasks if isinstance(operation, Put)]
             self._parallelism.done(sum(put.source.size for put in puts), now - began, now)
+        if self._touched is not None:
+            for outcome in outcomes:
+                if isinstance(outcome, OperationResult):
+                    self._touched.proven |= outcome.names
         pairs = zip(job.tasks, outcomes, strict=True)
         return (Finished(number, operation, outcome) for (number, operation), outcome in pairs)
 

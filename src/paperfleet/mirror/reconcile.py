@@ -24,6 +24,7 @@ from paperfleet.mirror.scan import scan
 from paperfleet.mirror.strangers import Tally
 from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
 from paperfleet.mirror.unreadable import is_hidden
+from paperfleet.mirror.watch.changes import EVERYTHING
 from paperfleet.mirror.weigh import Weigher
 from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below
@@ -33,17 +34,17 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.accident import Disk
+    from paperfleet.mirror.ended import EndedJobs
     from paperfleet.mirror.finding import TargetFinding
     from paperfleet.mirror.options import Options
     from paperfleet.mirror.prepare import Observer
-    from paperfleet.mirror.queue import EndedJobs, JobQueue
+    from paperfleet.mirror.queue import JobQueue
     from paperfleet.mirror.scan import Pair, Scan
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.watch.changes import Changes
-    from paperfleet.model import FileStat, Operation
+    from paperfleet.model import FileStat, KnownFile, Operation
     from paperfleet.storage.protocol import DocumentStorage
 
-EVERYTHING = ""
 _LOOK_FILES, _LOOK_BYTES = 200, 64_000_000
 _LOOKS_AHEAD = 2
 _READ_FILES = 8
@@ -91,19 +92,25 @@ class Reconciler:
         self.sees_writers = True
 
     def accept(self, finding: TargetFinding) -> None:
-        """Take over what a check of the target found."""
-        for row in finding.doubtful:
-            if row.sure:  # else it is our own send, cut off
-                text = f"{row.name} was changed at the target by others"
-                self._record.report(Notice(text, "info"))
+        """Take over what a check of the target found; what it contradicts is looked at again."""
         if finding.listing is not None:
             self._listing = finding.listing
         self._absent = set(finding.absent)
         self._folders.accept(finding)
         self._strangers.accept(finding)
         self._take_unreadable(finding)
-        self._journal.remember(row._replace(sure=False) for row in finding.doubtful)
+        self.doubt(finding.doubtful)
         self._journal.set_folder_etags(finding.trusted, finding.distrusted)
+
+    def doubt(self, rows: Sequence[KnownFile]) -> None:
+        """Look again at rows that the target contradicts; one in doubt that rests, in its time."""
+        for row in rows:
+            if row.sure:  # else it is our own send, cut off
+                text = f"{row.name} was changed at the target by others"
+                self._record.report(Notice(text, "info"))
+        self._journal.remember(row._replace(sure=False) for row in rows)
+        names = [row.name for row in rows if row.sure or not self._record.resting(row.name)]
+        self._changes.put_back(names, time.monotonic(), 0.0)
 
     def _take_unreadable(self, finding: TargetFinding) -> None:
         """Take over what the check could not read; where it can again, all is looked at again."""

@@ -1,16 +1,13 @@
-"""Noticing that a target that was full has room again."""
+"""Noticing that a target that was full has room again. Pure: clock and answers are given."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.errors import QuotaExceededError, Scope, StorageError
-from paperfleet.storage import abilities
+from paperfleet.errors import QuotaExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from paperfleet.storage.protocol import DocumentStorage
 
 LOOK_SECONDS = 30.0
 """Seconds between two questions for the room that there is, while something does not fit."""
@@ -23,11 +20,11 @@ class Room:
     was last asked. Times are seconds of the caller's clock.
     """
 
-    def __init__(self, target: DocumentStorage) -> None:
-        self._target = target
+    def __init__(self) -> None:
         self._waiting: set[str] = set()
         self._free: int | None = None
         self._next_look: float | None = None
+        self._told = False
         self._made = False
 
     def failed(self, name: str, error: BaseException) -> None:
@@ -39,35 +36,33 @@ class Room:
         """Take note that the mirror deleted something at the target."""
         self._made = bool(self._waiting)
 
-    def again(self, resting: Iterable[str], now: float) -> list[str]:
-        """Return the names that are worth another try now, each once; may ask the target.
+    def question_is_due(self, now: float) -> bool:
+        """Say whether the target is to be asked for its room."""
+        waits = self._next_look is not None and now < self._next_look
+        return bool(self._waiting) and not self._made and not waits
+
+    def asked(self, now: float) -> None:
+        """Take note that the target is being asked: the next question is later."""
+        self._next_look = now + LOOK_SECONDS
+
+    def told(self, free: int | None) -> None:
+        """Take note of the room that the target tells, None where it may not be asked for that."""
+        before, self._free = self._free, free
+        grew = before is not None and (free is None or free > before)
+        self._made = self._made or (grew and self._told and bool(self._waiting))
+        self._told = True
+
+    def again(self, resting: Iterable[str]) -> list[str]:
+        """Return the names that are worth another try now, each once.
 
         ``resting`` are the names that are still in quarantine.
         """
         self._waiting.intersection_update(resting)
         if not self._waiting:
-            self._next_look, self._made = None, False
+            self._next_look, self._told, self._made = None, False, False
             return []
-        if not (self._made or self._grew(now)):
+        if not self._made:
             return []
         names, self._made = sorted(self._waiting), False
         self._waiting.clear()
         return names
-
-    def _grew(self, now: float) -> bool:
-        first = self._next_look is None
-        if self._next_look is not None and now < self._next_look:
-            return False
-        self._next_look = now + LOOK_SECONDS
-        before, self._free = self._free, self._asked()
-        if first or before is None:
-            return False
-        return self._free is None or self._free > before
-
-    def _asked(self) -> int | None:
-        try:
-            return abilities.free_bytes(self._target)
-        except StorageError as error:
-            if error.scope is Scope.STORAGE:
-                raise
-            return None  # it may not be asked for that; the usual rest is all there is

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 class Happening(enum.Enum):
     """What changes a schedule."""
 
+    ASKED = "the target is being asked whether it is there"
+    ANSWERED = "it answered, or did not"
     CONTACTED = "the target was looked at for the first time"
     SCAN_BEGUN = "everything is being scanned"
     PLANNED = "names were scanned"
     ENDED = "operations have ended"
     SUCCEEDED = "no operation of those that ended tells of the target as a whole"
     CHECK_WANTED = "the target has to be compared"
+    CHECK_BEGUN = "the target is being compared"
+    CHECK_ENDED = "that came to an end"
     CHECKED = "the target was compared"
     PAUSED = "the target as a whole failed"
     RESUMED = "the pause is over"
@@ -48,15 +52,19 @@ ONE_MORE: Final = object()
 """A count grows by one."""
 
 TRANSITIONS: Final[Mapping[Happening, Mapping[str, object]]] = {
-    Happening.CONTACTED: {"contacted": True, "next_scan": After("scan")},
+    Happening.ASKED: {"asking": True},
+    Happening.ANSWERED: {"asking": False},
+    Happening.CONTACTED: {"contacted": True, "check_wanted": False, "next_scan": After("scan")},
     Happening.SCAN_BEGUN: {"check_wanted": True, "next_scan": After("scan")},
     Happening.PLANNED: {"unsettled": True},
     Happening.ENDED: {"quiet_since": After()},
     Happening.SUCCEEDED: {"failures": 0},
     Happening.CHECK_WANTED: {"check_wanted": True},
-    Happening.CHECKED: {"check_wanted": False, "next_check": After("check")},
+    Happening.CHECK_BEGUN: {"check_wanted": False, "checking": True},
+    Happening.CHECK_ENDED: {"checking": False},
+    Happening.CHECKED: {"next_check": After("check")},
     Happening.PAUSED: {"failures": ONE_MORE, "paused_until": After("pause")},
-    Happening.RESUMED: {"paused_until": None},
+    Happening.RESUMED: {"paused_until": None, "check_wanted": True},
     Happening.SYNCED: {"unsettled": False, "first_done": True, "next_heartbeat": After()},
     Happening.BEAT: {"next_heartbeat": After("heartbeat")},
 }
@@ -67,8 +75,10 @@ class Schedule:
     """Times are seconds of the caller's clock.
 
     ``contacted``: the target has answered; ``first_done``: the first sync is done; ``unsettled``:
-    something was scanned since all was done; ``check_wanted``: the target is to be compared once
-    nothing has ended for a while; ``failures``: of the target as a whole, in a row.
+    something was scanned since all was done; ``asking``: the target is being asked whether it is
+    there, and nothing begins before it answers; ``check_wanted``: the target is to be compared once
+    nothing has ended for a while; ``checking``: it is being compared, beside everything else;
+    ``failures``: of the target as a whole, in a row.
     """
 
     intervals: Intervals
@@ -80,7 +90,9 @@ class Schedule:
     contacted: bool = False
     first_done: bool = False
     unsettled: bool = False
+    asking: bool = False
     check_wanted: bool = False
+    checking: bool = False
     failures: int = 0
 
     @classmethod
@@ -125,8 +137,8 @@ class Schedule:
         ``cheap``: an unchanged target costs one request; it is then asked now and then.
         """
         quiet = now >= self.quiet_since + self.intervals.quiet
-        return (self.check_wanted and quiet) or (
-            cheap and self.first_done and now >= self.next_check
+        return not self.checking and (
+            (self.check_wanted and quiet) or (cheap and self.first_done and now >= self.next_check)
         )
 
     def patience(
@@ -138,13 +150,15 @@ class Schedule:
         nothing is queued or under way; ``backlog``: names wait to be looked at.
         """
         due = [self.next_heartbeat - now]
-        if self.paused_until is not None:
+        if self.asking:
+            pass  # the answer itself ends the wait
+        elif self.paused_until is not None:
             due.append(self.paused_until - now)
         elif not self.contacted:
             due.append(0.0)
         else:
             due += [self.next_scan - now] + ([settles] if settles is not None else [])
-            if self.check_wanted and idle:
+            if self.check_wanted and idle and not self.checking:
                 due.append(self.quiet_since + self.intervals.quiet - now)
             if backlog and idle:
                 due.append(0.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from paperfleet.errors import BusyError, PaperfleetError
 from paperfleet.mirror.events import Action, Failed, Notice, Refused, Synced
 from paperfleet.mirror.policy import TRIES_BEFORE_QUARANTINE, again_seconds, quarantine_seconds
+from paperfleet.mirror.room import Room
 from paperfleet.model import Held
 from paperfleet.storage.names import is_utf8, readable
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from paperfleet.journal.journal import Journal
     from paperfleet.journal.tables import JsonValue
     from paperfleet.mirror.events import Done, Paused, Reporter, Resumed
-    from paperfleet.mirror.room import Room
     from paperfleet.mirror.scan import Scan
     from paperfleet.model import Obstacle
 
@@ -39,9 +39,11 @@ _WHEN_IT_CHANGES = 0.0
 class Status:
     """Keeps quarantine, refusals and status in the journal, and reports what changes."""
 
-    def __init__(self, journal: Journal, report: Reporter, room: Room) -> None:
-        self._journal, self._room = journal, room
+    def __init__(self, journal: Journal, report: Reporter) -> None:
+        self._journal, self.room = journal, Room()
         self.report = report
+        self.doubts = 0
+        """How often a sweep became due: what ended in doubt during one waits for the next."""
         entries = journal.quarantined()
         # A person who starts the mirror has perhaps mended it: nothing rests at the start.
         self._resting = dict.fromkeys((entry.name for entry in entries), _WHEN_IT_CHANGES)
@@ -68,7 +70,7 @@ class Status:
             self.report(event)
             self.release(name.rstrip("/") for name in (event.name, event.new_name) if name)
         if any(event.action == "deleted" for event in events):
-            self._room.deleted()
+            self.room.deleted()
         gone = [event.name for event in events if event.action in {"deleted", "updated"}]
         if not self.refused.keys().isdisjoint(gone):
             self.refuse({}, gone)
@@ -90,7 +92,7 @@ class Status:
         self._journal.quarantine(_storable(name), reason, hint, next_try)
         self._again.pop(name, None)
         self._resting[name] = next_try
-        self._room.failed(name, error)
+        self.room.failed(name, error)
         self.report(Failed(name, reason, hint, next_try))
 
     def again(self, name: str) -> bool:
@@ -99,8 +101,8 @@ class Status:
         return self._again[name] < TRIES_BEFORE_QUARANTINE and name not in self._resting
 
     def was_tried(self, name: str) -> bool:
-        """Say whether the name failed before and is looked at again."""
-        return name in self._again
+        """Say whether the name failed before and is looked at again, in an earlier run too."""
+        return name in self._again or name in self._resting
 
     def unseen(self, name: str, error: Exception, settle: float) -> float | None:
         """Return in how many seconds to look again at what could not be looked at.
@@ -136,13 +138,10 @@ class Status:
         return list(self._resting)
 
     def due_again(self) -> list[str]:
-        """Return the names whose rest is over, or that may fit by now; each once.
-
-        Asks the target for its room at times. Raises a ``StorageError`` when it is out of reach.
-        """
+        """Return the names whose rest is over, or that may fit by now; each once."""
         now = time.time()
         due = [name for name, when in self._resting.items() if when <= now and when > 0]
-        due += self._room.again(self._resting, time.monotonic())
+        due += self.room.again(self._resting)
         self._resting.update(dict.fromkeys(due, 0.0))
         return due
 
@@ -218,6 +217,7 @@ class Status:
 
     @sweep_due.setter
     def sweep_due(self, due: bool) -> None:
+        self.doubts += due
         if due != self.sweep_due:
             self._journal.set_fact("sweep_due", time.time() if due else False)
 
