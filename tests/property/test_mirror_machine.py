@@ -22,6 +22,7 @@ from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 from paperfleet.errors import StorageError
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror
+from paperfleet.mirror.events import Event, Planned
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.polling import PollingWatcher
@@ -36,7 +37,6 @@ from paperfleet.storage.transport.curl import CurlTransport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from paperfleet.mirror.events import Event
     from paperfleet.storage.protocol import DocumentStorage
     from paperfleet.storage.transport.exchange import HttpRequest, HttpResponse
 
@@ -122,6 +122,7 @@ class MirrorMachine(RuleBasedStateMachine):
         self.clear_target()
         self.foreign: dict[str, bytes] = {}
         self.overwritten: list[bytes] = []
+        self.meanwhile: tuple[int, int] | None = None
 
     def teardown(self) -> None:
         if hasattr(self, "base"):
@@ -248,6 +249,13 @@ class MirrorMachine(RuleBasedStateMachine):
     def run(self) -> None:
         self.sync()
 
+    @rule(which=WHICH, number=st.integers(0, 10**6))
+    def run_while_somebody_changes_ours(self, which: int, number: int) -> None:
+        """Let the change come after the look at the target, before anything is done there."""
+        self.meanwhile = which, number
+        self.sync()
+        self.meanwhile = None
+
     @rule(steps=st.integers(1, 60))
     def run_and_die(self, steps: int) -> None:
         self.sync(Life(steps))
@@ -305,6 +313,9 @@ class MirrorMachine(RuleBasedStateMachine):
 
     def note(self, event: Event) -> None:
         self.events.append(event)
+        if isinstance(event, Planned) and self.meanwhile:
+            (which, number), self.meanwhile = self.meanwhile, None
+            self.somebody_changes_ours(which, number)
 
     def converge(self) -> None:
         """Let everything be quiet; then the three states agree."""
