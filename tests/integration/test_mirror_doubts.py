@@ -51,6 +51,21 @@ def killed(rig: Rig, arrived: Files, begun: Files) -> None:
         rig.place.write(name, content)
 
 
+def test_what_arrived_is_ours_whatever_was_begun_after_it(disk: Rig) -> None:
+    """An answer that was lost, another version that never arrived, then it is deleted."""
+    disk.write({"a.pdf": b"first", "keep.pdf": b"keep"})
+    disk.sync()
+    disk.write({"a.pdf": b"second!"})
+    killed(disk, {"a.pdf": b"second!"}, {"a.pdf": b"second!"})
+    disk.write({"a.pdf": b"third one"})
+    disk.tap.fail("save_with", "a.pdf", times=None)
+    assert disk.once().failed == 1
+    disk.tap.heal()
+    disk.path("a.pdf").unlink()
+    disk.sync()
+    assert disk.done() == ["deleted a.pdf"]
+
+
 @pytest.mark.parametrize("kind", ["cloud", "disk"])
 def test_renames_of_what_is_in_doubt_are_moves(kind: str, request: pytest.FixtureRequest) -> None:
     rig: Rig = request.getfixturevalue(kind)

@@ -16,7 +16,7 @@ from paperfleet.mirror.folders import TargetFolders
 from paperfleet.mirror.jobs import BATCH_BYTES, BATCH_FILES
 from paperfleet.mirror.outcomes import Outcomes
 from paperfleet.mirror.planner import Planner
-from paperfleet.mirror.planning.classify import target_name_of
+from paperfleet.mirror.planning.classify import arrived, target_name_of
 from paperfleet.mirror.planning.guard import losses
 from paperfleet.mirror.planning.plan import describe
 from paperfleet.mirror.requests import Requests
@@ -245,7 +245,11 @@ class Reconciler:
                 self._changes.put_back([name], now, delay)
         judged = self._planner.judge(self._without_moved(batch), observation)
         work = judged.plan
-        self._journal.remember(work.rows, [f.name for f in work.forgets])
+        known = {k.name: k for _, k in batch.changed if k}
+        sends = (known[put.source.name] for put in work.puts if put.source.name in known)
+        brought = (arrived(row, observation.target.get(row.target_name)) for row in sends)
+        rows = [*filter(None, brought), *work.rows]
+        self._journal.remember(rows, [f.name for f in work.forgets])
         self._record.release([*(row.name for row in work.rows), *(f.name for f in work.forgets)])
         self._note_twins(batch, observation)
         self._freed(f.name for f in work.forgets)
@@ -256,7 +260,7 @@ class Reconciler:
             reason = StorageError(problem.reason, name=problem.name, hint=problem.hint)
             self._record.failed(problem.name, reason)
         # What is approved stays so until it is done: the server may fail on the way.
-        going = losses(work, {k.name: k for _, k in batch.changed if k}).keys()
+        going = losses(work, known).keys()
         self._record.refuse(judged.refused, batch.names - going)
         self._weigher.warn(judged.warning)
         self._dispatcher.begin(work, self._fits_batch)

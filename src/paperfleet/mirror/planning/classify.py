@@ -103,6 +103,17 @@ def _proven(known: KnownFile, seen: FileStat) -> KnownFile:
     )
 
 
+def arrived(known: KnownFile, seen: FileStat | None) -> KnownFile | None:
+    """Return the row of what a send of ours in doubt was seen to have brought; None for all else.
+
+    To be written down before other content is sent there: the doubt about that would take the place
+    of the one before. Of which state of the source file it is, nobody knows.
+    """
+    if known.sure or seen is None or not seen.sha256 or seen.sha256 != known.intended_sha256:
+        return None
+    return _proven(known, seen)._replace(modified_ns=None, file_id=None, version=None)
+
+
 def _new(source: FileStat, view: View) -> Need:
     target_name = target_name_of(source.name, view.capabilities)
     seen = view.seen(target_name)
