@@ -8,6 +8,8 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
   widen it.
 * Of the kinds of targets in the mirror's scenarios and kills, a bucket widens them, but for what
   others do there and for a few moments of a kill.
+* Every moment of a kill widens some of them: on the double of a Nextcloud in `make test-all`, on
+  the other servers in `make soak`.
 * A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.
 """
 
