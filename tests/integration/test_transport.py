@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from obstore.store import S3Config
+    from obstore.store import RetryConfig, S3Config
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PIECE = bytes(1 << 18)
@@ -389,6 +390,17 @@ def test_a_look_into_a_silent_bucket_takes_as_long_as_its_options_say(
             bucket.entry("a.pdf")
         assert time.monotonic() - began < 20, "not a minute for each try"
         assert len(server.heads) == requests
+
+
+def test_a_listing_of_a_bucket_is_not_tried_again_after_its_time() -> None:
+    config: S3Config = {"access_key_id": "k", "secret_access_key": "s"}
+    retry: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(0)}
+    with wire_server(lambda wire, _: wire.head()) as server:
+        config["endpoint"] = f"http://{HOST}:{server.port}/b"
+        listing = RawListing(Service("b", config, {"allow_http": True}, retry), "s3://b")
+        with contextlib.closing(listing), pytest.raises(UnavailableError):
+            list(listing.keys(""))
+        assert len(server.heads) == 1
 
 
 def test_a_listing_of_a_bucket_says_what_failed() -> None:

@@ -113,7 +113,10 @@ def _page(
     client: CurlTransport, service: Service, query: dict[str, str], label: str
 ) -> etree._Element:
     reason = hint = ""
+    ends = time.monotonic() + _longest(service)
     for turn in range(1 + service.retry.get("max_retries", _RETRIES)):
+        if turn and time.monotonic() >= ends:
+            break  # as obstore: within this time it is sent again, not beyond it
         time.sleep(_pause(service, turn))
         url, headers = _signed(service, query, dt.datetime.now(dt.UTC))
         try:
@@ -141,6 +144,12 @@ def _page(
         elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
             break
     raise UnavailableError(reason, operation="list", storage=label, hint=hint)
+
+
+def _longest(service: Service) -> float:
+    """Return for how many seconds a request is sent again."""
+    given = service.retry.get("retry_timeout")
+    return given.total_seconds() if isinstance(given, dt.timedelta) else _TIMEOUT
 
 
 def _pause(service: Service, turn: int) -> float:
