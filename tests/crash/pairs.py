@@ -19,6 +19,7 @@ from tests.servers.moto_server import moto_server
 from tests.servers.nextcloud_double import NextcloudDouble
 from tests.servers.s3 import S3Bypass
 from tests.servers.s3_faults import s3_faults
+from tests.trees import read_tree
 
 from paperfleet.journal.journal import Journal
 from paperfleet.storage.bucket import settling
@@ -56,10 +57,6 @@ def write(folder: Path, files: Files) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-
-
-def read(folder: Path) -> Files:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def edit(source: Path) -> None:
@@ -132,7 +129,7 @@ class Pair(ABC):
 
     def check_agreement(self, setup: Setup) -> None:
         """See that the target has what the source has, and what others had there."""
-        found, wanted = self.tree(setup), read(setup.source) | FOREIGN
+        found, wanted = self.tree(setup), read_tree(setup.source) | FOREIGN
         assert found == wanted, found
 
 
@@ -159,7 +156,7 @@ class DavPair(Pair):
             self.server.write(path, content)
 
     def tree(self, setup: Setup) -> Files:
-        return read(self._root(setup))
+        return read_tree(self._root(setup))
 
     def sent(self, setup: Setup) -> Callable[[], set[str]]:
         """See ``Pair``: on Nextcloud PUTs tell; elsewhere each save makes a new file."""
@@ -189,7 +186,7 @@ class DavPair(Pair):
 
     def _inodes(self, setup: Setup) -> dict[str, int]:
         root = self._root(setup)
-        return {name: (root / name).stat().st_ino for name in read(root)}
+        return {name: (root / name).stat().st_ino for name in read_tree(root)}
 
 
 @dataclass(frozen=True)
@@ -270,7 +267,7 @@ class BucketPair(Pair):
         A claim counts for a minute and more. That time is made short here, after a first run at
         once, which must neither lose a document nor say that all is in sync.
         """
-        wanted = read(setup.source).values()
+        wanted = read_tree(setup.source).values()
         before = [content for content in self.tree(setup).values() if content in wanted]
         outcome = run_once(setup)
         assert outcome.converged

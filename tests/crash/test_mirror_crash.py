@@ -21,11 +21,11 @@ from tests.crash.pairs import (
     Pair,
     bucket_server,
     processes,
-    read,
 )
 from tests.servers.apache_server import apache_missing, apache_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.wsgidav_server import wsgidav_server
+from tests.trees import read_tree
 from tests.wide import WIDE, first_of
 
 from paperfleet.journal.journal import Journal
@@ -97,7 +97,7 @@ def bucket(bucket_alone: BucketServer, tmp_path: Path) -> BucketPair:
 
 def check_agreement(pair: Pair, setup: Setup) -> None:
     pair.check_agreement(setup)
-    names = read(setup.source).keys()
+    names = read_tree(setup.source).keys()
     with Journal.open(setup.journal, source="source", target="target") as journal:
         rows = {row.name: row for row in journal.known()}
         assert journal.count_pending() == 0
@@ -152,7 +152,7 @@ def kill_and_start_again(pair: Pair, point: str, reaches: Sequence[int], *, sync
     for times, nth in enumerate(reaches):
         setup = pair.fresh(synced=synced)
         died = pair.killed_at(setup, point, nth)
-        wanted = read(setup.source)
+        wanted = read_tree(setup.source)
         arrived = {name for name, found in pair.tree(setup).items() if wanted.get(name) == found}
         sent = pair.sent(setup)
         pair.start_again(setup)

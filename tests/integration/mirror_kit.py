@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
-from tests.integration.mirror_places import Files, Place, ServerPlace, read_tree, write_file
+from tests.integration.mirror_places import Files, Place, ServerPlace, write_file
 from tests.servers.nextcloud_double import NextcloudDouble
+from tests.trees import read_tree
 
 from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.journal import Journal

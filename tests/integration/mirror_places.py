@@ -13,6 +13,7 @@ from tests.servers.base import WebDavServer
 from tests.servers.client import DavClient
 from tests.servers.nextcloud_double import NextcloudDouble
 from tests.servers.s3 import S3Bypass, new_location
+from tests.trees import folders_in, read_tree
 
 from paperfleet.secret import Secret
 from paperfleet.storage.dav.webdav import WebDavBackend
@@ -293,26 +294,6 @@ def write_file(path: Path, content: bytes) -> None:
     """Write a file with its parents."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-
-
-def read_tree(root: Path) -> Files:
-    """Return every regular file below a folder; what goes away meanwhile is left out."""
-    found: Files = {}
-    for folder, _, names in os.walk(root):
-        for last in names:
-            path = Path(folder, last)
-            try:
-                if path.is_file() and not path.is_symlink():
-                    found[path.relative_to(root).as_posix()] = path.read_bytes()
-            except OSError:
-                continue
-    return found
-
-
-def folders_in(root: Path) -> set[str]:
-    """Return the names of all folders below one."""
-    found = {Path(path).relative_to(root).as_posix() for path, _, _ in os.walk(root)}
-    return found - {"."}
 
 
 def remove(path: Path) -> None:

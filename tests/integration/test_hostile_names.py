@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from tests.integration.mirror_kit import BOUND
-from tests.integration.mirror_places import read_tree, write_file
+from tests.integration.mirror_places import write_file
 from tests.integration.test_mirror_cli import User
+from tests.trees import read_tree
 from tests.unit.test_printable import HOSTILE
 
 from paperfleet.cli.entry import COMMANDS

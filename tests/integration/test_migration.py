@@ -13,6 +13,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from tests.trees import read_tree
 
 from paperfleet.errors import FileAccessError, UnavailableError
 from paperfleet.model import Capabilities, FileStat, Obstacle
@@ -255,10 +256,6 @@ def paperfleet(*arguments: str, base: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def on_disk(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 def write_source(base: Path, count: int = 60) -> Path:
     for number in range(count):
         path = base / f"source/{number % 6}/doc {number}.pdf"
@@ -269,7 +266,7 @@ def write_source(base: Path, count: int = 60) -> Path:
 
 def test_the_command_as_a_user_would(tmp_path: Path) -> None:
     source, target = write_source(tmp_path), tmp_path / "target"
-    files = on_disk(source)
+    files = read_tree(source)
     dry = paperfleet("migrate", "--dry-run", str(source), str(target), base=tmp_path)
     assert (dry.returncode, dry.stdout.count("60 files")) == (0, 1)
     assert not target.exists()
@@ -280,8 +277,8 @@ def test_the_command_as_a_user_would(tmp_path: Path) -> None:
         base=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert on_disk(target) == files
-    assert on_disk(source) == {}
+    assert read_tree(target) == files
+    assert read_tree(source) == {}
     assert json.loads(report.read_text())["complete"] is True
     assert paperfleet("verify", receipt, str(target), base=tmp_path).returncode == 0
     victim = next(p for p in target.rglob("*") if p.is_file())
@@ -326,7 +323,7 @@ def test_threads_are_a_number(tmp_path: Path, threads: str) -> None:
 @pytest.mark.parametrize("delay", [0.5, 0.8, 1.1])
 def test_killed_in_the_middle_it_goes_on(tmp_path: Path, delay: float) -> None:
     source, target = write_source(tmp_path), tmp_path / "target"
-    files = on_disk(source)
+    files = read_tree(source)
     command = ["migrate", "--delete-source", "--bwlimit", "1M", str(source), str(target)]
     process = subprocess.Popen(
         [sys.executable, "-m", "paperfleet", *command],
@@ -337,12 +334,12 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, delay: float) -> None:
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
-    assert on_disk(source) == files, "nothing is deleted before all is verified"
+    assert read_tree(source) == files, "nothing is deleted before all is verified"
     done = paperfleet("migrate", "--delete-source", str(source), str(target), base=tmp_path)
     assert done.returncode == 0, done.stderr
-    arrived = {n: c for n, c in on_disk(target).items() if ".paperfleet-" not in n}
+    arrived = {n: c for n, c in read_tree(target).items() if ".paperfleet-" not in n}
     assert arrived == files
-    assert on_disk(source) == {}
+    assert read_tree(source) == {}
 
 
 def test_local_to_local_uses_the_real_backend(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 import pytest
 from tests.servers.wsgidav_server import wsgidav_server
+from tests.trees import read_tree
 
 from paperfleet.errors import NotFoundError
 from paperfleet.storage.local.backend import LocalBackend
@@ -66,10 +67,6 @@ def written(base: Path, files: dict[str, bytes] = FILES) -> Path:
     return base
 
 
-def on_disk(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 @pytest.mark.parametrize("below", ["", "2024/", "2025"])
 def test_a_server_over_the_same_folder_is_refused(
     dav: WebDavServer, tmp_path: Path, below: str
@@ -98,7 +95,7 @@ def test_a_target_that_takes_no_probe_lets_go_of_nothing(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "--delete-source is refused" in done.stderr
     assert "reading only" in done.stderr
-    assert on_disk(source) == FILES
+    assert read_tree(source) == FILES
     done = paperfleet("migrate", source, target, base=tmp_path, **options)
     assert done.returncode == 0, "what is there already can be proven without writing"
 
@@ -183,7 +180,7 @@ def test_a_bind_mount_inside_the_source_loses_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "share 1 folder" in done.stderr
-    assert on_disk(target) == FILES == on_disk(source)
+    assert read_tree(target) == FILES == read_tree(source)
 
 
 def test_hard_links_are_two_names_and_the_other_one_stays(tmp_path: Path) -> None:
@@ -192,8 +189,8 @@ def test_hard_links_are_two_names_and_the_other_one_stays(tmp_path: Path) -> Non
     shutil.copytree(source, target, copy_function=os.link)
     account = let_go(LocalBackend(source), LocalBackend(target), tmp_path)
     assert account.counts[MigrationStep.DELETED] == len(FILES)
-    assert on_disk(target) == FILES
-    assert on_disk(source) == {}
+    assert read_tree(target) == FILES
+    assert read_tree(source) == {}
 
 
 def test_the_targets_copy_is_looked_at_again_before_each_delete(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.servers.moto_server import moto_server
 from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.s3 import S3Bypass, new_location
+from tests.trees import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +27,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
         yield running
 
 
-def on_disk(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 def test_to_a_bucket_and_back(server: S3Server, tmp_path: Path) -> None:
     source, back = tmp_path / "documents", tmp_path / "back"
     for number in range(40):
         path = source / f"20{number % 5}/Ärzte & Co/doc {number}.pdf"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(os.urandom(number * 700))
-    files = on_disk(source)
+    files = read_tree(source)
     bucket = f"s3://{server.bucket}/{new_location()}?endpoint_url={server.endpoint_url}"
     keys = json.dumps(
         {
@@ -67,10 +64,10 @@ def test_to_a_bucket_and_back(server: S3Server, tmp_path: Path) -> None:
     paperfleet("migrate", str(source), bucket, "--receipt", receipt)
     again = paperfleet("migrate", str(source), bucket, "--receipt", receipt, "--delete-source")
     assert f"{len(files)} verified before" in again
-    assert on_disk(source) == {}
+    assert read_tree(source) == {}
     paperfleet("verify", receipt, bucket)
     paperfleet("migrate", bucket, str(back))
-    assert on_disk(back) == files
+    assert read_tree(back) == files
 
 
 def refused(base: Path, source: Path, target: str, keys: dict[str, str]) -> str:

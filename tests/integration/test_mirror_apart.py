@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.mirror_kit import BOUND
-from tests.integration.mirror_places import read_tree, write_file
+from tests.integration.mirror_places import write_file
 from tests.integration.test_mirror_cli import FILES, User
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.rclone_server import rclone_server
 from tests.servers.wsgidav_server import wsgidav_server
+from tests.trees import read_tree
 
 from paperfleet.running.exitcodes import FINE, UNFINISHED, WRONG
 

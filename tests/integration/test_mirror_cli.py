@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.integration.mirror_kit import BOUND
-from tests.integration.mirror_places import read_tree, write_file
+from tests.integration.mirror_places import write_file
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.wsgidav_server import wsgidav_server
+from tests.trees import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

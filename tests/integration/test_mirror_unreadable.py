@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.mirror_kit import Rig
-from tests.integration.mirror_places import Files, ServerPlace, read_tree
+from tests.integration.mirror_places import Files, ServerPlace
 from tests.servers.dialect_server import DialectServer, Hiding, dialect_server
 from tests.servers.nextcloud_double import NextcloudDouble
+from tests.trees import read_tree
 
 from paperfleet.errors import CredentialsError, StorageError
 from paperfleet.journal.journal import Journal

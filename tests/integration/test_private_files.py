@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.integration.mirror_kit import BOUND
-from tests.integration.mirror_places import read_tree
 from tests.integration.test_mirror_cli import FILES, User
+from tests.trees import read_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,6 +20,7 @@ import psycopg
 from tests.paperless.programs import Child, ProgramFailedError
 from tests.paperless.rest import ADMIN, PASSWORD, TASK_TIMEOUT, Rest
 from tests.servers.base import HOST, free_port
+from tests.trees import paths_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -306,7 +307,7 @@ class Installation:
         return sorted(
             str(path.relative_to(self.media))
             for folder in ("originals", "archive")
-            for path in (self.media / "documents" / folder).rglob("*")
+            for path in paths_below(self.media / "documents" / folder)
             if path.is_file()
         )
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.crash.mirror_child import JOURNAL_WRITES
 from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
+from tests.trees import paths_below, read_tree
 
 from paperfleet.errors import StorageError
 from paperfleet.journal.journal import Journal
@@ -149,8 +150,7 @@ class MirrorMachine(RuleBasedStateMachine):
     # what people do at the source
 
     def files(self) -> dict[str, bytes]:
-        found = (p for p in self.source.rglob("*") if p.is_file())
-        return {str(p.relative_to(self.source)): p.read_bytes() for p in found}
+        return read_tree(self.source)
 
     @rule(name=NAMES, content=CONTENTS)
     def write(self, name: str, content: bytes) -> None:
@@ -342,7 +342,7 @@ class MirrorMachine(RuleBasedStateMachine):
     def account(self) -> str:
         """Tell what is where, for whoever has to find out why it does not converge."""
         requests = [(r.method, r.path, r.status) for r in self.double.requests][-12:]
-        there = sorted(str(p.relative_to(self.double.root)) for p in self.double.root.rglob("*"))
+        there = [str(p.relative_to(self.double.root)) for p in paths_below(self.double.root)]
         return f"{self.events}\nsource: {self.files()}\ntarget: {there}\n{requests}"
 
     def check_journal(self, files: dict[str, bytes]) -> None:

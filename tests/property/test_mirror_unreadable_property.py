@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.integration.mirror_kit import Rig
-from tests.integration.mirror_places import ServerPlace, read_tree
+from tests.integration.mirror_places import ServerPlace
 from tests.integration.test_mirror_unreadable import Hider
 from tests.property.test_mirror_machine import EXAMPLES
 from tests.servers.dialect_server import Hiding, dialect_server
 from tests.servers.nextcloud_double import nextcloud_double
+from tests.trees import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

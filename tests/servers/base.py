@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tests.trees import read_tree
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -150,11 +152,7 @@ class WebDavServer:
 
     def tree(self) -> dict[str, bytes]:
         """Every file below the root with its bytes, past HTTP; not what goes away meanwhile."""
-        found = {}
-        for path in self._files():
-            with contextlib.suppress(FileNotFoundError):
-                found[path.relative_to(self.root).as_posix()] = path.read_bytes()
-        return found
+        return read_tree(self.root)
 
     def wait_until_idle(self, timeout: float = STOP_TIMEOUT) -> None:
         """Wait until no connection is open, for example after the only client was killed.
@@ -173,9 +171,6 @@ class WebDavServer:
         """Remove everything below the root, past HTTP."""
         for entry in self.root.iterdir():
             self.delete(entry.name)
-
-    def _files(self) -> list[Path]:
-        return sorted(p for p in self.root.rglob("*") if p.is_file())
 
 
 def open_connections(port: int | None) -> int:

@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from tests.servers.base import HOST, RecordedRequest, WebDavServer, server_thread
+from tests.trees import paths_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _below(self, name: str, *, deep: bool) -> list[str]:
         folder = self.server_.path(name)
-        found = folder.rglob("*") if deep else folder.glob("*")
+        found = paths_below(folder) if deep else folder.glob("*")
         names = sorted(path.relative_to(self.server_.root).as_posix() for path in found)
         hidden = tuple(f"{folder}/" for folder in self.server_.dialect.hidden)
         names = [one for one in names if not one.startswith(hidden)]

@@ -13,6 +13,7 @@ from tests.servers.nextcloud_locks import Locks
 from tests.servers.nextcloud_names import LONGEST, check_new
 from tests.servers.nextcloud_nodes import Ids, Node, Version, sub_path
 from tests.servers.nextcloud_trash import Trash
+from tests.trees import paths_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -197,7 +198,7 @@ class Files:
     def scan(self) -> None:
         """Take in what lies in `root` and is not known yet, like `occ files:scan`."""
         with self.lock:
-            for entry in sorted(self.root.rglob("*")):
+            for entry in paths_below(self.root):
                 path = entry.relative_to(self.root).as_posix()
                 if self.find(path) is None:
                     self._take_in(self.get(path.rpartition("/")[0]), path)
