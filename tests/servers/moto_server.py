@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def moto_server() -> Iterator[S3Server]:
-    """Run `moto_server` with an empty bucket. It checks neither keys nor checksums."""
+    """Run moto's server with an empty bucket. It checks neither keys nor checksums."""
     with TemporaryDirectory(prefix="moto-") as temp:
         port = free_port()
-        command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+        command = [sys.executable, "-m", "tests.servers.moto_process", "-H", HOST, "-p", str(port)]
         with server_process(command, port, Path(temp) / "log"):
             server = S3Server(f"http://{HOST}:{port}", "testing-key", "testing-secret")
             server.client.create_bucket(Bucket=server.bucket)
