@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 from paperfleet.storage.transport.exchange import UnusableAddressError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _PACKINGS = "gzip, deflate"
 _STATUS_AT = slice(9, 12)
+_EMPTY = (b"\r\n", b"\n")
 
 
-def sent_headers(headers: Mapping[str, str]) -> tuple[list[bytes], int | None, str]:
+def sent_headers(headers: Mapping[str, str]) -> tuple[Sequence[str | bytes], int | None, str]:
     """Return the lines for libcurl, the length of the body, and which packings are understood.
 
     Raises ``UnusableAddressError`` for what would end a line.
     """
-    lines = [b"Expect:"]  # a proxy may hold it back; servers refuse early without it too
+    lines = ["Expect:"]  # a proxy may hold it back; servers refuse early without it too
     length: int | None = None
     packings, typed = _PACKINGS, False
     for name, value in headers.items():
@@ -29,12 +30,14 @@ def sent_headers(headers: Mapping[str, str]) -> tuple[list[bytes], int | None, s
             packings = value
         else:
             typed = typed or low == "content-type"
-            lines.append((f"{name}: {value}" if value else f"{name};").encode())
-    if any(b"\n" in line or b"\r" in line or b"\0" in line for line in lines):
-        raise UnusableAddressError("a header has a line break in it", sent=False)
+            lines.append(f"{name}: {value}" if value else f"{name};")
     if not typed:
-        lines.append(b"Content-Type:")  # libcurl would add that of a form
-    return lines, length, packings
+        lines.append("Content-Type:")  # libcurl would add that of a form
+    text = "".join(lines)
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise UnusableAddressError("a header has a line break in it", sent=False)
+    # pycurl takes text of ASCII alone.
+    return (lines if text.isascii() else [line.encode() for line in lines]), length, packings
 
 
 class Head:
@@ -45,19 +48,25 @@ class Head:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.cookies: list[str] = []
+        self._lines: list[bytes] = []
 
     def add(self, line: bytes) -> None:
         """Take a line with its end; after the head (trailers) nothing is kept."""
-        if self.complete:
-            return
-        text = _text(line).rstrip("\r\n")
-        if not text:
+        if line not in _EMPTY:
+            self._lines.append(line)
+        elif not self.complete:
+            self._read()
             self.complete = self.status >= 200
-        elif ":" not in text or text.startswith("HTTP/"):
-            self._begin(text)
-        else:
-            name, _, value = text.partition(":")
-            self._keep(name.strip().lower(), value.strip())
+
+    def _read(self) -> None:
+        """Take over the lines since the last empty one."""
+        lines, self._lines = self._lines, []
+        for line in map(_text, lines):
+            name, colon, value = line.partition(":")
+            if not colon or line.startswith("HTTP/"):
+                self._begin(line)
+            else:
+                self._keep(name.strip().lower(), value.strip())
 
     def _begin(self, line: str) -> None:
         if line.startswith("HTTP/"):
@@ -68,9 +77,10 @@ class Head:
     def _keep(self, name: str, value: str) -> None:
         if name == "set-cookie":
             self.cookies.append(value)
+        elif name in self.headers:
+            self.headers[name] += f", {value}"
         else:
-            before = self.headers.get(name)
-            self.headers[name] = value if before is None else f"{before}, {value}"
+            self.headers[name] = value
 
 
 def _text(line: bytes) -> str:

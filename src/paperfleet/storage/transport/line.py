@@ -61,7 +61,11 @@ class Line:
         self._easy, self._multi = pycurl.Curl(), pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_interest)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._prepared = False
+        self._connect_seconds = 0.0
+        self._packings = ""
         self._poll = select.poll()
+        self._idle_poll = select.poll()
         self._timer: float | None = None
         self._sockets: deque[tuple[int, int]] = deque(maxlen=_MOST_TRIED)
         self.reused = self.answered = False
@@ -110,10 +114,8 @@ class Line:
         if not self._sockets:
             return False
         fd, inode = self._sockets[-1]
-        look = select.poll()
-        look.register(fd, select.POLLIN)
         try:
-            return os.fstat(fd).st_ino == inode and bool(look.poll(0))
+            return os.fstat(fd).st_ino == inode and bool(self._idle_poll.poll(0))
         except OSError:
             return False  # libcurl has closed it
 
@@ -130,17 +132,16 @@ class Line:
                     if os.fstat(fd).st_ino == inode:
                         os.dup2(nothing.fileno(), fd)
 
-    def _set_up(self, request: HttpRequest, timeout: float) -> OutgoingBody | PostedBody | None:
+    def _prepare(self) -> None:
+        """Set what is the same for all requests; anew only after a body that was read in pieces."""
         easy = self._easy
         easy.reset()
         easy.setopt(pycurl.NOSIGNAL, 1)
         easy.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        easy.setopt(pycurl.URL, ascii_url(request.url))
         easy.setopt(pycurl.PATH_AS_IS, 1)
         easy.setopt(pycurl.TCP_KEEPALIVE, 1)
         easy.setopt(pycurl.TCP_NODELAY, 1)
-        easy.setopt(pycurl.CONNECTTIMEOUT_MS, math.ceil(min(timeout, CONNECT_SECONDS) * 1000))
         easy.setopt(pycurl.BUFFERSIZE, _READ_AT_ONCE)
         easy.setopt(pycurl.UPLOAD_BUFFERSIZE, _SENT_AT_ONCE)
         easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
@@ -148,13 +149,27 @@ class Line:
         easy.setopt(pycurl.PREREQFUNCTION, self._on_ready)
         easy.setopt(pycurl.SOCKOPTFUNCTION, self._on_socket)
         self._apply(easy)
+        self._connect_seconds, self._packings, self._prepared = 0.0, "", True
+
+    def _set_up(self, request: HttpRequest, timeout: float) -> OutgoingBody | PostedBody | None:
+        easy = self._easy
+        if self._prepared:
+            easy.setopt(pycurl.HTTPGET, 1)  # takes back what sends a body, or wants none
+        else:
+            self._prepare()
+        easy.setopt(pycurl.URL, ascii_url(request.url))
+        seconds = min(timeout, CONNECT_SECONDS)
+        if seconds != self._connect_seconds:
+            easy.setopt(pycurl.CONNECTTIMEOUT_MS, math.ceil(seconds * 1000))
+            self._connect_seconds = seconds
         if request.method == "HEAD":
             easy.setopt(pycurl.NOBODY, 1)
-        else:
-            easy.setopt(pycurl.CUSTOMREQUEST, request.method)
+        easy.setopt(pycurl.CUSTOMREQUEST, request.method)
         lines, length, packings = sent_headers(request.headers)
         easy.setopt(pycurl.HTTPHEADER, lines)
-        easy.setopt(pycurl.ACCEPT_ENCODING, packings)
+        if packings != self._packings:
+            easy.setopt(pycurl.ACCEPT_ENCODING, packings)
+            self._packings = packings
         content = request.body() if request.body is not None else None
         if content is None and request.method in _TAKES_BODY:
             content = b""
@@ -162,6 +177,7 @@ class Line:
             return None
         if isinstance(content, bytes):
             return PostedBody(easy, content, length)
+        self._prepared = False
         return OutgoingBody(easy, content, length)
 
     def _step(self) -> None:
@@ -172,12 +188,13 @@ class Line:
             seconds = min(seconds, self._timer - began)
         if self._alarmed:
             seconds = min(seconds, self._alarm.left())
-        for fd, events in self._poll.poll(max(0, math.ceil(seconds * 1000))):
-            if fd == self._alarm.fd:
-                self._alarmed = True
-                self._poll.unregister(fd)
-            else:
-                self._act(fd, _meaning_of(events))
+        if seconds > 0:
+            for fd, events in self._poll.poll(math.ceil(seconds * 1000)):
+                if fd == self._alarm.fd:
+                    self._alarmed = True
+                    self._poll.unregister(fd)
+                else:
+                    self._act(fd, _meaning_of(events))
         if self._timer is not None and time.monotonic() >= self._timer:
             self._timer = None
             self._act(pycurl.SOCKET_TIMEOUT, 0)
@@ -262,6 +279,8 @@ class Line:
         self._pieces.clear()
         self._in_use = 0
         self._multi.remove_handle(self._easy)
+        if isinstance(self._outgoing, PostedBody):
+            self._outgoing.let_go()
         if not self._alarmed:
             self._poll.unregister(self._alarm.fd)
         self._on_free(self, reusable)
@@ -288,6 +307,8 @@ class Line:
             return pycurl.SOCKOPT_ERROR
         self.reused = False
         self._sockets.append((fd, os.fstat(fd).st_ino))
+        self._idle_poll = select.poll()
+        self._idle_poll.register(fd, select.POLLIN)
         return pycurl.SOCKOPT_OK
 
     def _on_ready(self, *_addresses: object) -> int:

@@ -23,7 +23,12 @@ class PostedBody:
         self.length = len(content)
         if announced not in {None, self.length}:
             raise WrongSizeError(_WRONG, sent=False)
+        self._easy = easy
         easy.setopt(pycurl.POSTFIELDS, content)
+
+    def let_go(self) -> None:
+        """Keep the content no longer than the exchange."""
+        self._easy.setopt(pycurl.POSTFIELDS, b"")
 
 
 class OutgoingBody:
