@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_LOOSE_ENDS = re.compile(r"[ .](?:/|$)")
 TEMPORARY_PREFIX = ".paperfleet-"
 """Names whose last segment begins so belong to Paperfleet and are never listed as documents."""
 RESERVED = "names of this kind are kept for unfinished files; rename it, or remove it"
@@ -89,8 +90,11 @@ def is_unfinished(name: str) -> bool:
 
 def parents(name: str) -> list[str]:
     """Return the folders above ``name``, the outermost first: 'a/b/c' gives ['a', 'a/b']."""
-    segments = name.split("/")
-    return ["/".join(segments[:depth]) for depth in range(1, len(segments))]
+    found, at = list[str](), name.find("/")
+    while at >= 0:
+        found.append(name[:at])
+        at = name.find("/", at + 1)
+    return found
 
 
 def is_below(name: str, folder: str) -> bool:
@@ -118,6 +122,8 @@ def loose_key(name: str) -> str:
 
     Case, Unicode form (NFC, NFD), and dots and spaces at the end of a segment (Windows).
     """
+    if name.isascii() and _LOOSE_ENDS.search(name) is None:
+        return name.lower()
     return "/".join(
         unicodedata.normalize("NFC", segment).rstrip(" .").casefold() for segment in name.split("/")
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import (
@@ -22,7 +21,7 @@ from paperfleet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 
 class _Meaning(NamedTuple):
@@ -109,20 +108,29 @@ def translate_root(error: OSError, storage: str) -> StorageError:
     )
 
 
-@contextmanager
-def translated(operation: str, name: str, storage: str) -> Iterator[None]:
+class translated:  # noqa: N801  # a block, like contextlib.suppress
     """Turn an ``OSError`` of the block into one of ours; ours pass through as they are."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except UnicodeEncodeError as error:
-        raise NameRefusedError(
-            "the name is not text that UTF-8 can write",
-            operation=operation,
-            name=name,
-            storage=storage,
-            hint="Rename the file",
-        ) from error
-    except OSError as error:
-        raise translate(error, operation, name, storage) from error
+
+    def __init__(self, operation: str, name: str, storage: str) -> None:
+        self._about = operation, name, storage
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        operation, name, storage = self._about
+        if isinstance(exc_val, UnicodeEncodeError):
+            raise NameRefusedError(
+                "the name is not text that UTF-8 can write",
+                operation=operation,
+                name=name,
+                storage=storage,
+                hint="Rename the file",
+            ) from exc_val
+        if isinstance(exc_val, OSError) and not isinstance(exc_val, StorageError):
+            raise translate(exc_val, operation, name, storage) from exc_val

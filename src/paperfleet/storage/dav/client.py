@@ -143,8 +143,13 @@ class DavClient:
 
         A status that is not in ``accept`` raises the error that it means.
         """
-        with self.stream(request, accept) as response:
+        response = self.start(request, accept)
+        try:
             return self._read(response, request)
+        except TransportError as error:
+            raise self._cut(error, request) from error
+        finally:
+            response.close()
 
     @contextlib.contextmanager
     def stream(self, request: Request, accept: Collection[int]) -> Iterator[HttpResponse]:

@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import io
 import mimetypes
+import posixpath
 import tempfile
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from paperfleet.errors import IntegrityError
@@ -156,5 +158,11 @@ class Outgoing:
 
 
 def content_type(name: str) -> str:
-    """Return the media type that a name suggests."""
-    return mimetypes.guess_type(name, strict=False)[0] or "application/octet-stream"
+    """Return the media type that the last parts of a name suggest."""
+    stem, extension = posixpath.splitext(name)
+    return _type_of(posixpath.splitext(stem)[1] + extension)
+
+
+@lru_cache(maxsize=256)
+def _type_of(extensions: str) -> str:
+    return mimetypes.guess_type("a" + extensions, strict=False)[0] or "application/octet-stream"

@@ -218,6 +218,7 @@ def _status(line: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
+@functools.lru_cache(maxsize=64)
 def time_of(date: str | None) -> int | None:
     """Return an HTTP date in nanoseconds since the epoch, None when it is none.
 

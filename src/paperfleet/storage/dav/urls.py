@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
@@ -104,6 +105,7 @@ def _segments(path: str) -> list[str]:
     return [decode(part) for part in path.split("/") if part]
 
 
+@lru_cache(maxsize=1024)
 def encode(name: str) -> str:
     """Percent-encode a name by segments; only RFC 3986's unreserved characters stay.
 
@@ -115,7 +117,13 @@ def encode(name: str) -> str:
             name=name,
             hint="Rename the file at the source; convmv can do that for many",
         )
-    return "/".join(quote(segment, safe="") for segment in name.split("/"))
+    folder, slash, last = name.rpartition("/")
+    return _encoded(folder) + slash + quote(last, safe="")
+
+
+@lru_cache(maxsize=256)
+def _encoded(folder: str) -> str:
+    return "/".join(quote(segment, safe="") for segment in folder.split("/"))
 
 
 def decode(segment: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import (
@@ -44,6 +45,21 @@ if TYPE_CHECKING:
 
 STORED = {200, 201, 202, 204}
 SERVER_ERROR = 500
+_ABLE = Capabilities(
+    stat=True,
+    list_stats=True,
+    survey=True,
+    save_with=True,
+    conditional_delete=True,
+    move_folder=True,
+    folders=True,
+    sweep=True,
+    free_space=True,
+    end_requests=True,
+    findings=True,
+    reads_back=True,
+)
+_KEEPS_MODIFIED = replace(_ABLE, keeps_modified=True)
 
 
 class WebDavBackend(DavTree):
@@ -124,21 +140,7 @@ class WebDavBackend(DavTree):
 
         ``keeps_modified`` is learned from the first file that is saved with a time.
         """
-        return Capabilities(
-            stat=True,
-            list_stats=True,
-            survey=True,
-            save_with=True,
-            conditional_delete=True,
-            move_folder=True,
-            folders=True,
-            sweep=True,
-            free_space=True,
-            end_requests=True,
-            findings=True,
-            reads_back=True,
-            keeps_modified=self._times.kept,
-        )
+        return _KEEPS_MODIFIED if self._times.kept else _ABLE
 
     def save(self, name: str, content: IO[bytes]) -> str:
         """Store all that ``content`` yields, replacing what was there; return the name."""

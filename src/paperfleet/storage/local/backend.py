@@ -88,6 +88,7 @@ class LocalBackend:
         self._root = LocalRoot(path, self.label, follow_links=follow_links)
         self._create = create and not read_only
         self._case: bool | None = None
+        self._capabilities: Capabilities | None = None
         self._blocks = Blocks()
         self._saver = LocalSaver(self._root)
 
@@ -99,6 +100,11 @@ class LocalBackend:
     @property
     def capabilities(self) -> Capabilities:
         """What this storage can do; looks into the folder on first use."""
+        if self._capabilities is None or self._case is None:
+            self._capabilities = self._able()
+        return self._capabilities
+
+    def _able(self) -> Capabilities:
         writes = not self.read_only
         return Capabilities(
             stat=True,

@@ -225,8 +225,7 @@ def open_file(root: LocalRoot, name: str) -> tuple[int, os.stat_result]:
     """
     real = root.real_folder(name)
     with root.place(real) as place:
-        root.refuse_link(place, name)
-        _regular(os.stat(place.last, dir_fd=place.folder, follow_symlinks=False))
+        _checked(root, place, name)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(place.last, flags, dir_fd=place.folder)
     try:
@@ -239,8 +238,15 @@ def open_file(root: LocalRoot, name: str) -> tuple[int, os.stat_result]:
 def stat_file(root: LocalRoot, name: str) -> os.stat_result:
     """Return the stat of a regular file; raise ``FileNotFoundError`` for anything else."""
     with root.place(root.real_folder(name)) as place:
+        return _checked(root, place, name)
+
+
+def _checked(root: LocalRoot, place: LocalPlace, name: str) -> os.stat_result:
+    """Return the stat of a regular file; raise for a link, and ``FileNotFoundError`` otherwise."""
+    found = os.stat(place.last, dir_fd=place.folder, follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
         root.refuse_link(place, name)
-        return _regular(os.stat(place.last, dir_fd=place.folder, follow_symlinks=False))
+    return _regular(found)
 
 
 def _regular(found: os.stat_result) -> os.stat_result:
