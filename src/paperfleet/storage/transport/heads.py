@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _PACKINGS = "gzip, deflate"
-_STATUS_AT = slice(9, 12)
+_CODE = slice(9, 12)
 _EMPTY = (b"\r\n", b"\n")
 
 
@@ -60,27 +60,33 @@ class Head:
 
     def _read(self) -> None:
         """Take over the lines since the last empty one."""
-        lines, self._lines = self._lines, []
-        for line in map(_text, lines):
+        headers = self.headers
+        for line in _texts(self._lines):
+            if line.startswith("HTTP/"):
+                self.status = int(line[_CODE]) if _is_code(line[_CODE]) else 0
+                self.headers = headers = {}
+                self.cookies = []
+                continue
             name, colon, value = line.partition(":")
-            if not colon or line.startswith("HTTP/"):
-                self._begin(line)
+            if not colon:
+                continue
+            name, value = name.strip().lower(), value.strip()
+            if name == "set-cookie":
+                self.cookies.append(value)
             else:
-                self._keep(name.strip().lower(), value.strip())
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self._lines = []
 
-    def _begin(self, line: str) -> None:
-        if line.startswith("HTTP/"):
-            code = line[_STATUS_AT]
-            self.status = int(code) if code.isascii() and code.isdigit() else 0
-            self.headers, self.cookies = {}, []
 
-    def _keep(self, name: str, value: str) -> None:
-        if name == "set-cookie":
-            self.cookies.append(value)
-        elif name in self.headers:
-            self.headers[name] += f", {value}"
-        else:
-            self.headers[name] = value
+def _is_code(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _texts(lines: Sequence[bytes]) -> list[str]:
+    try:
+        return b"".join(lines).decode().split("\n")
+    except UnicodeDecodeError:
+        return [_text(line) for line in lines]
 
 
 def _text(line: bytes) -> str:
