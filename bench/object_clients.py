@@ -10,9 +10,11 @@ from obstore.store import S3Store
 
 from paperfleet.secret import Secret
 from paperfleet.storage.bucket.backends import S3CompatibleBackend
+from paperfleet.storage.bucket.bucket import PARALLEL, PART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 REGION = "us-east-1"
 
@@ -83,6 +85,17 @@ class Bare:
 
     def put(self, name: str, data: bytes) -> object:
         return obstore.put(self._store, self._before + name, data, use_multipart=False)
+
+    def save(self, name: str, path: Path) -> object:
+        """Save a large file in parts as large, and as many at a time, as ours."""
+        return obstore.put(
+            self._store,
+            self._before + name,
+            path,
+            use_multipart=True,
+            chunk_size=PART,
+            max_concurrency=PARALLEL,
+        )
 
     def get(self, name: str) -> bytes:
         return bytes(obstore.get(self._store, self._before + name).bytes())

@@ -113,7 +113,7 @@ def test_the_end_of_a_large_object_is_counted_in_bytes(tmp_path: Path) -> None:
 
 def test_the_memory_of_a_large_save_is_taken(tmp_path: Path) -> None:
     result, tables = bench(tmp_path, "--only", "object_memory")
-    check_shape(result, tables, [OURS, "django-storages"])
+    check_shape(result, tables, [OURS, "bare obstore", "django-storages"])
     assert 20 < rows(result, OURS)["peak memory"]["median"] < 100
 
 

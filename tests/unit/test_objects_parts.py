@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import obstore
 import pytest
 from obstore.store import MemoryStore
 from tests.unit.objects_memory import ALL, EVERY_KIND, memory_backend
@@ -22,7 +24,13 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, Precondition, Upload
 from paperfleet.storage.bucket import findings
-from paperfleet.storage.bucket.digests import Digests, digests_of, is_md5, part_size
+from paperfleet.storage.bucket.digests import (
+    Digests,
+    digests_of,
+    digests_to_end,
+    is_md5,
+    part_size,
+)
 from paperfleet.storage.bucket.features import Probe
 from paperfleet.storage.bucket.feeding import StoppedError, feed
 from paperfleet.storage.bucket.keys import LONGEST, WORK, Keys
@@ -71,11 +79,13 @@ def test_folders_of_keys() -> None:
 
 
 @pytest.mark.parametrize("part", [1, 7, 100, 1000])
-def test_the_etag_of_parts(part: int) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_etag_of_parts(part: int, *, beside: bool) -> None:
     data = bytes(range(256)) * 3
     digests = Digests(part)
-    for start in range(0, len(data), 50):
-        digests.update(data[start : start + 50])
+    with digests.beside() if beside else nullcontext(digests.update) as take:
+        for start in range(0, len(data), 50):
+            take(data[start : start + 50])
     md5s = [
         hashlib.md5(data[at : at + part], usedforsecurity=False).digest()
         for at in range(0, len(data), part)
@@ -85,6 +95,28 @@ def test_the_etag_of_parts(part: int) -> None:
     assert digests.sha256 == hashlib.sha256(data).hexdigest()
     assert is_md5(f'"{digests.etag}"')
     assert digests_of(b"").etag == hashlib.md5(b"", usedforsecurity=False).hexdigest()
+
+
+def test_the_etag_of_all() -> None:
+    data = bytes(range(256)) * 3
+    digests = digests_to_end(io.BytesIO(data), 0)
+    assert digests.etag == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    assert digests.count == len(data)
+
+
+def test_a_failed_save_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = memory_backend(part_size=1 << 20)
+    stream = io.BytesIO(bytes(30 << 20))
+    monkeypatch.setattr(stream, "seekable", lambda: False)
+
+    def put(_store: object, _key: str, pieces: Iterator[bytes], **_: object) -> None:
+        next(pieces)
+        raise StoppedError("upload")
+
+    monkeypatch.setattr(obstore, "put", put)
+    with pytest.raises(StoppedError):
+        backend.save("a", stream)
+    assert [thread.name for thread in threading.enumerate() if "paperfleet" in thread.name] == []
 
 
 def test_parts_fit_any_size() -> None:

@@ -7,11 +7,11 @@ import io
 import itertools
 import mimetypes
 import uuid
+from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import (
     AlreadyExistsError,
-    ArrivedDamagedError,
     IntegrityError,
     NotFoundError,
     PreconditionFailedError,
@@ -22,19 +22,17 @@ from paperfleet.storage.bucket import client as requests
 from paperfleet.storage.bucket.client import PutCondition
 from paperfleet.storage.bucket.digests import (
     Digests,
-    bare,
-    digests_in_parts,
     digests_of,
-    is_md5,
+    digests_to_end,
     part_size,
     pieces,
 )
-from paperfleet.storage.bucket.reading import open_object
+from paperfleet.storage.bucket.proving import EtagKind, Prover
 from paperfleet.storage.conditions import require
 from paperfleet.storage.unfinished import IN_USE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from obstore import Attributes, PutMode
 
@@ -49,7 +47,8 @@ class BucketSaver:
         self._client = client
         self._probe = probe
         self._copier = copier
-        self._etags_are_md5: bool | None = None
+        self._prover = Prover(client)
+        self.content_sha256 = self._prover.content_sha256
 
     def save(self, key: str, name: str, content: IO[bytes]) -> None:
         """Store all that the content yields.
@@ -61,14 +60,15 @@ class BucketSaver:
         if len(begun) <= self._client.part:
             self._save_small(key, name, begun, digests_of(begun), ANYTHING)
             return
-        digests = None
-        if content.seekable():
-            start = content.tell() - len(begun)
-            content.seek(start)
-            digests = digests_in_parts(content, self._client.part)
-            content.seek(start)
-            begun = b""
-        self._save_parts(key, name, itertools.chain([begun], pieces(content)), digests)
+        if not content.seekable():
+            self._save_parts(key, name, itertools.chain([begun], pieces(content)), None, None)
+            return
+        start = content.tell() - len(begun)
+        size = _size_from(content, start)
+        content.seek(start)
+        digests = digests_to_end(content, self._part_of_etag(size))
+        content.seek(start)
+        self._save_parts(key, name, pieces(content), size, digests)
 
     def save_with(self, key: str, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """Save under a condition; return what the store then has."""
@@ -79,11 +79,16 @@ class BucketSaver:
             self._require_content(digests, upload, name)
             return self._save_small(key, name, data, digests, expect)
         with upload.open() as content:
-            digests = digests_in_parts(content, part_size(upload.size, self._client.part))
+            digests = digests_to_end(content, self._part_of_etag(upload.size))
         self._require_content(digests, upload, name)
         if expect == ANYTHING:
             return self._save_large(key, name, upload, digests)
         return self._save_aside(key, name, upload, digests, expect)
+
+    def _part_of_etag(self, size: int | None) -> int:
+        """Return by how many bytes the store takes MD5s for the etag of an upload in parts."""
+        whole = self._prover.kind_for(size) is EtagKind.WHOLE
+        return 0 if whole else part_size(size, self._client.part)
 
     def _require_content(self, read: Digests, upload: Upload, name: str) -> None:
         if read.count != upload.size:
@@ -118,7 +123,7 @@ class BucketSaver:
             raise PreconditionFailedError(
                 "it is gone", operation="save", name=name, storage=self._client.label
             ) from None
-        return self._proven(key, name, etag, digests)
+        return self._prover.proven(key, name, etag, digests, parts=False)
 
     def _mode(self, key: str, name: str, expect: Precondition) -> PutMode:
         """Return how the store is to ensure the condition; look ourselves at what it cannot."""
@@ -139,7 +144,7 @@ class BucketSaver:
 
     def _save_large(self, key: str, name: str, upload: Upload, digests: Digests) -> FileStat:
         with upload.open() as content:
-            return self._save_parts(key, name, pieces(content), digests)
+            return self._save_parts(key, name, pieces(content), upload.size, digests)
 
     def _save_aside(
         self, key: str, name: str, upload: Upload, digests: Digests, expect: Precondition
@@ -165,15 +170,22 @@ class BucketSaver:
         return self._client.look(key, "save", name).stat(name)
 
     def _save_parts(
-        self, key: str, name: str, content: Iterator[bytes], meant: Digests | None
+        self,
+        key: str,
+        name: str,
+        content: Iterator[bytes],
+        size: int | None,
+        meant: Digests | None,
     ) -> FileStat:
-        sent = meant or Digests(self._client.part)
+        sent = meant or Digests(self._part_of_etag(size))
         watched = self._compared(content, meant, name) if meant else _counted(content, sent)
-        put = PutCondition(attributes=_attributes(name, meant), part=sent.part)
-        self._client.put_parts(key, watched, put, "save", name)
-        return self._proven(key, name, None, sent)
+        part = part_size(size, self._client.part)
+        put = PutCondition(attributes=_attributes(name, meant), part=part)
+        with closing(watched):
+            self._client.put_parts(key, watched, put, "save", name)
+        return self._prover.proven(key, name, None, sent, parts=True)
 
-    def _compared(self, content: Iterator[bytes], meant: Digests, name: str) -> Iterator[bytes]:
+    def _compared(self, content: Iterator[bytes], meant: Digests, name: str) -> Generator[bytes]:
         """Pass the content on; fail at its end, before the store shows it, if it differs."""
         digest = hashlib.sha256()
         for piece in content:
@@ -182,60 +194,18 @@ class BucketSaver:
         if digest.hexdigest() != meant.sha256:
             raise self._error(name, "the content changed while it was read", "Save it again")
 
-    def _proven(self, key: str, name: str, etag: str | None, digests: Digests) -> FileStat:
-        """Return what the store has; raise ``IntegrityError`` if it is not what was sent."""
-        if bare(etag) == digests.etag:
-            self._etags_are_md5 = True
-            return FileStat(name, digests.count, None, etag, None, digests.sha256)
-        found = self._client.look(key, "save", name)
-        if found.size != digests.count:
-            reason = f"the store has {_other_length(found.size, digests.count)}"
-            raise self._error(name, reason, "Save it again")
-        if bare(found.etag) == digests.etag:
-            self._etags_are_md5 = True
-        elif is_md5(found.etag) and self._etags_are_md5 is not False:
-            self._read_back(key, name, digests, found)
-        return found.stat(name)
-
-    def _read_back(
-        self, key: str, name: str, digests: Digests, found: requests.FoundObject
-    ) -> None:
-        """Read what is stored, as its etag is another: damaged, or no MD5 in this store.
-
-        What arrived damaged is removed, unless somebody wrote there meanwhile.
-        """
-        if self.content_sha256(key, name) != digests.sha256:
-            now = self._client.find(key, "save", name)
-            if now is not None and now.etag == found.etag:
-                self._client.delete(key, "save", name)
-            raise ArrivedDamagedError(
-                "other bytes than were sent arrived",
-                operation="save",
-                name=name,
-                storage=self._client.label,
-                hint="Save it again",
-            )
-        self._etags_are_md5 = False
-
-    def content_sha256(self, key: str, name: str) -> str:
-        """Return the SHA-256 of what is stored, by reading it."""
-        digest = hashlib.sha256()
-        with open_object(self._client, key, name) as stream:
-            for piece in pieces(stream):
-                digest.update(piece)
-        return digest.hexdigest()
-
     def _error(self, name: str, reason: str, hint: str = "") -> StorageError:
         return IntegrityError(
             reason, operation="save", name=name, storage=self._client.label, hint=hint
         )
 
 
-def _counted(content: Iterator[bytes], sent: Digests) -> Iterator[bytes]:
+def _counted(content: Iterator[bytes], sent: Digests) -> Generator[bytes]:
     """Pass the content on, and take its digests."""
-    for piece in content:
-        sent.update(piece)
-        yield piece
+    with sent.beside() as take:
+        for piece in content:
+            take(piece)
+            yield piece
 
 
 def _attributes(name: str, digests: Digests | None, token: str = "") -> Attributes:
@@ -254,6 +224,14 @@ def _read_up_to(content: IO[bytes], most: int) -> bytes:
     while read.tell() < most and (data := content.read(most - read.tell())):
         read.write(data)
     return read.getvalue()
+
+
+def _size_from(content: IO[bytes], start: int) -> int | None:
+    """Return how many bytes there are from ``start`` on; None from a stream that finds no end."""
+    try:
+        return content.seek(0, io.SEEK_END) - start
+    except (OSError, ValueError):
+        return None
 
 
 def _other_length(found: int, meant: int) -> str:
