@@ -9,15 +9,15 @@ from pathlib import Path
 
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.scan import scan
-from paperfleet.storage.abilities import label_of
+from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 
 
 def main() -> None:
     """Take the source, the target and the journal as arguments; print seconds and files."""
     source, target, path = (Path(argument) for argument in sys.argv[1:])
-    storage = LocalBackend(source, read_only=True)
-    labels = label_of(storage), label_of(LocalBackend(target))
+    storage = full(LocalBackend(source, read_only=True))
+    labels = storage.label, LocalBackend(target).label
     with storage, Journal.open(path, source=labels[0], target=labels[1]) as journal:
         begun = time.perf_counter()
         found = scan(storage, journal, [""], lambda _: False)

@@ -122,7 +122,7 @@ class Capabilities:
     ``ranged_read``, that ``open`` transfers little more than what is read; ``conditional_create``,
     that ``exists=False`` in ``save_with`` holds against all other hosts (None: not known before the
     first write with a condition); ``keeps_versions``, that what is overwritten can be restored
-    (None: ask ``abilities.keeps_versions``).
+    (None: ask ``keeps_versions``).
     """
 
     stat: bool = False

@@ -29,7 +29,7 @@ from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.choose import choose_watcher
 from paperfleet.model import FolderListing
-from paperfleet.storage.abilities import capabilities_of, keeps_versions, label_of
+from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import is_below, is_temporary, parents
 from paperfleet.testing.faults import Call, FaultyStorage
@@ -187,16 +187,16 @@ class Rig:
     @property
     def keeps_versions(self) -> bool:
         """Whether the target keeps what is overwritten."""
-        return keeps_versions(self.tap, "a.pdf")
+        return full(self.tap).keeps_versions("a.pdf")
 
     @property
     def keeps_modified(self) -> bool:
         """Whether the target keeps times; some servers have to be asked first."""
-        return capabilities_of(self.tap).keeps_modified
+        return self.tap.capabilities.keeps_modified
 
     def sending_method(self) -> str:
         """Return the method by which a single file is sent."""
-        return "save_with" if capabilities_of(self.tap).save_with else "save"
+        return "save_with" if self.tap.capabilities.save_with else "save"
 
     def put_foreign(self, files: Mapping[str, bytes]) -> None:
         """Let somebody else put files at the target, which must stay from now on."""
@@ -232,7 +232,7 @@ class Rig:
         self.origin = FaultyStorage(source)
         self.tap.calls.clear()
         self.events.clear()
-        from_to = label_of(source), label_of(self.tap)
+        from_to = source.label, self.tap.label
         with (
             Journal.open(self.journal, source=from_to[0], target=from_to[1]) as journal,
             Mirror(
@@ -368,7 +368,7 @@ class Rig:
 
     def target_name(self, name: str) -> str:
         """Return what the target calls a source name."""
-        form = capabilities_of(self.tap).unicode_form
+        form = self.tap.capabilities.unicode_form
         return unicodedata.normalize(form, name) if form else name
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ from tests.trees import read_tree
 
 from paperfleet.errors import FileAccessError, UnavailableError
 from paperfleet.model import Capabilities, FileStat, Obstacle
+from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import Call, FaultyStorage
@@ -151,9 +152,9 @@ def test_listings_that_lag_behind_mislead_nobody(tmp_path: Path) -> None:
     assert dict(target.files) == FILES | {"gone.pdf": b"gone"}
     receipt = Receipt("", "", "", tuple(account.entries))
     with target:
-        assert {checked.state for checked in check(receipt, target)} == {FileState.INTACT}
+        assert {checked.state for checked in check(receipt, full(target))} == {FileState.INTACT}
         target.delete("gone.pdf")
-        states = {checked.entry.name: checked.state for checked in check(receipt, target)}
+        states = {checked.entry.name: checked.state for checked in check(receipt, full(target))}
     assert [name for name in states if states[name] is not FileState.INTACT] == ["gone.pdf"]
     assert states["gone.pdf"] is FileState.MISSING
 

@@ -18,6 +18,7 @@ from paperfleet.running.exitcodes import FAILED, FINE, WRONG
 from paperfleet.secret import Secret
 from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.fsspec_backend import FsspecBackend
+from paperfleet.storage.full import full
 from paperfleet.storage.names import readable
 from paperfleet.transfer.migrate import listed
 
@@ -202,7 +203,7 @@ def test_every_kind_of_source_tells_what_it_hides(tmp_path: Path, kind: str) -> 
             secret = Secret(server.password)
             storage = WebDavBackend(server.url, username=server.user, password=secret)
         with storage:
-            files, obstacles = listed(storage)
+            files, obstacles = listed(full(storage))
     assert [stat.name for stat in files] == ["good.pdf"]
     names = {readable(obstacle.name) for obstacle in obstacles}
     assert names - {r"m\udcfcller.pdf"} == {".paperfleet-mine.pdf"}

@@ -14,7 +14,6 @@ from tests.servers.nextcloud_double import NextcloudDouble
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.events import Notice
 from paperfleet.model import Put
-from paperfleet.storage.abilities import label_of
 from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def server(cloud: Rig) -> NextcloudDouble:
 def killed(rig: Rig, arrived: Files, begun: Files) -> None:
     """Leave what a kill -9 in the middle of sends leaves: these had begun, those arrived."""
     source = LocalBackend(rig.source, read_only=True)
-    labels = label_of(source), label_of(rig.tap)
+    labels = source.label, rig.tap.label
     with source, Journal.open(rig.journal, source=labels[0], target=labels[1]) as journal:
         puts = [
             Put(

@@ -11,7 +11,6 @@ import pytest
 from tests.servers.s3 import S3Server
 from tests.wide import WIDE, declared_exception, first_of, is_behaviour
 
-from paperfleet.storage.abilities import capabilities_of
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 
@@ -74,7 +73,7 @@ def test_what_behaviours_ask_for_is_claimed_by_a_backend_in_make_test(tmp_path: 
     asked = re.findall(r"claims\(\w+((?:, \"\w+\")+)\)", "".join(suites))
     abilities = {name for group in asked for name in re.findall(r"\w+", group)}
     bucket = S3Server("http://127.0.0.1:9", "key", "secret").backend()  # nobody is asked
-    claimed = [capabilities_of(one) for one in (MemoryBackend(), LocalBackend(tmp_path), bucket)]
+    claimed = [one.capabilities for one in (MemoryBackend(), LocalBackend(tmp_path), bucket)]
     assert len(abilities) > 8
     for ability in abilities:  # None: to be found out when it runs
         assert {getattr(one, ability) for one in claimed} != {False}, ability

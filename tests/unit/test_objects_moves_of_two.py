@@ -12,7 +12,7 @@ from tests.unit.objects_memory import ALL, CREATE, memory_backend
 from tests.unit.test_objects_moving import MOST_REQUESTS, REQUESTS, content
 
 from paperfleet.errors import PreconditionFailedError, StorageError, UnavailableError
-from paperfleet.storage.abilities import move_unchanged
+from paperfleet.storage.full import full
 from paperfleet.testing.faults import FaultyStorage
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def test_a_claim_is_given_back_where_the_move_is_never_asked_for() -> None:
     """Else the file could not be moved for minutes."""
     backend = memory_backend(MemoryStore(), CREATE)
     backend.save("a", io.BytesIO(b"document"))
-    storage = FaultyStorage(backend)
-    storage.fail("move")
+    faulty = FaultyStorage(backend)
+    faulty.fail("move")
+    storage = full(faulty)
     with pytest.raises(UnavailableError):
-        move_unchanged(storage, "a", "b", lambda _: True)
+        storage.move_unchanged("a", "b", lambda _: True)
     with pytest.raises(PreconditionFailedError):
-        move_unchanged(storage, "a", "b", lambda _: False)
-    move_unchanged(storage, "a", "b", lambda seen: seen.size == 8)
+        storage.move_unchanged("a", "b", lambda _: False)
+    storage.move_unchanged("a", "b", lambda seen: seen.size == 8)
     assert list(backend.list_files()) == ["b"]

@@ -10,7 +10,6 @@ import paperfleet
 from paperfleet.errors import ConfigurationError
 from paperfleet.model import NINE_METHODS
 from paperfleet.secret import Secret
-from paperfleet.storage.abilities import label_of
 from paperfleet.storage.addresses import meaning_of
 from paperfleet.storage.bucket.backends import (
     AzureBackend,
@@ -18,6 +17,7 @@ from paperfleet.storage.bucket.backends import (
     S3CompatibleBackend,
 )
 from paperfleet.storage.bucket.options import client_options, s3_config
+from paperfleet.storage.full import full
 from paperfleet.storage.registry import open_storage
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_what_cannot_be_meant_is_refused(options: dict[str, object], words: str)
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost/"])
 def test_plain_http_to_this_machine(url: str) -> None:
     storage = open_storage(DOTTED, {**GIVEN, "endpoint_url": url})
-    assert url.rstrip("/").partition("://")[2] in label_of(storage)
+    assert url.rstrip("/").partition("://")[2] in full(storage).label
 
 
 def test_plain_http_elsewhere_when_it_is_allowed() -> None:
@@ -118,7 +118,7 @@ def test_an_address() -> None:
 
 def test_no_secret_is_shown() -> None:
     storage = open_storage(DOTTED, {**GIVEN, "session_token": "t0ken", "location": "/a/"})
-    shown = repr(storage) + label_of(storage)
+    shown = repr(storage) + full(storage).label
     assert "s3://docs/a" in shown
     assert "s3cret" not in shown
     assert "t0ken" not in shown

@@ -10,6 +10,7 @@ from paperfleet.mirror.execute import Executor, OperationResult, UntriedError
 from paperfleet.mirror.jobs import Job, in_batches, in_rows
 from paperfleet.mirror.queue import JobQueue
 from paperfleet.model import ABSENT, Delete, FileStat, KnownFile, Put, Upload
+from paperfleet.storage.full import full
 from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def sent(errors: dict[str, Exception], go_on: int = 100) -> tuple[list[object], 
         for name in "abcd":
             source.save(name, io.BytesIO(b"x"))
         left = iter(range(go_on))
-        answers = Executor(source, target).put_each(
+        answers = Executor(full(source), full(target)).put_each(
             [put(name) for name in "abcd"], lambda: next(left, None) is not None
         )
         return [type(answer) for answer in answers], target

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from paperfleet.mirror.scan import hashed
+from paperfleet.storage.full import full
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.testing.faults import FaultyStorage
 
@@ -27,7 +28,7 @@ def test_a_hash_that_only_one_of_two_looks_has_is_no_change() -> None:
         source.files["a.pdf"] = b"content"
         listed = next(iter(source.list_stats()))
         assert listed.sha256 is None
-        assert hashed(source, listed) == listed._replace(sha256=DIGEST)
+        assert hashed(full(source), listed) == listed._replace(sha256=DIGEST)
 
 
 def test_a_file_that_changes_or_goes_while_it_is_read_is_none() -> None:
@@ -39,6 +40,6 @@ def test_a_file_that_changes_or_goes_while_it_is_read_is_none() -> None:
             if "open" in str(call):
                 memory.files["a.pdf"] = b"another"
 
-        assert hashed(FaultyStorage(memory, after=change), listed) is None
+        assert hashed(full(FaultyStorage(memory, after=change)), listed) is None
         memory.delete("a.pdf")
-        assert hashed(memory, listed) is None
+        assert hashed(full(memory), listed) is None

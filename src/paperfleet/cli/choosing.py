@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from paperfleet.journal.journal import JournalView
     from paperfleet.mirror.strangers import Stranger
     from paperfleet.settings.mirror import MirrorSettings
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
     Command = Callable[..., object]
 
@@ -47,8 +47,8 @@ class Places(NamedTuple):
     """Source, target and journal of a mirror, open; the mirror itself may run meanwhile."""
 
     settings: MirrorSettings
-    source: DocumentStorage
-    target: DocumentStorage
+    source: FullStorage
+    target: FullStorage
     journal: JournalView
 
 
@@ -63,14 +63,14 @@ class Choice(NamedTuple):
 def open_places(arguments: Mapping[str, object]) -> Iterator[Places]:
     """Open what a command for strangers needs; raise ``ConfigurationError`` for another pair."""
     from paperfleet.running.build import local_source, open_target  # noqa: PLC0415  # slow to import
-    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
+    from paperfleet.storage.full import full  # noqa: PLC0415
 
     settings = settings_of(read(arguments, os.environ), os.environ)
-    source = local_source(settings, lambda _: None).storage
-    target = open_target(settings)
+    source = full(local_source(settings, lambda _: None).storage)
+    target = full(open_target(settings))
     with ExitStack() as stack:
         journal = stack.enter_context(Journal.read(settings.journal))
-        labels = label_of(source), label_of(target)
+        labels = source.label, target.label
         if journal.pair() != labels:
             raise ConfigurationError(
                 f"the journal {settings.journal} belongs to {' -> '.join(journal.pair())}, not to "

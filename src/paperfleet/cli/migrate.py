@@ -25,7 +25,7 @@ from paperfleet.settings.places import state_folder
 from paperfleet.storage.names import readable
 
 if TYPE_CHECKING:
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
     from paperfleet.transfer.migrate import FileEvent, Migration, MigrationPlanned, MigrationResult
 
 EXAMPLES = """\b
@@ -75,7 +75,7 @@ def command(
     from paperfleet.running.migratebar import MigrationBar  # noqa: PLC0415
     from paperfleet.running.ownfiles import without_own  # noqa: PLC0415
     from paperfleet.settings.storages import check_apart, for_looking, storage_of  # noqa: PLC0415
-    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
+    from paperfleet.storage.full import full  # noqa: PLC0415
     from paperfleet.transfer.bandwidth import Bandwidth  # noqa: PLC0415  # slow to import
     from paperfleet.transfer.migrate import Migration, MigrationPlanned  # noqa: PLC0415
     from paperfleet.transfer.progress import Progress  # noqa: PLC0415
@@ -84,8 +84,8 @@ def command(
     old = storage_of(source, SOURCE_OPTIONS, os.environ, is_there=True)
     new = storage_of(target, TARGET_OPTIONS, os.environ)
     check_apart(old, new)
-    old = without_own(old, os.environ)
-    new = for_looking(new) if dry_run else new
+    old = full(without_own(old, os.environ))
+    new = full(for_looking(new) if dry_run else new)
     bar = MigrationBar("migrate")
 
     def listen(event: FileEvent | MigrationPlanned) -> None:
@@ -105,7 +105,7 @@ def command(
             return tell_left_out(migration)
         account = migration.copy(files, there)
         if receipt and account.proven:
-            write_receipt(receipt, account, label_of(old), label_of(new))
+            write_receipt(receipt, account, old.label, new.label)
         if delete_source and account.complete:
             migration.let_go(account)
     return finish(account, report, delete=delete_source)
@@ -128,7 +128,7 @@ def tell_left_out(migration: Migration) -> int:
     return FAILED if migration.obstacles else FINE
 
 
-def prove_apart(source: DocumentStorage, target: DocumentStorage, *, delete: bool) -> None:
+def prove_apart(source: FullStorage, target: FullStorage, *, delete: bool) -> None:
     """Raise ``ConfigurationError`` when both are one place, or nobody knows and it matters."""
     from paperfleet.storage.apartness import require_apart  # noqa: PLC0415
 
@@ -143,11 +143,9 @@ def prove_apart(source: DocumentStorage, target: DocumentStorage, *, delete: boo
             ) from error
 
 
-def progress_path(source: DocumentStorage, target: DocumentStorage) -> Path:
+def progress_path(source: FullStorage, target: FullStorage) -> Path:
     """Return where the progress of this pair is kept."""
-    from paperfleet.storage.abilities import label_of  # noqa: PLC0415
-
-    pair = f"{label_of(source)}\n{label_of(target)}"
+    pair = f"{source.label}\n{target.label}"
     return state_folder(os.environ) / f"migration-{sha256(pair.encode()).hexdigest()[:12]}.jsonl"
 
 

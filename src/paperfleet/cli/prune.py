@@ -88,7 +88,6 @@ def _objection(places: Places, choice: Choice) -> str:
 
 def _delete(places: Places, choice: Choice) -> int:
     from paperfleet.mirror.strangers import remove  # noqa: PLC0415  # slow to import
-    from paperfleet.storage import abilities  # noqa: PLC0415
     from paperfleet.storage.names import parents  # noqa: PLC0415
 
     def is_taken(name: str) -> bool:
@@ -105,7 +104,7 @@ def _delete(places: Places, choice: Choice) -> int:
             left += [one.seen.name] * (end == "changed")
             say(f"  left: {readable(one.seen.name)} ({end} meanwhile)")
     for folder in sorted(folders, key=lambda name: (-name.count("/"), name)):
-        abilities.remove_folder(places.target, folder)
+        places.target.remove_folder(folder)
     recount(places, left)
     say(f"{files_text(ends['deleted'])} deleted")
     return FAILED if ends["changed"] + ends["taken"] else FINE

@@ -42,19 +42,19 @@ def command(storage: str, *, older_than: str) -> int:
     saves are removed. A document is never lost by it.
     """
     from paperfleet.settings.storages import storage_of  # noqa: PLC0415  # slow to import
-    from paperfleet.storage.abilities import capabilities_of, label_of, sweep  # noqa: PLC0415
+    from paperfleet.storage.full import full  # noqa: PLC0415
 
     seconds = seconds_of(older_than)
     if seconds is None:
         raise ConfigurationError(
             f"--older-than {older_than!r} is no duration", hint="Such as 90s, 10m, 2h or 1d"
         )
-    with storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True) as opened:
-        label = label_of(opened)
-        if not capabilities_of(opened).sweep:
+    with full(storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True)) as opened:
+        label = opened.label
+        if not opened.capabilities.sweep:
             say(f"{label}: this kind of storage has nothing to repair")
             return FINE
-        count = sweep(opened, seconds)
+        count = opened.sweep(seconds)
     what = f"{count:,} leftover{'' if count == 1 else 's'}" if count else "nothing"
     say(f"{label}: {what} older than {older_than} settled")
     return FINE

@@ -36,6 +36,7 @@ PAPERFLEET_STORAGE_OPTIONS_FILE.
 def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     """Read every file that RECEIPT names from STORAGE and compare its bytes."""
     from paperfleet.settings.storages import storage_of  # noqa: PLC0415
+    from paperfleet.storage.full import full  # noqa: PLC0415
     from paperfleet.transfer.receipt import parse  # noqa: PLC0415  # slow to import
     from paperfleet.transfer.verify import FileState, check  # noqa: PLC0415
 
@@ -45,7 +46,7 @@ def command(receipt: Path, storage: str, *, as_json: bool, threads: int) -> int:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(f"the receipt {receipt} cannot be read: {reason}") from None
-    with storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True) as opened:
+    with full(storage_of(storage, STORAGE_OPTIONS, os.environ, is_there=True)) as opened:
         results = list(check(expected, opened, threads))
     counts = Counter(result.state for result in results)
     wrong = [result for result in results if result.state is not FileState.INTACT]

@@ -11,7 +11,6 @@ from paperfleet.errors import CredentialsError, Scope, StorageError
 from paperfleet.mirror.events import Notice
 from paperfleet.mirror.finding import still_contradicted
 from paperfleet.mirror.target import TargetCheck
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.queue import JobQueue
     from paperfleet.mirror.status import Status
     from paperfleet.model import KnownFile
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 _ASKED_FOR = "paperfleet"
 """Whether there is such a file does not matter: the target has answered."""
@@ -70,7 +69,7 @@ class Contact:
 
     def __init__(
         self,
-        target: DocumentStorage,
+        target: FullStorage,
         journal: Journal,
         work: JobQueue,
         pool: Pool,
@@ -141,7 +140,7 @@ class Contact:
         Returns why some stay. They are in nobody's way; the next look at the target tries again.
         """
         try:
-            abilities.sweep(self._target, older_than=0.0)
+            self._target.sweep(older_than=0.0)
         except CredentialsError:
             raise
         except StorageError as error:
@@ -154,7 +153,7 @@ class Contact:
 
     def _room(self) -> _Reply:
         try:
-            return _Reply(free=abilities.free_bytes(self._target))
+            return _Reply(free=self._target.free_bytes())
         except StorageError as error:
             if error.scope is Scope.STORAGE:
                 raise
@@ -179,7 +178,7 @@ class Contact:
             text = f"Temporary files stay at the target: {reply.unswept.reason}"
             self._record.report(Notice(text, "info"))
         if reply.swept and self._record.doubts == self._doubts:
-            self._record.swept(claims=abilities.capabilities_of(self._target).move_in_two)
+            self._record.swept(claims=self._target.capabilities.move_in_two)
         if reply.finding is None or touched is None:
             return TargetAnswer(question)
         finding, unclear = reply.finding.without(touched)

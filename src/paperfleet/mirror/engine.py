@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from paperfleet.errors import CredentialsError
 from paperfleet.mirror.loop import Loop
-from paperfleet.storage import abilities
+from paperfleet.storage.full import full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,10 @@ class Mirror:
         disk: Disk | None = None,
         prove_apart: Callable[[], object] = lambda: None,
     ) -> None:
-        self._source, self._target, self._watcher = source, target, watcher
-        self._loop = Loop(source, target, journal, watcher, options, report, disk, prove_apart)
+        self._source, self._target, self._watcher = full(source), full(target), watcher
+        self._loop = Loop(
+            self._source, self._target, journal, watcher, options, report, disk, prove_apart
+        )
         self._stopping = threading.Event()
         self._stack = ExitStack()
 
@@ -85,7 +87,7 @@ class Mirror:
         """
         self._stopping.set()
         for storage in (self._source, self._target):
-            abilities.end_requests(storage, _LAST_REQUESTS_SECONDS)
+            storage.end_requests(_LAST_REQUESTS_SECONDS)
         self._watcher.wake()
 
     def run(self) -> RunOutcome:

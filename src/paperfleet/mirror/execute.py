@@ -28,7 +28,6 @@ from paperfleet.model import (
     Put,
     Upload,
 )
-from paperfleet.storage import abilities
 from paperfleet.storage.names import parents
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
 
     from paperfleet.mirror.jobs import FolderStep
     from paperfleet.model import FileStat, Operation
-    from paperfleet.storage import protocol
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 
 class SourceError(StorageError):
@@ -68,7 +66,7 @@ class Executor:
     """Carries out operations; safe to use from many threads."""
 
     def __init__(
-        self, source: DocumentStorage, target: DocumentStorage, proof: Proof | None = None
+        self, source: FullStorage, target: FullStorage, proof: Proof | None = None
     ) -> None:
         self._source = source
         self._target = target
@@ -93,8 +91,8 @@ class Executor:
 
     def take(self, step: FolderStep) -> None:
         """Make a folder, or remove it if nothing is in it."""
-        change = abilities.make_folder if step.action == "make" else abilities.remove_folder
-        change(self._target, step.folder)
+        change = self._target.make_folder if step.action == "make" else self._target.remove_folder
+        change(step.folder)
 
     def _put(self, put: Put) -> OperationResult:
         events = self._set_aside(put)
@@ -104,7 +102,7 @@ class Executor:
             lambda: self._open(source), source.size, source.modified_ns, source.sha256, wanted
         )
         try:
-            stored = abilities.save(self._target, put.target_name, upload, put.expect)
+            stored = self._target.save_with(put.target_name, upload, put.expect)
             self._check_arrival(put, stored)
         except ArrivedDamagedError:
             self._proof.damaged()
@@ -118,14 +116,14 @@ class Executor:
         """Return what stands under a name that is taken; a file is looked at and kept anyway."""
         hint = "Rename or remove it there, or rename the document: what is not ours is not touched"
         with contextlib.suppress(StorageError):
-            files = (up for up in parents(name) if abilities.find(self._target, up))
+            files = (up for up in parents(name) if self._target.find(up))
             if (file := next(files, None)) is not None:
                 reason = f"the file {file!r} at the target stands where a folder has to be"
-            elif abilities.find(self._target, name) is None:
+            elif self._target.find(name) is None:
                 reason = f"a folder {name!r} at the target stands where this file belongs"
             else:
                 return error
-            label = abilities.label_of(self._target)
+            label = self._target.label
             return AlreadyExistsError(reason, operation="save", name=name, storage=label, hint=hint)
         return error
 
@@ -141,7 +139,7 @@ class Executor:
                 f"the target has {stored.size} bytes of other content",
                 operation="save",
                 name=put.target_name,
-                storage=abilities.label_of(self._target),
+                storage=self._target.label,
             )
 
     def _open(self, source: FileStat) -> IO[bytes]:
@@ -184,7 +182,7 @@ class Executor:
             else:
                 readable.append((put, content))
         files = [BatchFile(p.target_name, content, p.source.modified_ns) for p, content in readable]
-        stored = cast("protocol.SupportsSaveBatch", self._target).save_batch(files) if files else []
+        stored = self._target.save_batch(files) if files else []
         sent = iter(zip(readable, stored, strict=True))
         by_name = {
             put.source.name: self._refused(put, one)
@@ -233,15 +231,14 @@ class Executor:
     def _delete(self, delete: Delete) -> OperationResult:
         known = delete.known
         try:
-            abilities.delete_unchanged(
-                self._target,
+            self._target.delete_unchanged(
                 known.target_name,
                 known.target_etag,
                 lambda seen: matches(seen, known),
             )
         except NotFoundError:
             # Somebody may have been faster: then the target is as it should be.
-            abilities.require_readable_above(self._target, known.target_name)
+            self._target.require_readable_above(known.target_name)
         return OperationResult((), (known.name,), (Done("deleted", known.name),))
 
 

@@ -9,7 +9,6 @@ from paperfleet.errors import Scope, StorageError
 from paperfleet.mirror.events import Notice
 from paperfleet.mirror.policy import TRIES_BEFORE_QUARANTINE, Then, verdict
 from paperfleet.model import Delete, Move, MoveFolder
-from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below, parents
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.finding import TargetFinding
     from paperfleet.mirror.jobs import FolderStep
     from paperfleet.model import Operation, Put
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 _LEFT = "folders_left"
 _MIXED = "folders_mixed"
@@ -35,9 +34,9 @@ def _remembered(journal: Journal, fact: str) -> set[str]:
 class TargetFolders:
     """Knows which folders of the target are there, and which may have become empty."""
 
-    def __init__(self, target: DocumentStorage, journal: Journal, report: Reporter) -> None:
+    def __init__(self, target: FullStorage, journal: Journal, report: Reporter) -> None:
         self._journal, self._report = journal, report
-        self._exist_there = abilities.capabilities_of(target).folders
+        self._exist_there = target.capabilities.folders
         self._made: set[str] = set()
         self._left = _remembered(journal, _LEFT)
         self._mixed = _remembered(journal, _MIXED)

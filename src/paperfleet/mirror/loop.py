@@ -21,7 +21,6 @@ from paperfleet.mirror.reconcile import Reconciler
 from paperfleet.mirror.schedule import Happening, Intervals, Schedule
 from paperfleet.mirror.status import FINDINGS, UPLOADS, Status
 from paperfleet.mirror.watch.changes import EVERYTHING, Changes
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.events import Reporter
     from paperfleet.mirror.options import Options
     from paperfleet.mirror.watch.choose import Watcher
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 _HEARTBEAT_SECONDS = 5.0
 _QUIET_SECONDS = 1.0
@@ -51,8 +50,8 @@ class Loop:
 
     def __init__(
         self,
-        source: DocumentStorage,
-        target: DocumentStorage,
+        source: FullStorage,
+        target: FullStorage,
         journal: Journal,
         watcher: Watcher,
         options: Options,
@@ -66,7 +65,7 @@ class Loop:
         self._changes = Changes(options.settle, options.open_settle)
         self._record = Status(journal, report)
         self._proof = Proof(options.verify, journal.get_fact(UPLOADS))
-        abilities.adopt_findings(target, journal.get_fact(FINDINGS))
+        target.adopt_findings(journal.get_fact(FINDINGS))
         self._pool = Pool(options.connections + _BESIDE)
         self._work = JobQueue(
             Executor(source, target, self._proof),
@@ -107,7 +106,7 @@ class Loop:
             self._record.sweep_due = True
             text = f"{leftovers} operations were cut off; their files are looked at first"
             self._report(Notice(text, "info"))
-        labels = abilities.label_of(self._source), abilities.label_of(self._target)
+        labels = self._source.label, self._target.label
         self._report(Started(*labels, self._watcher.description))
 
     def hurry(self) -> None:
@@ -339,4 +338,4 @@ class Loop:
 
     def _note_uploads(self) -> None:
         self._record.uploads(self._proof.counts())
-        self._record.findings(abilities.findings(self._target))
+        self._record.findings(self._target.findings())

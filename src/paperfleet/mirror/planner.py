@@ -9,7 +9,6 @@ from paperfleet.mirror.planning.plan import plan
 from paperfleet.mirror.planning.view import View
 from paperfleet.mirror.prepare import departed
 from paperfleet.mirror.unreadable import is_hidden, kept_out
-from paperfleet.storage import abilities
 from paperfleet.storage.names import collision_key
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.weigh import Weigher
     from paperfleet.model import KnownFile
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 
 class Planner:
@@ -31,8 +30,8 @@ class Planner:
 
     def __init__(
         self,
-        source: DocumentStorage,
-        target: DocumentStorage,
+        source: FullStorage,
+        target: FullStorage,
         journal: Journal,
         work: JobQueue,
         record: Status,
@@ -41,8 +40,8 @@ class Planner:
     ) -> None:
         self._source, self._journal, self._work = source, journal, work
         self._record, self._weigher, self._options = record, weigher, options
-        self._label = abilities.label_of(target)
-        self._can = abilities.capabilities_of(target)
+        self._label = target.label
+        self._can = target.capabilities
 
     def judge(self, batch: Batch, observation: Observation) -> Judgement:
         """Return what of the plan for the batch may run, and what the guard holds back."""

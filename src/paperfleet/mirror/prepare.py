@@ -12,7 +12,6 @@ from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.mirror.scan import Pair, hashed, same_file
 from paperfleet.mirror.twins import are_one
 from paperfleet.mirror.unreadable import fault_of
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from paperfleet.mirror.batch import Batch
     from paperfleet.mirror.twins import Twins
     from paperfleet.model import FileStat, KnownFile
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 
 def departed(
-    source: DocumentStorage,
+    source: FullStorage,
     journal: Journal,
     batch: Batch,
     observation: Observation,
@@ -51,9 +50,9 @@ def departed(
     }
 
 
-def _is_gone(source: DocumentStorage, name: str) -> bool:
+def _is_gone(source: FullStorage, name: str) -> bool:
     try:
-        return abilities.find(source, name) is None
+        return source.find(name) is None
     except StorageError:
         return False  # it cannot be known: then it is a new file
 
@@ -65,11 +64,11 @@ class Observer:
     """Reads source and target for the planner; safe to use from many threads."""
 
     def __init__(
-        self, source: DocumentStorage, target: DocumentStorage, adopt: Literal["checksum", "mtime"]
+        self, source: FullStorage, target: FullStorage, adopt: Literal["checksum", "mtime"]
     ) -> None:
         self._source = source
         self._target = target
-        self._label = abilities.label_of(target)
+        self._label = target.label
         self._adopt = adopt
 
     def look(
@@ -107,7 +106,7 @@ class Observer:
         there |= {
             k.target_name for stat, k in batch.changed if k and _differs(k, stat.name, observation)
         }
-        observation.versioned = {n for n in there if abilities.keeps_versions(self._target, n)}
+        observation.versioned = {n for n in there if self._target.keeps_versions(n)}
         return observation
 
     def _guarded(self, name: str, observation: Observation, look: Callable[[], None]) -> None:
@@ -167,11 +166,11 @@ class Observer:
         return None
 
     def _gone(self, known: KnownFile, observation: Observation, twins: Twins) -> None:
-        seen = abilities.find(self._target, known.target_name)
+        seen = self._target.find(known.target_name)
         if seen is None:
-            abilities.require_readable_above(self._target, known.target_name)
+            self._target.require_readable_above(known.target_name)
         else:
-            digest = abilities.content_sha256(self._target, known.target_name)
+            digest = self._target.content_sha256(known.target_name)
             seen = seen._replace(sha256=digest)
             if twins.has(known.name):
                 ours = known.intended_sha256 or known.sha256
@@ -186,7 +185,7 @@ class Observer:
     def _target_name(self, name: str, known: KnownFile | None) -> str:
         if known is not None:
             return known.target_name
-        return target_name_of(name, abilities.capabilities_of(self._target))
+        return target_name_of(name, self._target.capabilities)
 
     def _seen(self, target_name: str, source: FileStat, *, prove: bool = False) -> FileStat | None:
         """Return the file at the target; its bytes are compared where the size leaves it open.
@@ -194,12 +193,12 @@ class Observer:
         A row in doubt is always proven by its bytes: after a cut overwrite Nextcloud goes on
         showing the old size and etag.
         """
-        seen = abilities.find(self._target, target_name)
+        seen = self._target.find(target_name)
         if seen is None or (seen.size != source.size and not prove):
             return seen
         if self._adopt == "mtime" and not prove and _same_second(seen, source):
             return seen._replace(sha256=source.sha256)
-        return seen._replace(sha256=abilities.content_sha256(self._target, target_name))
+        return seen._replace(sha256=self._target.content_sha256(target_name))
 
 
 def _differs(known: KnownFile, name: str, observation: Observation) -> bool:

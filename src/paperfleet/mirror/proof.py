@@ -13,13 +13,12 @@ from paperfleet.errors import (
     PreconditionFailedError,
     StorageError,
 )
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from paperfleet.model import FileStat
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 Verify = Literal["sample", "read", "size"]
 
@@ -67,13 +66,13 @@ class Proof:
             return dict(self._counts)
 
     def require(
-        self, target: DocumentStorage, stored: FileStat, sha256: str | None, *, wanted: bool
+        self, target: FullStorage, stored: FileStat, sha256: str | None, *, wanted: bool
     ) -> None:
         """Raise ``ArrivedDamagedError`` when the bytes are read back and are others; count.
 
         What arrived damaged is taken away again, unless somebody wrote there meanwhile.
         """
-        can = abilities.capabilities_of(target)
+        can = target.capabilities
         if can.hashes_uploads or (stored.sha256 is not None and not can.reads_back):
             how = BY_HASH
         elif stored.sha256 is not None:
@@ -86,8 +85,8 @@ class Proof:
         with self._lock:
             self._counts[how] += 1
 
-    def _read(self, target: DocumentStorage, stored: FileStat, sha256: str) -> None:
-        found = abilities.content_sha256(target, stored.name)
+    def _read(self, target: FullStorage, stored: FileStat, sha256: str) -> None:
+        found = target.content_sha256(stored.name)
         if found == sha256:
             return
         self.damaged()
@@ -96,17 +95,17 @@ class Proof:
             "the target holds other bytes than were sent",
             operation="save",
             name=stored.name,
-            storage=abilities.label_of(target),
+            storage=target.label,
             hint="Something between here and the target's disk changes what passes",
         )
 
 
-def _withdraw(target: DocumentStorage, stored: FileStat) -> None:
+def _withdraw(target: FullStorage, stored: FileStat) -> None:
     def is_same(now: FileStat) -> bool:
         return stored.etag is not None and now.etag == stored.etag
 
     try:
-        abilities.delete_unchanged(target, stored.name, stored.etag, is_same)
+        target.delete_unchanged(stored.name, stored.etag, is_same)
     except (NotFoundError, PreconditionFailedError):
         return
     except StorageError as error:

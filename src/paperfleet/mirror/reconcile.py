@@ -26,7 +26,6 @@ from paperfleet.mirror.twins import TWINS, Twins, remembered_twins
 from paperfleet.mirror.unreadable import is_hidden
 from paperfleet.mirror.watch.changes import EVERYTHING
 from paperfleet.mirror.weigh import Weigher
-from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from paperfleet.mirror.status import Status
     from paperfleet.mirror.watch.changes import Changes
     from paperfleet.model import FileStat, KnownFile, Operation
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 _LOOK_FILES, _LOOK_BYTES = 200, 64_000_000
 _LOOKS_AHEAD = 2
@@ -56,8 +55,8 @@ class Reconciler:
 
     def __init__(
         self,
-        source: DocumentStorage,
-        target: DocumentStorage,
+        source: FullStorage,
+        target: FullStorage,
         journal: Journal,
         work: JobQueue,
         observer: Observer,
@@ -69,7 +68,7 @@ class Reconciler:
         self._source, self._target = source, target
         self._journal, self._work, self._observer = journal, work, observer
         self._record, self._changes, self._options = record, changes, options
-        self._can = abilities.capabilities_of(target)
+        self._can = target.capabilities
         self._listing: dict[str, FileStat] | None = None
         self._absent: set[str] = set()
         self._folders = TargetFolders(target, journal, record.report)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError
 from paperfleet.mirror.planning.classify import matches
 from paperfleet.model import Obstacle, moved_row
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from paperfleet.model import KnownFile, Move, MoveFolder
-    from paperfleet.storage import protocol
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 
 class FolderHasOthersError(PreconditionFailedError):
@@ -23,9 +21,9 @@ class FolderHasOthersError(PreconditionFailedError):
 class Renames:
     """Renames files and folders; safe to use from many threads."""
 
-    def __init__(self, target: DocumentStorage) -> None:
+    def __init__(self, target: FullStorage) -> None:
         self._target = target
-        self._can = abilities.capabilities_of(target)
+        self._can = target.capabilities
 
     def move(self, move: Move) -> KnownFile:
         """Rename one file; return its row. Raises as ``DocumentStorage.move`` does.
@@ -52,19 +50,19 @@ class Renames:
             return
         if move.second_half:
             known = known._replace(target_etag=None)
-        abilities.move_unchanged(self._target, old, new, lambda seen: matches(seen, known))
+        self._target.move_unchanged(old, new, lambda seen: matches(seen, known))
 
     def _arrived(self, move: Move) -> bool:
         """Say whether a move that finds nothing to move was done before."""
-        there = abilities.find(self._target, move.target_name)
+        there = self._target.find(move.target_name)
         if there is None or there.size != move.known.size:
             return False
-        return abilities.content_sha256(self._target, move.target_name) == move.known.sha256
+        return self._target.content_sha256(move.target_name) == move.known.sha256
 
     def _moved_etag(self, move: Move) -> str | None:
         """Return the etag under the new name; raise where somebody has written there already."""
         known, name = move.known._replace(target_etag=None), move.target_name
-        if not matches(seen := abilities.stat(self._target, name), known):
+        if not matches(seen := self._target.stat(name), known):
             raise self._changed_since(name)
         return seen.etag
 
@@ -97,34 +95,33 @@ class Renames:
             return {m.target_name: m.known.target_etag for m in move.members}
         ours = {m.target_name: m.known._replace(target_etag=None) for m in move.members}
         found: dict[str, str | None] = {}
-        for seen in abilities.list_stats(self._target, move.new_target):
+        for seen in self._target.list_stats(move.new_target):
             if seen.name in ours and not matches(seen, ours[seen.name]):
                 raise self._changed_since(seen.name)
             found[seen.name] = seen.etag
         return found
 
     def _changed_since(self, name: str) -> PreconditionFailedError:
-        label = abilities.label_of(self._target)
+        label = self._target.label
         reason = "somebody changed it since it was moved"
         return PreconditionFailedError(reason, operation="move", name=name, storage=label)
 
     def _rename_folder(self, move: MoveFolder, trusted: str | None) -> None:
         """Move it in the trusted state; in any other one look at every file first."""
-        storage = cast("protocol.SupportsMoveFolder", self._target)
         if trusted is not None:
             with contextlib.suppress(PreconditionFailedError):
-                storage.move_folder(move.old_target, move.new_target, trusted)
+                self._target.move_folder(move.old_target, move.new_target, trusted)
                 return
         etag = None
         if self._can.folder_etags:
-            etag = cast("protocol.SupportsFolderEtags", self._target).folder_etag(move.old_target)
+            etag = self._target.folder_etag(move.old_target)
         self._check_folder(move)
-        storage.move_folder(move.old_target, move.new_target, etag)
+        self._target.move_folder(move.old_target, move.new_target, etag)
 
     def _check_folder(self, move: MoveFolder) -> None:
         """Raise unless the folder holds what the mirror put there and nothing else."""
         expected = {member.known.target_name: member.known for member in move.members}
-        for seen in abilities.survey(self._target, move.old_target, past_refusals=True):
+        for seen in self._target.survey(move.old_target):
             if isinstance(seen, Obstacle):
                 if seen.below:
                     reason = f"{seen.name!r} cannot be read: {seen.reason}"

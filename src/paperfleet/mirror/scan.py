@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import NotFoundError
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage import abilities
 from paperfleet.storage.hashing import CHUNK
 from paperfleet.storage.names import is_below, is_temporary, is_unfinished, readable
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.model import KnownFile
-    from paperfleet.storage.protocol import DocumentStorage, SupportsSurvey
+    from paperfleet.storage.full import FullStorage
 
 Pair = tuple[FileStat, "KnownFile | None"]
 
@@ -40,7 +39,7 @@ class Scan(NamedTuple):
 
 
 def scan(
-    source: DocumentStorage,
+    source: FullStorage,
     journal: Journal,
     names: Iterable[str],
     left_out: Callable[[str], bool],
@@ -66,9 +65,7 @@ def scan(
     )
 
 
-def _survey(
-    source: DocumentStorage, scope: list[str], obstacles: list[Obstacle]
-) -> Iterator[FileStat]:
+def _survey(source: FullStorage, scope: list[str], obstacles: list[Obstacle]) -> Iterator[FileStat]:
     for name in scope:
         for item in _items(source, name):
             if isinstance(item, Obstacle):
@@ -79,24 +76,24 @@ def _survey(
                 yield item
 
 
-def _items(source: DocumentStorage, name: str) -> Iterator[FileStat | Obstacle]:
-    if abilities.capabilities_of(source).survey:
-        yield from cast("SupportsSurvey", source).survey(name)
+def _items(source: FullStorage, name: str) -> Iterator[FileStat | Obstacle]:
+    if source.capabilities.survey:
+        yield from source.survey(name)
         return
-    alone = abilities.find(source, name) if name else None
+    alone = source.find(name) if name else None
     if alone:
         yield alone
-    yield from abilities.list_stats(source, name)
+    yield from source.list_stats(name)
 
 
-def hashed(source: DocumentStorage, stat: FileStat) -> FileStat | None:
+def hashed(source: FullStorage, stat: FileStat) -> FileStat | None:
     """Return the file with its SHA-256; None when it changed or vanished while it was read."""
     digest = hashlib.sha256()
     try:
         with source.open(stat.name) as stream:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
-        after = abilities.stat(source, stat.name)
+        after = source.stat(stat.name)
     except NotFoundError:
         return None
     # A bucket vouches for a hash when it is asked for one file, and not when it lists them.

@@ -8,13 +8,12 @@ somebody else. It is counted, and never touched until a person names it.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from paperfleet.errors import NotFoundError, PreconditionFailedError
 from paperfleet.journal.tables import STRANGERS
 from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.model import FileStat, KnownFile, Obstacle
-from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below, loose_key, parents
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.finding import TargetFinding
-    from paperfleet.storage.protocol import (
-        DocumentStorage,
-        SupportsSurvey,
-    )
+    from paperfleet.storage.full import FullStorage
 
 
 class Tally:
@@ -90,10 +86,10 @@ class SourceState(NamedTuple):
     hidden: tuple[str, ...]
 
 
-def source_state(source: DocumentStorage, target: DocumentStorage) -> SourceState:
+def source_state(source: FullStorage, target: FullStorage) -> SourceState:
     """Read all names of the source; raise ``NotAStorageError`` when it is gone."""
-    can, names, hidden = abilities.capabilities_of(target), set[str](), list[str]()
-    for item in _survey(source):
+    can, names, hidden = target.capabilities, set[str](), list[str]()
+    for item in source.survey():
         if isinstance(item, Obstacle):
             hidden.append(item.name)
         else:
@@ -101,14 +97,8 @@ def source_state(source: DocumentStorage, target: DocumentStorage) -> SourceStat
     return SourceState(frozenset(names), tuple(hidden))
 
 
-def _survey(source: DocumentStorage) -> Iterator[FileStat | Obstacle]:
-    if abilities.capabilities_of(source).survey:
-        return cast("SupportsSurvey", source).survey("")
-    return abilities.list_stats(source)
-
-
 def find_strangers(
-    target: DocumentStorage, here: SourceState, known: Iterable[KnownFile]
+    target: FullStorage, here: SourceState, known: Iterable[KnownFile]
 ) -> Iterator[FileStat]:
     """Yield every file at the target that no row knows and that has no counterpart at the source.
 
@@ -116,7 +106,7 @@ def find_strangers(
     knows.
     """
     ours = {loose_key(row.target_name) for row in known}
-    for seen in abilities.survey(target, past_refusals=True):
+    for seen in target.survey():
         if isinstance(seen, Obstacle):
             continue
         key = loose_key(seen.name)
@@ -126,7 +116,7 @@ def find_strangers(
 
 
 def judged(
-    target: DocumentStorage, strangers: Iterable[FileStat], known: Iterable[KnownFile]
+    target: FullStorage, strangers: Iterable[FileStat], known: Iterable[KnownFile]
 ) -> list[Stranger]:
     """Read the strangers that may be copies, and say of what; the others need not be read."""
     proven: dict[int, dict[str, str]] = defaultdict(dict)
@@ -136,7 +126,7 @@ def judged(
     found = []
     for seen in strangers:
         if seen.size in proven:
-            digest = abilities.content_sha256(target, seen.name)
+            digest = target.content_sha256(seen.name)
             read = seen._replace(sha256=digest)
             found.append(Stranger(read, proven[seen.size].get(digest, "")))
         else:
@@ -144,15 +134,15 @@ def judged(
     return found
 
 
-def row_for(target: DocumentStorage, stranger: Stranger) -> KnownFile:
+def row_for(target: FullStorage, stranger: Stranger) -> KnownFile:
     """Return the journal's row that makes a stranger the mirror's own; its bytes are read."""
     seen = stranger.seen
-    digest = seen.sha256 or abilities.content_sha256(target, seen.name)
+    digest = seen.sha256 or target.content_sha256(seen.name)
     return KnownFile(seen.name, seen.name, seen.size, digest, None, None, None, seen.etag)
 
 
 def remove(
-    target: DocumentStorage, seen: FileStat, is_taken: Callable[[str], bool]
+    target: FullStorage, seen: FileStat, is_taken: Callable[[str], bool]
 ) -> Literal["deleted", "gone", "changed", "taken"]:
     """Delete one file if it still is what was seen, and nobody has come to need the name.
 
@@ -165,7 +155,7 @@ def remove(
         return now._replace(sha256=None) == seen._replace(sha256=None)
 
     try:
-        abilities.delete_unchanged(target, seen.name, seen.etag, is_same)
+        target.delete_unchanged(seen.name, seen.etag, is_same)
     except PreconditionFailedError:
         return "changed"
     except NotFoundError:

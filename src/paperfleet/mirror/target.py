@@ -12,7 +12,6 @@ from paperfleet.mirror.planning.classify import matches
 from paperfleet.mirror.strangers import by_folder
 from paperfleet.mirror.unreadable import is_hidden
 from paperfleet.model import FileStat, FolderListing, FolderStat, Obstacle
-from paperfleet.storage import abilities
 from paperfleet.storage.names import loose_key
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from paperfleet.journal.journal import Journal
     from paperfleet.model import KnownFile
-    from paperfleet.storage.protocol import DocumentStorage, SupportsFolderEtags
+    from paperfleet.storage.full import FullStorage
 
 _MANY_FOLDERS = 8
 """Of more changed folders than this, the whole tree is listed at once."""
@@ -33,10 +32,10 @@ class TargetCheck:
     and a change the folders above it. Elsewhere everything is listed.
     """
 
-    def __init__(self, target: DocumentStorage, journal: Journal) -> None:
+    def __init__(self, target: FullStorage, journal: Journal) -> None:
         self._target = target
         self._journal = journal
-        self.by_etags = abilities.capabilities_of(target).folder_etags
+        self.by_etags = target.capabilities.folder_etags
 
     def check(self) -> TargetFinding:
         """Compare; nothing may be under way at the target meanwhile."""
@@ -52,7 +51,7 @@ class TargetCheck:
         """List everything; what lies in a folder that cannot be read is neither there nor gone."""
         listing: dict[str, FileStat] = {}
         hidden: dict[str, str] = {}
-        for item in abilities.survey(self._target, past_refusals=True):
+        for item in self._target.survey():
             if isinstance(item, FileStat):
                 listing[item.name] = item
             elif item.below:
@@ -168,7 +167,7 @@ class TargetCheck:
 
     def _root_etag(self) -> str | None:
         try:
-            return cast("SupportsFolderEtags", self._target).folder_etag("")
+            return self._target.folder_etag("")
         except NotFoundError:
             return None
 
@@ -179,7 +178,7 @@ class TargetCheck:
         found: dict[str, str] = {}
         hidden: dict[str, FolderListing | Obstacle] = {}
         with suppress(NotFoundError):
-            for one in cast("SupportsFolderEtags", self._target).list_tree(""):
+            for one in self._target.list_tree(""):
                 above = one.name.rpartition("/")[0]
                 if isinstance(one, FileStat):
                     files[above].append(one)
@@ -203,7 +202,7 @@ class TargetCheck:
 
     def _list(self, folder: str) -> FolderListing | Obstacle | None:
         try:
-            return cast("SupportsFolderEtags", self._target).list_folder(folder)
+            return self._target.list_folder(folder)
         except NotFoundError:
             return None
         except StorageError as error:

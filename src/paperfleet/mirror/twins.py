@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import NotFoundError
-from paperfleet.storage import abilities
 from paperfleet.storage.names import loose_key
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from paperfleet.journal.journal import Journal
     from paperfleet.mirror.batch import Batch
     from paperfleet.model import KnownFile
-    from paperfleet.storage.protocol import DocumentStorage, SupportsFolderEtags
+    from paperfleet.storage.full import FullStorage
 
 
 TWINS = "twins"
@@ -110,24 +109,24 @@ def _is_sure(twin: Twin | None) -> bool:
     return twin is not None and twin.known is not None and twin.known.sure
 
 
-def are_one(target: DocumentStorage, name: str, other: str) -> bool:
+def are_one(target: FullStorage, name: str, other: str) -> bool:
     """Say whether the target takes two names for one.
 
     ``name`` was found there a moment ago. Both are found when asked for, yet the listing has not
     both.
     """
-    if abilities.find(target, other) is None:
+    if target.find(other) is None:
         return False
     folders = {one.rpartition("/")[0] for one in (name, other)}
     return not {name, other} <= {stat for folder in folders for stat in _listed(target, folder)}
 
 
-def _listed(target: DocumentStorage, folder: str) -> set[str]:
+def _listed(target: FullStorage, folder: str) -> set[str]:
     """Return the names of the files in a folder, as the target spells them."""
-    if abilities.capabilities_of(target).folder_etags:
+    if target.capabilities.folder_etags:
         try:
-            listing = cast("SupportsFolderEtags", target).list_folder(folder)
+            listing = target.list_folder(folder)
         except NotFoundError:
             return set()
         return {stat.name for stat in listing.files}
-    return {stat.name for stat in abilities.list_stats(target, folder)}
+    return {stat.name for stat in target.list_stats(folder)}

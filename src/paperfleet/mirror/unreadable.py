@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paperfleet.mirror.planning.plan import Problem
 from paperfleet.mirror.policy import tried_together
 from paperfleet.model import Delete, MoveFolder, Put
-from paperfleet.storage import abilities
+from paperfleet.storage.full import unreadable
 from paperfleet.storage.names import is_below
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def is_hidden(name: str, unreadable: Collection[str]) -> bool:
 def fault_of(target_name: str, hidden: Mapping[str, str], label: str) -> FileAccessError | None:
     """Return why nothing can be done under a target name, None where something can."""
     folder = hiding(target_name, hidden)
-    return (
-        None if folder is None else abilities.unreadable(label, target_name, folder, hidden[folder])
-    )
+    return None if folder is None else unreadable(label, target_name, folder, hidden[folder])
 
 
 def kept_out(work: Plan, hidden: Mapping[str, str], label: str) -> Plan:

@@ -32,7 +32,6 @@ from paperfleet.paperless.recorded import OWN_FOLDER
 from paperfleet.paperless.seams import selftest
 from paperfleet.paperless.seams import table as seams
 from paperfleet.settings.app import ANY_VERSION, EVENTS
-from paperfleet.storage import abilities
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.retrying import Retrying
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from paperfleet.paperless.config import AppConfiguration
+    from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
 
 _log = logging.getLogger("paperfleet.paperless")
@@ -74,7 +74,7 @@ class Documents:
         """The version of paperless-ngx, where a storage is plugged in."""
         self._checking = threading.Lock()
 
-    def opened(self) -> DocumentStorage:
+    def opened(self) -> FullStorage:
         """Return the storage of documents, also where it is paperless-ngx's own folder."""
         if self.storage is None:
             self.storage = ProcessStorage(lambda: LocalBackend(homes.local_root()))
@@ -136,7 +136,7 @@ class Documents:
         name = f"{folder}/{secrets.token_hex(6)}"
         try:
             try:
-                abilities.save(storage, name, Upload(lambda: io.BytesIO(b"paperfleet"), 10), ABSENT)
+                storage.save_with(name, Upload(lambda: io.BytesIO(b"paperfleet"), 10), ABSENT)
             except StorageError:
                 with contextlib.suppress(StorageError):  # it may have arrived all the same
                     storage.delete(name)

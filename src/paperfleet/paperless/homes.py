@@ -13,7 +13,7 @@ from django.conf import settings
 
 from paperfleet.paperless.areas import AREAS
 from paperfleet.settings.storages import for_looking
-from paperfleet.storage import abilities
+from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.names import collision_key
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from paperfleet.model import FileStat, Obstacle
+    from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".keep", ".gitkeep"})
@@ -58,8 +59,9 @@ class Home:
         apart: Mapping[str, DocumentStorage] | None = None,
         label: str = "",
     ) -> None:
-        self.base, self._apart = base, dict(apart or {})
-        self.label = label or abilities.label_of(base)
+        self.base = full(base)
+        self._apart = {key: full(storage) for key, storage in (apart or {}).items()}
+        self.label = label or self.base.label
         self._blocks = ExitStack()
 
     @property
@@ -67,17 +69,17 @@ class Home:
         """Whether reading is cheap."""
         return bool(self._apart)
 
-    def area(self, key: str) -> DocumentStorage:
+    def area(self, key: str) -> FullStorage:
         """Return what lies in one area."""
-        return self._apart.get(key) or Prefixed(self.base, key)
+        return self._apart.get(key) or full(Prefixed(self.base, key))
 
     def stats(self, key: str) -> Iterator[FileStat]:
         """Yield every file of one area."""
-        return abilities.list_stats(self.area(key))
+        return self.area(key).list_stats()
 
     def survey(self, key: str) -> Iterator[FileStat | Obstacle]:
         """Yield every file of one area, and what is there and cannot be read as a file."""
-        return abilities.survey(self.area(key))
+        return self.area(key).whole_survey()
 
     def keep(self, key: str, name: str) -> str:
         """Copy a file that has to make way to a name below ``kept``, and return that."""
@@ -88,7 +90,7 @@ class Home:
 
     def key_of(self, name: str) -> str:
         """Return what two names share exactly when this place takes them for one."""
-        return collision_key(name, abilities.capabilities_of(self.base))
+        return collision_key(name, self.base.capabilities)
 
     def __enter__(self) -> Self:
         """Open all storages."""
@@ -150,4 +152,4 @@ def storage_home(storage: DocumentStorage, *, looking: bool = False) -> Home:
     ``looking`` is for a dry run: a local folder that is missing is empty, and not made.
     """
     used = for_looking(storage) if looking else storage
-    return Home(Retrying(used, tries=_TRIES), label=abilities.label_of(storage))
+    return Home(Retrying(used, tries=_TRIES), label=full(storage).label)

@@ -23,13 +23,12 @@ from paperfleet.paperless.documents import rows
 from paperfleet.paperless.homes import local_names
 from paperfleet.paperless.models import Installation
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL, Tables
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 MARK = "paperfleet.json"
 """The name of the mark in the storage, beside the folders of documents."""
@@ -125,7 +124,7 @@ def _not_here(label: str) -> Fault:
     )
 
 
-def faults(storage: DocumentStorage, roots: Mapping[str, str]) -> list[Fault] | None:
+def faults(storage: FullStorage, roots: Mapping[str, str]) -> list[Fault] | None:
     """Return why the storage must not be used; None when the database has no tables yet.
 
     ``roots`` are the local folders and their keys. A storage that belongs to nobody and holds no
@@ -144,9 +143,9 @@ def faults(storage: DocumentStorage, roots: Mapping[str, str]) -> list[Fault] | 
 
 
 def _faults(
-    storage: DocumentStorage, roots: Mapping[str, str], installation: Installation
+    storage: FullStorage, roots: Mapping[str, str], installation: Installation
 ) -> Iterator[Fault]:
-    label = abilities.label_of(storage)
+    label = storage.label
     if installation.migrating_from not in {"", label}:  # the source still has everything
         yield _unfinished(installation.migrating_from, label)
         return
@@ -163,10 +162,10 @@ def _faults(
 
 
 def _take_free(
-    storage: DocumentStorage, roots: Mapping[str, str], installation: Installation
+    storage: FullStorage, roots: Mapping[str, str], installation: Installation
 ) -> Iterator[Fault]:
     """Mark a storage without a mark as ours, or yield why it is not."""
-    label = abilities.label_of(storage)
+    label = storage.label
     if any(next(iter(storage.list_files(key)), None) for key in roots.values()):
         yield Fault(
             f"{label} holds documents, and nothing says that they are of this database",
@@ -195,15 +194,13 @@ def _of_another(label: str, mark: OwnershipMark, installation: Installation) -> 
     )
 
 
-def _differs(
-    storage: DocumentStorage, mark: OwnershipMark, installation: Installation
-) -> Fault | None:
+def _differs(storage: FullStorage, mark: OwnershipMark, installation: Installation) -> Fault | None:
     """Compare a storage that is marked as ours with what the database says; None when all is well.
 
     A copy has the same mark. So whoever comes under another address to the same bucket gives it a
     new name in both: who is still at the old address finds it there, unless that is a copy.
     """
-    label = abilities.label_of(storage)
+    label = storage.label
     empty_own = installation.storage == OWN_FOLDER and not rows.all_documents().exists()
     if empty_own or not installation.storage:
         if empty_own:
@@ -225,8 +222,8 @@ def _bucket(label: str) -> str:
     return label.rpartition(" at ")[0] or label if label.startswith(_BUCKETS) else ""
 
 
-def _rename(storage: DocumentStorage, installation: Installation) -> Fault | None:
-    label = abilities.label_of(storage)
+def _rename(storage: FullStorage, installation: Installation) -> Fault | None:
+    label = storage.label
 
     def write(fresh: str, current: str) -> bool:
         now = mark_of(storage)
@@ -248,7 +245,7 @@ def difference(label: str, mark: OwnershipMark, installation: Installation) -> s
     return str(_elsewhere(installation, label))
 
 
-def mark_of(storage: DocumentStorage) -> OwnershipMark | None:
+def mark_of(storage: FullStorage) -> OwnershipMark | None:
     """Return the mark of a storage, None where there is none."""
     try:
         with storage.open(MARK) as content:
@@ -263,7 +260,7 @@ def mark_of(storage: DocumentStorage) -> OwnershipMark | None:
         return OwnershipMark("unreadable", "")
 
 
-def write_mark(storage: DocumentStorage, mark: OwnershipMark) -> None:
+def write_mark(storage: FullStorage, mark: OwnershipMark) -> None:
     """Mark the storage as belonging to a database; raise ``StorageError``."""
     content = {
         **mark._asdict(),
@@ -273,26 +270,26 @@ def write_mark(storage: DocumentStorage, mark: OwnershipMark) -> None:
     storage.save(MARK, io.BytesIO(json.dumps(content, indent=2).encode()))
 
 
-def mark_as_ours(storage: DocumentStorage, installation: Installation) -> OwnershipMark:
+def mark_as_ours(storage: FullStorage, installation: Installation) -> OwnershipMark:
     """Mark the storage as belonging to this database, under a new name; raise ``StorageError``."""
     mark = OwnershipMark(str(installation.identity), uuid.uuid4().hex)
     write_mark(storage, mark)
     return mark
 
 
-def take_ownership(storage: DocumentStorage, installation: Installation) -> None:
+def take_ownership(storage: FullStorage, installation: Installation) -> None:
     """Tie the storage and this database together, whatever either says; raise ``StorageError``."""
     mark = mark_as_ours(storage, installation)
-    recorded.record(mark.storage, abilities.label_of(storage))
+    recorded.record(mark.storage, storage.label)
 
 
-def _left_behind(storage: DocumentStorage, roots: Mapping[str, str]) -> Iterator[Fault]:
+def _left_behind(storage: FullStorage, roots: Mapping[str, str]) -> Iterator[Fault]:
     """Find documents on the local disk that the storage does not have."""
     for root, key in roots.items():
         for _, name in zip(range(LOOKED_AT), local_names(root), strict=False):
             if not storage.exists(f"{key}/{name}"):
                 yield Fault(
-                    f"{root}/{name} is on the local disk, and not in {abilities.label_of(storage)}",
+                    f"{root}/{name} is on the local disk, and not in {storage.label}",
                     "Run `manage.py migrate_storage`; or move away what does not belong there",
                 )
                 return

@@ -22,7 +22,7 @@ from paperfleet.mirror.watch.choose import choose_watcher
 from paperfleet.running.apart import prove_apart
 from paperfleet.running.ownfiles import DeafToOwn, WithoutOwn, own_files
 from paperfleet.settings.storages import check_apart, for_looking
-from paperfleet.storage.abilities import label_of
+from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.registry import accepted_options, open_storage
 from paperfleet.storage.wrappers.fenced import Fenced
@@ -68,11 +68,11 @@ def build_mirror(
     source, watcher, disk = (source_of or local_source)(settings, report)
     target = open_target(settings)
     check_apart(source, target)
-    label = label_of(target)
+    label = full(target).label
     target = for_looking(target) if settings.dry_run else target
     target = Fenced(target, may_write) if may_write else target
 
-    with _journal(settings, label_of(source), label) as journal:
+    with _journal(settings, full(source).label, label) as journal:
         mirror = Mirror(
             source,
             target,

@@ -10,7 +10,7 @@ from paperfleet.errors import LeaseError, LeaseLostError, LeaseTimeoutError
 from paperfleet.locks.registry import open_lease_store
 from paperfleet.mirror.events import Notice
 from paperfleet.running.build import open_target
-from paperfleet.storage.abilities import label_of
+from paperfleet.storage.full import full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ def run_leased(
     run: Callable[[MirrorSettings, Reporter, Stopper, MirrorLease], int],
 ) -> int:
     """Stand by until the lease is free, run the mirror under it, and stand by again when lost."""
-    name = mirror_lease_name(label_of(open_target(settings)))
+    name = mirror_lease_name(full(open_target(settings)).label)
     with open_lease_store(address) as store:
         while not stopper.stopping:
             held = MirrorLease()

@@ -24,7 +24,7 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.model import ABSENT, FileStat, Upload
-from paperfleet.storage import abilities
+from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.names import readable
 from paperfleet.storage.wrappers.base import Wrapper
@@ -125,7 +125,7 @@ def require_local_apart(source: DocumentStorage, target: DocumentStorage) -> Non
     else:
         return
     raise ConfigurationError(
-        f"source {abilities.label_of(source)} and target {abilities.label_of(target)} {reason}",
+        f"source {full(source).label} and target {full(target).label} {reason}",
         hint="Choose a target outside the source",
     )
 
@@ -135,7 +135,7 @@ def not_apart(
 ) -> ConfigurationError:
     """Return the error that says how it was found out."""
     return ConfigurationError(
-        f"source {abilities.label_of(source)} and target {abilities.label_of(target)} are one place"
+        f"source {full(source).label} and target {full(target).label} are one place"
         f" or lie in one another: a file that was written at the target as"
         f" {readable(overlap.written)!r} is at the source as {readable(overlap.seen)!r}",
         hint="Choose a target outside the source; nothing was deleted",
@@ -176,7 +176,7 @@ def _probe(storage: DocumentStorage, folder: str) -> Iterator[tuple[str, bytes]]
     ).encode()
     try:
         upload = Upload(lambda: io.BytesIO(content), len(content))
-        abilities.save(storage, name, upload, ABSENT)
+        full(storage).save_with(name, upload, ABSENT)
         _require_shown(storage, name, content)
         yield name, content
     finally:
@@ -191,7 +191,7 @@ def _require_shown(storage: DocumentStorage, name: str, content: bytes) -> None:
             "what was written is not there, so that nothing can be proven by it",
             operation="probe",
             name=name,
-            storage=abilities.label_of(storage),
+            storage=full(storage).label,
         )
 
 
@@ -206,7 +206,7 @@ def _shows(storage: DocumentStorage, name: str, content: bytes) -> bool:
 
 def _names(storage: DocumentStorage, folder: str = "") -> Iterator[str]:
     """Yield the names of all files below a folder that can be listed."""
-    for item in abilities.survey(storage, folder, past_refusals=True):
+    for item in full(storage).survey(folder):
         if isinstance(item, FileStat):
             yield item.name
 
@@ -225,7 +225,7 @@ def _places(inner: Iterable[str], outer: Iterable[str]) -> set[str]:
 def _swept(storage: DocumentStorage) -> list[str]:
     """Remove probes that a kill left behind; return the names of all other files."""
     names = []
-    for stat in list(abilities.list_stats(storage)):
+    for stat in list(full(storage).list_stats()):
         if is_probe(stat.name) and _is_old(stat):
             with suppress(StorageError):
                 storage.delete(stat.name)

@@ -18,7 +18,7 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.model import ABSENT, ANYTHING, BatchFile, FileStat, Precondition, Upload
-from paperfleet.storage.abilities import capabilities_of, label_of
+from paperfleet.storage.full import full
 from paperfleet.testing.suite_base import (
     Broken,
     BrokenContentError,
@@ -81,7 +81,7 @@ class AbilitiesSuite(SuiteBase):
     """See ``StorageSuite``."""
 
     def test_claims_are_true(self, store: DocumentStorage) -> None:
-        claimed = {field for field, value in asdict(capabilities_of(store)).items() if value}
+        claimed = {field for field, value in asdict(full(store).capabilities).items() if value}
         missing = [
             method
             for field in claimed & METHODS.keys()
@@ -89,7 +89,7 @@ class AbilitiesSuite(SuiteBase):
             if not callable(getattr(store, method, None))
         ]
         assert missing == []
-        assert label_of(store)
+        assert full(store).label
 
     def test_stat(self, able: EveryAbility, bypass: Bypass) -> None:
         claims(able, "stat")
@@ -152,7 +152,7 @@ class AbilitiesSuite(SuiteBase):
         assert {name: item.size for name, item in listed.items()} == {
             name: len(name.encode()) for name in names
         }
-        if capabilities_of(able).stat:
+        if full(able).capabilities.stat:
             assert {name: able.stat(name)[:4] for name in names} == {
                 name: item[:4] for name, item in listed.items()
             }
@@ -171,7 +171,7 @@ class AbilitiesSuite(SuiteBase):
         assert {item.name for item in able.survey("a/d")} == {"a/d"}
         assert list(able.survey("missing")) == []
         assert list(able.survey("a/d/below")) == []
-        if capabilities_of(able).stat:
+        if full(able).capabilities.stat:
             assert list(able.survey("f")) == [able.stat("f")]
 
     def test_save_with_returns_what_is_there(self, able: EveryAbility, bypass: Bypass) -> None:
@@ -180,7 +180,7 @@ class AbilitiesSuite(SuiteBase):
         assert (saved.name, saved.size) == ("new/folder/a", 5)
         assert bypass.names() == {"new/folder/a"}
         assert bypass.read("new/folder/a") == b"bytes"
-        if capabilities_of(able).stat:
+        if full(able).capabilities.stat:
             now = able.stat("new/folder/a")
             assert saved.etag in {None, now.etag}
             assert saved.file_id in {None, now.file_id}

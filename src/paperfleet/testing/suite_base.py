@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING, ClassVar, cast
 import pytest
 
 from paperfleet.model import Upload
-from paperfleet.storage.abilities import capabilities_of
+from paperfleet.storage.full import full
+from paperfleet.storage.wrappers.base import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,12 +69,12 @@ class SuiteBase(DeclaredExceptions):
     @pytest.fixture
     def able(self, store: DocumentStorage) -> EveryAbility:
         """Return the storage inside its block, to be used for what it claims only."""
-        return cast("EveryAbility", store)
+        return Wrapper(store)
 
 
 def claims(storage: DocumentStorage, *abilities: str) -> None:
     """Skip the test unless the storage claims these fields of ``Capabilities``."""
-    capabilities = capabilities_of(storage)
+    capabilities = full(storage).capabilities
     for ability in abilities:
         if not getattr(capabilities, ability):
             pytest.skip(f"the storage does not claim {ability}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paperfleet.errors import NotFoundError, StorageError
-from paperfleet.storage.abilities import remove_folder
+from paperfleet.storage.full import full
 from paperfleet.testing.suite_base import (
     Broken,
     BrokenContentError,
@@ -196,7 +196,7 @@ class FilesSuite(SuiteBase):
         with storage:
             storage.delete("a/b")
         with storage:
-            assert remove_folder(storage, "a")
+            assert full(storage).remove_folder("a")
             put(storage, "a", b"file again")
             assert get(storage, "a") == b"file again"
             assert list(storage.list_files()) == ["a"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paperfleet.errors import InvalidNameError, NameRefusedError
-from paperfleet.storage.abilities import capabilities_of
+from paperfleet.storage.full import full
 from paperfleet.testing.suite_base import SuiteBase, get, put
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class NamesSuite(SuiteBase):
         composed, decomposed = (unicodedata.normalize(form, "é.pdf") for form in ("NFC", "NFD"))
         used = {put(store, composed, b"composed"), put(store, decomposed, b"decomposed")}
         assert set(store.list_files()) == used
-        if capabilities_of(store).unicode_form is None:
+        if full(store).capabilities.unicode_form is None:
             assert used == {composed, decomposed}
             assert get(store, composed) == b"composed"
         else:
@@ -143,7 +143,7 @@ class NamesSuite(SuiteBase):
         put(store, "Letter.pdf", b"upper")
         put(store, "letter.pdf", b"lower")
         names = list(store.list_files())
-        if capabilities_of(store).case_sensitive:
+        if full(store).capabilities.case_sensitive:
             assert names == ["Letter.pdf", "letter.pdf"]
             assert get(store, "Letter.pdf") == b"upper"
         else:

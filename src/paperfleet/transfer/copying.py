@@ -13,14 +13,13 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.model import ANYTHING, Upload
-from paperfleet.storage import abilities
 from paperfleet.storage.hashing import HashingReader
 from paperfleet.transfer.progress import VerifiedFile, state_of
 from paperfleet.transfer.receipt import BY_HASH, BY_READING
 
 if TYPE_CHECKING:
     from paperfleet.model import FileStat
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
     from paperfleet.transfer.bandwidth import Bandwidth
 
 
@@ -44,12 +43,10 @@ class Brought(NamedTuple):
 class Copier:
     """Copies and verifies single files; safe to use from many threads."""
 
-    def __init__(
-        self, source: DocumentStorage, target: DocumentStorage, bandwidth: Bandwidth
-    ) -> None:
+    def __init__(self, source: FullStorage, target: FullStorage, bandwidth: Bandwidth) -> None:
         self._source, self._target = source, target
         self._bandwidth = bandwidth
-        self._inside = abilities.can_copy_from(target, source)
+        self._inside = target.can_copy_from(source)
 
     def bring(self, source: FileStat, there: FileStat | None) -> Brought:
         """Make the target hold the bytes of the source under the same name.
@@ -84,7 +81,7 @@ class Copier:
     def _copy_inside(self, source: FileStat) -> FileStat | None:
         """Let the service copy; None where it will not, so that the bytes go through here."""
         try:
-            return abilities.copy_from(self._target, self._source, source.name)
+            return self._target.copy_from(self._source, source.name, source.name)
         except NotFoundError:
             raise
         except StorageError as error:
@@ -103,7 +100,7 @@ class Copier:
             return cast("IO[bytes]", readers[-1])
 
         upload = Upload(content, source.size, source.modified_ns, source.sha256)
-        stored = abilities.save(self._target, source.name, upload, ANYTHING)
+        stored = self._target.save_with(source.name, upload, ANYTHING)
         reader = readers[-1]
         if reader.count != source.size:
             raise self._error(f"{reader.count} of {source.size} bytes were read", source.name)
@@ -111,21 +108,21 @@ class Copier:
 
     def _prove(self, name: str, stored: FileStat, sha256: str) -> None:
         """Compare the bytes at the target, by its own word where it vouches for them."""
-        found = stored.sha256 or abilities.content_sha256(self._target, stored.name)
+        found = stored.sha256 or self._target.content_sha256(stored.name)
         if found != sha256:
             raise self._error("the target holds other bytes than were sent", name)
 
     def _source_hash(self, name: str) -> str:
-        return abilities.content_sha256(self._source, name)
+        return self._source.content_sha256(name)
 
     def _target_hash(self, there: FileStat) -> str | None:
         try:
-            return there.sha256 or abilities.content_sha256(self._target, there.name)
+            return there.sha256 or self._target.content_sha256(there.name)
         except NotFoundError:
             return None
 
     def _error(self, reason: str, name: str) -> IntegrityError:
-        label = abilities.label_of(self._target)
+        label = self._target.label
         return IntegrityError(reason, operation="migrate", name=name, storage=label)
 
 

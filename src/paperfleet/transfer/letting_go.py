@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import IntegrityError, NotFoundError, StorageError
 from paperfleet.model import ABSENT, Upload
-from paperfleet.storage import abilities
 from paperfleet.storage.apartness import local_root
 from paperfleet.storage.hashing import CHUNK
 from paperfleet.transfer.progress import state_of
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from paperfleet.model import FileStat
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
     from paperfleet.transfer.progress import VerifiedFile
 
 _IN_MEMORY = 8 << 20
@@ -38,7 +37,7 @@ class LettingGo:
     when its copy goes away with it, it is put back, and nothing more is deleted.
     """
 
-    def __init__(self, source: DocumentStorage, target: DocumentStorage) -> None:
+    def __init__(self, source: FullStorage, target: FullStorage) -> None:
         self._source, self._target = source, target
         self._roots = (local_root(source), local_root(target))
         self._apart: set[str] = set()
@@ -89,12 +88,12 @@ class LettingGo:
 
     def _is_whole(self, entry: VerifiedFile) -> bool:
         """Say whether the target still has what was proven, by its bytes if need be."""
-        found = abilities.find(self._target, entry.target_name)
+        found = self._target.find(entry.target_name)
         if found is None or found.size != entry.size:
             return False
         if entry.target_state and entry.target_state == state_of(found):
             return True
-        digest = found.sha256 or abilities.content_sha256(self._target, entry.target_name)
+        digest = found.sha256 or self._target.content_sha256(entry.target_name)
         return digest == entry.sha256
 
     def _reads_equal(self, entry: VerifiedFile) -> bool:
@@ -127,7 +126,7 @@ class LettingGo:
         upload = Upload(lambda: _rewound(held), source.size, source.modified_ns)
         for storage in (self._source, self._target):
             with suppress(StorageError):
-                abilities.save(storage, source.name, upload, ABSENT)
+                storage.save_with(source.name, upload, ABSENT)
                 return
         descriptor, path = mkstemp(prefix="paperfleet-rescued-")
         with os.fdopen(descriptor, "wb") as rescued, _rewound(held) as content:
@@ -146,11 +145,11 @@ def _rewound(held: IO[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", copy)
 
 
-def _not_apart(name: str, source: DocumentStorage, reason: str) -> NotApartError:
+def _not_apart(name: str, source: FullStorage, reason: str) -> NotApartError:
     return NotApartError(
         reason,
         operation="delete",
         name=name,
-        storage=abilities.label_of(source),
+        storage=source.label,
         hint="Source and target are one place: nothing more was deleted, and this file is there",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage import abilities
+from paperfleet.storage.full import full
 from paperfleet.storage.names import RESERVED, collision_key, is_temporary
 from paperfleet.transfer.copying import Brought, Copier, CopyOutcome
 from paperfleet.transfer.letting_go import LettingGo, NotApartError
@@ -20,6 +20,7 @@ from paperfleet.transfer.progress import VerifiedFile, state_of
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
+    from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
     from paperfleet.transfer.bandwidth import Bandwidth
     from paperfleet.transfer.progress import Progress
@@ -121,15 +122,15 @@ class Migration:
         threads: int = 8,
         copier: Copier | None = None,
     ) -> None:
-        self._source, self._target = source, target
+        self._source, self._target = full(source), full(target)
         self._progress, self._listener = progress, listener
-        self._copier = copier or Copier(source, target, bandwidth)
+        self._copier = copier or Copier(self._source, self._target, bandwidth)
         self._threads = threads
         self._stop = threading.Event()
-        self._can = abilities.capabilities_of(target)
+        self._can = self._target.capabilities
         self._keys: dict[str, str] = {}
         self.obstacles: list[Obstacle] = []
-        self._letting_go = LettingGo(source, target)
+        self._letting_go = LettingGo(self._source, self._target)
 
     def stop(self) -> None:
         """End soon: what is under way is finished; safe from a signal handler."""
@@ -141,7 +142,7 @@ class Migration:
         What the source has and cannot give as a file is remembered for the account of ``copy``.
         """
         files, self.obstacles = listed(self._source)
-        there = {stat.name: stat for stat in abilities.list_stats(self._target)}
+        there = {stat.name: stat for stat in self._target.list_stats()}
         sizes = [f.size for f in files if f.name in there]
         self._listener(
             MigrationPlanned(len(files), sum(f.size for f in files), len(sizes), sum(sizes))
@@ -295,15 +296,15 @@ class Migration:
         """Say whether the source file is the one that was verified, by its bytes if need be."""
         if entry.source_state and entry.source_state == state_of(source):
             return True
-        digest = abilities.content_sha256(self._source, source.name)
+        digest = self._source.content_sha256(source.name)
         return source.size == entry.size and digest == entry.sha256
 
 
-def listed(source: DocumentStorage) -> tuple[list[FileStat], list[Obstacle]]:
+def listed(source: FullStorage) -> tuple[list[FileStat], list[Obstacle]]:
     """Return every file that can be read, and everything else that the source has; sorted."""
     files: list[FileStat] = []
     obstacles: list[Obstacle] = []
-    for item in abilities.survey(source):
+    for item in source.whole_survey():
         if isinstance(item, Obstacle):
             obstacles.append(item)
         elif is_temporary(item.name):

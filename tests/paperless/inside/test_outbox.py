@@ -27,7 +27,7 @@ from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import bulkmoves
 from paperfleet.paperless.models import DocumentChange
 from paperfleet.paperless.outbox import mirroring, outbox
-from paperfleet.storage.abilities import list_stats, stat
+from paperfleet.storage.full import full
 from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
@@ -295,14 +295,14 @@ def test_only_documents_are_mirrored(stored: Stored) -> None:
     for name in ("originals/a.pdf", "archive/b.pdf", "thumbnails/1.webp", "aside/1/originals/a"):
         stored[name] = b"x"
     source = mirroring.source_of(memory)
-    with source.storage as storage:
+    with full(source.storage) as storage:
         assert list(storage.list_files()) == ["archive/b.pdf", "originals/a.pdf"]
-        assert {one.name for one in list_stats(storage)} == set(storage.list_files())
+        assert {one.name for one in storage.list_stats()} == set(storage.list_files())
         assert list(storage.list_files("originals")) == ["originals/a.pdf"]
         assert list(storage.list_files("thumbnails")) == []
-        assert stat(storage, "originals/a.pdf").size == 1
+        assert storage.stat("originals/a.pdf").size == 1
         with pytest.raises(NotFoundError):
-            stat(storage, "paperfleet.json")
+            storage.stat("paperfleet.json")
         with pytest.raises(AssertionError, match="must not write"):
             storage.delete("originals/a.pdf")
     assert memory.capabilities == LIKE_A_BUCKET

@@ -13,7 +13,6 @@ from paperfleet.paperless.care.inventory import Inventory
 from paperfleet.paperless.care.report import BROKEN, Finding, Kind, Report
 from paperfleet.paperless.documents import digests, files, incidents, rows
 from paperfleet.paperless.homes import IGNORED, KEPT, local_names
-from paperfleet.storage import abilities
 from paperfleet.storage.names import is_unfinished
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def again(home: Home, finding: Finding, *, by_bytes: bool = False) -> Finding | 
     if file is None:
         return None
     try:
-        stat = abilities.find(home.area(file.area), file.name)
+        stat = home.area(file.area).find(file.name)
     except InvalidNameError as error:
         return _missing(file)._replace(reason=error.reason)
     if stat is None:
@@ -185,7 +184,7 @@ def _is_settled(home: Home, area: str, name: str) -> bool:
 
 def copies(home: Home, key: str, kind: Kind) -> Iterator[Finding]:
     """Yield what lies below ``aside`` or ``kept``: ``<key>/<token>/<area>/<name>``."""
-    for stat in abilities.list_stats(home.base, key):
+    for stat in home.base.list_stats(key):
         parts = stat.name.split("/", 3)
         area, name = parts[2:] if len(parts) == 4 else ("", parts[-1])
         yield Finding(kind, area, name, stored=stat.name, size=stat.size)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from paperfleet.model import FileStat
     from paperfleet.paperless.care.surveying import Part
     from paperfleet.paperless.homes import Home
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
     from paperfleet.transfer.migrate import Listener
 
 THREADS = 8
@@ -208,7 +208,7 @@ class DocumentMigration:
             if got != part.expected[name].checksum
         }
 
-    def _cheaper(self, area: str, entry: VerifiedFile) -> tuple[DocumentStorage, str]:
+    def _cheaper(self, area: str, entry: VerifiedFile) -> tuple[FullStorage, str]:
         """Return where to read proven bytes again: the same on both sides, cheaper on a disk."""
         if self._source.is_local_disk and entry.source_state:
             return self._source.area(area), entry.name
@@ -268,11 +268,11 @@ def _constant(digest: str) -> Callable[[], str]:
     return lambda: digest
 
 
-def _md5_reader(storage: DocumentStorage, name: str) -> Callable[[], str]:
+def _md5_reader(storage: FullStorage, name: str) -> Callable[[], str]:
     return lambda: _or_error(lambda: digests.read(storage, name).md5)
 
 
-def _digester(storage: DocumentStorage, found: FileStat, checksum: str) -> Callable[[], str]:
+def _digester(storage: FullStorage, found: FileStat, checksum: str) -> Callable[[], str]:
     return lambda: _or_error(lambda: digests.comparable(storage, found, checksum, trust=True))
 
 

@@ -15,7 +15,6 @@ from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.care.checking import THREADS, again, compare, in_parallel
 from paperfleet.paperless.care.report import BROKEN, Finding, Kind, Repair, Report
 from paperfleet.paperless.documents import digests, rows
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from paperfleet.paperless.documents.digests import FileDigests
     from paperfleet.paperless.documents.rows import Expected
     from paperfleet.paperless.homes import Home
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 OLD_SECONDS = 86_400.0
 """What a save that was cut off left behind goes after so many seconds."""
@@ -87,7 +86,7 @@ def deletable(report: Report) -> list[Finding]:
 
 def sweep(home: Home) -> int:
     """Remove what saves that were cut off left behind a day ago; return how many."""
-    return abilities.sweep(home.base, OLD_SECONDS)
+    return home.base.sweep(OLD_SECONDS)
 
 
 def _candidates(home: Home, report: Report) -> list[_Candidate]:
@@ -106,7 +105,7 @@ def _candidates(home: Home, report: Report) -> list[_Candidate]:
         return [candidate for candidate in found if candidate is not None]
 
 
-def _where(home: Home, finding: Finding) -> tuple[DocumentStorage, str]:
+def _where(home: Home, finding: Finding) -> tuple[FullStorage, str]:
     if finding.stored:
         return home.base, finding.stored
     return home.area(finding.area), finding.name
@@ -148,7 +147,7 @@ class _Repairer:
 
     def _put_in_place(self, file: Expected, source: Finding) -> None:
         area = self._home.area(file.area)
-        in_the_way = abilities.find(area, file.name) is not None
+        in_the_way = area.find(file.name) is not None
         if in_the_way:
             self._home.keep(file.area, file.name)
         if source.kind is Kind.ORPHANED:
@@ -163,7 +162,7 @@ class _Repairer:
         self._home.base.delete(source.stored)
 
     def _prove(self, file: Expected) -> None:
-        stat = abilities.stat(self._home.area(file.area), file.name)
+        stat = self._home.area(file.area).stat(file.name)
         wrong = compare(self._home, file, stat)
         if wrong is not None:
             raise IntegrityError(wrong.reason, operation="restore", name=file.name)
@@ -176,7 +175,7 @@ class _Repairer:
         if file is None or not file.checksum:
             return
         try:
-            stat = abilities.find(self._home.area(file.area), file.name)
+            stat = self._home.area(file.area).find(file.name)
             if stat is None or compare(self._home, file, stat) is not None:
                 return
         except StorageError as error:

@@ -14,7 +14,6 @@ from paperfleet.paperless.homes import Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.settings.options import SOURCE_OPTIONS
 from paperfleet.settings.storages import check_apart, options_of
-from paperfleet.storage import abilities
 from paperfleet.storage.registry import open_storage, refuse_secret
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def current() -> Home:
     if plugged_in is None:
         return own_folders(create=False)
     storage = plugged_in()
-    return Home(storage, label=abilities.label_of(storage))
+    return Home(storage, label=storage.label)
 
 
 def areas_in_storage() -> list[str]:

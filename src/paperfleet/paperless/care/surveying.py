@@ -9,7 +9,6 @@ from paperfleet.errors import InvalidNameError
 from paperfleet.model import Obstacle
 from paperfleet.paperless.documents import rows
 from paperfleet.paperless.homes import IGNORED
-from paperfleet.storage import abilities
 from paperfleet.storage.names import is_below
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from paperfleet.model import FileStat
     from paperfleet.paperless.documents.rows import Expected
     from paperfleet.paperless.homes import Home
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 
 @dataclass
@@ -105,9 +104,9 @@ def _blocked(part: Part, hiding: list[Obstacle], name: str) -> str:
     return f"{over.name}: {over.reason}" if over else part.obstacles.get(name, "")
 
 
-def _asked(storage: DocumentStorage, name: str) -> FileStat | None:
+def _asked(storage: FullStorage, name: str) -> FileStat | None:
     """Ask for a file that was not listed: the listings of some stores lag behind."""
     try:
-        return abilities.find(storage, name)
+        return storage.find(name)
     except InvalidNameError:
         return None

@@ -6,14 +6,13 @@ import hashlib
 import re
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from paperfleet.storage import abilities
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from paperfleet.model import FileStat
-    from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.full import FullStorage
 
 _MD5_DIGITS = 32
 _CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
@@ -57,18 +56,18 @@ def _of(stream: IO[bytes]) -> FileDigests:
     return FileDigests(sha256.hexdigest(), md5.hexdigest())
 
 
-def read(storage: DocumentStorage, name: str) -> FileDigests:
+def read(storage: FullStorage, name: str) -> FileDigests:
     """Read a file and return its checksums; raise ``StorageError``."""
     with storage.open(name) as stream:
         return _of(stream)
 
 
-def comparable(storage: DocumentStorage, found: FileStat, checksum: str, *, trust: bool) -> str:
+def comparable(storage: FullStorage, found: FileStat, checksum: str, *, trust: bool) -> str:
     """Return the digest of a stored file that compares with ``checksum``; raise ``StorageError``.
 
     With ``trust`` the word of a storage that vouches for its bytes counts for SHA-256 (a cache in
     front of the store may give other bytes all the same). Without it every byte is read.
     """
     if trust and not is_md5(checksum):
-        return found.sha256 or abilities.content_sha256(storage, found.name)
+        return found.sha256 or storage.content_sha256(found.name)
     return read(storage, found.name).like(checksum)

@@ -17,7 +17,6 @@ from paperfleet.model import ABSENT, ANYTHING
 from paperfleet.paperless.documents import incidents, looks, patience, transactions, verification
 from paperfleet.paperless.documents import transactions as observing
 from paperfleet.paperless.documents.transactions import Effect
-from paperfleet.storage import abilities
 from paperfleet.storage.hashing import sha256_of
 from paperfleet.storage.names import check_name
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from paperfleet.model import FileStat, Upload
     from paperfleet.paperless.documents.mounts import Mount, Place
-    from paperfleet.storage.protocol import SupportsCopy
 
 ASIDE = "aside"
 """The key below which content is kept that a transaction has replaced and not yet committed."""
@@ -98,7 +96,7 @@ def stat(place: Place) -> FileStat:
 
 def missing(place: Place, operation: str) -> NotFoundError:
     """Return the error for a file that is not there."""
-    label = abilities.label_of(place.mount.storage)
+    label = place.mount.storage.label
     return NotFoundError(
         "there is no such file", operation=operation, name=place.name, storage=label
     )
@@ -121,7 +119,7 @@ def is_folder(place: Place) -> bool:
 def below(place: Place) -> Iterator[FileStat]:
     """Yield every file below a folder, in any order."""
     touch(place)
-    for found in abilities.list_stats(place.mount.storage, place.name):
+    for found in place.mount.storage.list_stats(place.name):
         if (place.mount.root, found.name) not in _hidden.effects:
             yield found
 
@@ -168,23 +166,23 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
 
     In a transaction the content that is replaced is kept until the commit.
     """
-    check_name(place.name, storage=abilities.label_of(place.mount.storage), operation="save")
+    check_name(place.name, storage=place.mount.storage.label, operation="save")
     touch(place)
     _changed(place)
     if place.key in _hidden.effects:
         _clear_the_way(place)
     if not transactions.in_transaction():
         expect = ABSENT if new else ANYTHING
-        _saved(place, upload, abilities.save(place.mount.storage, place.name, upload, expect))
+        _saved(place, upload, place.mount.storage.save_with(place.name, upload, expect))
         observing.tell(place.mount, place.name)
         return
     try:
-        stored = abilities.save(place.mount.storage, place.name, upload, ABSENT)
+        stored = place.mount.storage.save_with(place.name, upload, ABSENT)
     except AlreadyExistsError:
         if new:
             raise
         kept = _keep_aside(place)
-        stored = abilities.save(place.mount.storage, place.name, upload, ANYTHING)
+        stored = place.mount.storage.save_with(place.name, upload, ANYTHING)
         _follow(
             f"replacing {place.path}",
             commit=lambda: place.mount.base.delete(kept),
@@ -220,8 +218,8 @@ def _keep_aside(place: Place) -> str:
     """Copy what is under a name; return the name of the copy in the base storage."""
     base, kept = place.mount.base, _aside_name(place)
     current = f"{place.mount.key}/{place.name}"
-    if abilities.capabilities_of(base).copy:
-        cast("SupportsCopy", base).copy(current, kept)
+    if base.capabilities.copy:
+        base.copy(current, kept)
     else:
         with base.open(current) as content:
             base.save(kept, content)
@@ -317,8 +315,8 @@ def move(old: Place, new: Place) -> None:
     begun = looks.taken_move(old, new)
     _changed(old)
     _changed(new)
-    if begun and (in_two := abilities.moves_in_two(storage)):
-        in_two.end_move(begun)
+    if begun and storage.capabilities.move_in_two:
+        storage.end_move(begun)
     else:
         storage.move(old.name, new.name)
     looks.remember(old, None)
@@ -347,11 +345,11 @@ def put_back(old: Place, new: Place) -> bool:
 def make_folder(place: Place) -> None:
     """Make a folder where folders exist on their own; elsewhere there is nothing to do."""
     if place.name:
-        check_name(place.name, storage=abilities.label_of(place.mount.storage))
+        check_name(place.name, storage=place.mount.storage.label)
         looks.made_folder(place)
-        abilities.make_folder(place.mount.storage, place.name)
+        place.mount.storage.make_folder(place.name)
 
 
 def remove_folder(place: Place) -> bool:
     """Remove a folder that is empty; say whether it is gone."""
-    return not place.name or abilities.remove_folder(place.mount.storage, place.name)
+    return not place.name or place.mount.storage.remove_folder(place.name)

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.paperless.documents import files, verification
 from paperfleet.paperless.documents.digests import FileDigests, digests_of
-from paperfleet.storage import abilities
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class LocalCopies:
         return path or self._fetch(place, found, entry)
 
     def _entry(self, place: Place, found: FileStat, version: str) -> Path:
-        label = abilities.label_of(place.mount.storage)
+        label = place.mount.storage.label
         key = "\0".join((label, place.name, str(found.size), version))
         return self.folder / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:40]
 

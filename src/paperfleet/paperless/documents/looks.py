@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import NotFoundError
 from paperfleet.model import FileStat
-from paperfleet.storage import abilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from paperfleet.model import BegunMove
     from paperfleet.paperless.documents.mounts import Place
-    from paperfleet.storage.protocol import SupportsMoveInTwo
+    from paperfleet.storage.full import FullStorage
 
 Key = tuple[str, str]
 _log = logging.getLogger("paperfleet.paperless")
@@ -49,8 +48,8 @@ class Looks:
         if self.begun is None:
             return
         (place, begun), self.begun = self.begun, None
-        storage = abilities.moves_in_two(place.mount.storage)
-        if storage is None:
+        storage = place.mount.storage
+        if not storage.capabilities.move_in_two:
             return
         try:
             storage.leave_move(begun)
@@ -124,18 +123,16 @@ def find(place: Place) -> FileStat | None:
     if looks is not None and place.key in looks.files:
         return looks.files[place.key]
     storage = place.mount.storage
-    able = abilities.moves_in_two(storage)
+    able = storage.capabilities.move_in_two
     if looks is not None and looks.alone and able and (new_name := looks.free.get(place.key[0])):
-        found = _begun(looks, able, place, new_name)
+        found = _begun(looks, storage, place, new_name)
     else:
-        found = abilities.find(storage, place.name)
+        found = storage.find(place.name)
     remember(place, found)
     return found
 
 
-def _begun(
-    looks: Looks, storage: SupportsMoveInTwo, place: Place, new_name: str
-) -> FileStat | None:
+def _begun(looks: Looks, storage: FullStorage, place: Place, new_name: str) -> FileStat | None:
     looks.leave()  # one move at a time
     try:
         begun = storage.begin_move(place.name, new_name)
@@ -153,7 +150,7 @@ def entry(place: Place) -> FileStat | bool:
         return known
     if looks and place.key in looks.files and place.key in looks.no_folders:
         return False
-    found = abilities.entry(place.mount.storage, place.name)
+    found = place.mount.storage.entry(place.name)
     remember(place, found if isinstance(found, FileStat) else None)
     if looks and found is False:
         looks.no_folders.add(place.key)

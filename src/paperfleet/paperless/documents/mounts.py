@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paperfleet.storage.full import full
 from paperfleet.storage.wrappers.prefixed import Prefixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
 
 
@@ -26,14 +28,14 @@ class Mount:
     opened: Callable[[], DocumentStorage]
 
     @property
-    def base(self) -> DocumentStorage:
+    def base(self) -> FullStorage:
         """The storage that this mount is a folder of, ready for use."""
-        return self.opened()
+        return full(self.opened())
 
     @property
-    def storage(self) -> DocumentStorage:
+    def storage(self) -> FullStorage:
         """What lies below the root, ready for use."""
-        return Prefixed(self.opened(), self.key)
+        return full(Prefixed(self.opened(), self.key))
 
     def place(self, name: str) -> Place:
         """Return the place of a name in this mount."""

@@ -6,9 +6,12 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from paperfleet.storage.full import full
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
 
 
@@ -23,15 +26,15 @@ class ProcessStorage:
     def __init__(self, factory: Callable[[], DocumentStorage]) -> None:
         self._factory = factory
         self._lock = threading.Lock()
-        self._opened: DocumentStorage | None = None
+        self._opened: FullStorage | None = None
         os.register_at_fork(after_in_child=self._forget)
 
-    def __call__(self) -> DocumentStorage:
+    def __call__(self) -> FullStorage:
         """Return the storage; raise what constructing or entering it raises."""
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
-                    self._opened = self._factory().__enter__()
+                    self._opened = full(self._factory()).__enter__()
         return self._opened
 
     def _forget(self) -> None:

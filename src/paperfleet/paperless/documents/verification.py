@@ -23,7 +23,6 @@ from paperfleet.errors import IntegrityError
 from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.documents import incidents, rows
 from paperfleet.paperless.documents.digests import FileDigests, is_checksum, is_md5
-from paperfleet.storage import abilities
 from paperfleet.storage.streams import ReaderAround
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ def _refused(place: Place, known: Expected, found: FileDigests) -> IntegrityErro
 
 
 def _error(place: Place, reason: str) -> IntegrityError:
-    label = abilities.label_of(place.mount.storage)
+    label = place.mount.storage.label
     return IntegrityError(reason, operation="read", name=place.name, storage=label)
 
 

@@ -20,7 +20,7 @@ from paperfleet.mirror.watch.wakeup import Wakeup
 from paperfleet.paperless.areas import MIRRORED
 from paperfleet.paperless.outbox import outbox
 from paperfleet.running.build import MirrorSource
-from paperfleet.storage import abilities
+from paperfleet.storage.full import full
 from paperfleet.storage.names import check_prefix
 from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.fenced import Fenced
@@ -152,7 +152,7 @@ def source_of(storage: DocumentStorage, keep_days: float | None = None) -> Mirro
 
     Changes that are older than ``keep_days`` are removed from the outbox meanwhile.
     """
-    label = abilities.label_of(storage)
+    label = full(storage).label
 
     def refuse() -> NoReturn:
         raise AssertionError(f"the mirror must not write to its source {label}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
+from paperfleet.model import NINE_METHODS
 from paperfleet.storage import protocol
-from paperfleet.storage.abilities import capabilities_of, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,13 +71,13 @@ class Wrapper:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the inner storage can do."""
-        return capabilities_of(self.inner)
+        """What the inner storage can do; one that says nothing has the nine methods alone."""
+        return cast("Capabilities", getattr(self.inner, "capabilities", NINE_METHODS))
 
     @property
     def label(self) -> str:
-        """The inner storage's name for people."""
-        return label_of(self.inner)
+        """The inner storage's name for people; without one the name of its class."""
+        return str(getattr(self.inner, "label", type(self.inner).__name__))
 
     def __enter__(self) -> Self:
         """Enter the inner storage."""

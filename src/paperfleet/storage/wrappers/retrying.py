@@ -18,7 +18,7 @@ from paperfleet.errors import (
     ThrottledError,
     UnavailableError,
 )
-from paperfleet.storage import abilities
+from paperfleet.storage.full import full
 from paperfleet.storage.hashing import sha256_of
 from paperfleet.storage.wrappers.base import Wrapper
 
@@ -132,10 +132,11 @@ class Retrying(Wrapper):
         return self._repeat(work, unsure.note)
 
     def _arrived(self, name: str, upload: Upload) -> FileStat | None:
-        found = abilities.find(self, name)
+        here = full(self)
+        found = here.find(name)
         if found is None or found.size != upload.size:
             return None
-        same = abilities.content_sha256(self, found.name) == sha256_of(upload)
+        same = here.content_sha256(found.name) == sha256_of(upload)
         return found if same else None
 
     def delete(self, name: str) -> None:

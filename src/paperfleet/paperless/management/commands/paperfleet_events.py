@@ -24,7 +24,7 @@ from paperfleet.running.printing import tell
 from paperfleet.running.stopping import Stopper, signals_to
 from paperfleet.settings.app import EVENTS
 from paperfleet.settings.places import default_journal
-from paperfleet.storage.abilities import label_of
+from paperfleet.storage.full import full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,7 +146,7 @@ def _require_events() -> AppConfiguration:
 
 def _mirror(found: AppConfiguration, options: dict[str, Any]) -> int:
     """Run the mirror of ``paperfleet mirror`` on the storage of documents; return its exit code."""
-    label = label_of(found.open())
+    label = full(found.open()).label
     environ = os.environ
     target = options["mirror"] or environ.get("PAPERFLEET_TARGET", "")
     arguments = {
