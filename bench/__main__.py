@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench import report
 from bench.cases import (
+    cloud_bulk,
     first_sync,
     folder_rename,
     latency,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CASES: dict[str, Callable[[Setting], Result]] = {
     "first_sync": first_sync.measure,
+    "cloud_bulk": cloud_bulk.measure,
     "unchanged": unchanged.measure,
     "folder_rename": folder_rename.measure,
     "latency": latency.measure,

@@ -61,6 +61,16 @@ def bare_put(source: Path, target: Target, connections: int) -> Command:
     return python("bench.bare_put")._replace(input=json.dumps(job))
 
 
+def bare_bulk_client(connections: int) -> Client:
+    """Return bulk requests of a Nextcloud by the same HTTP client, MKCOL for each folder before."""
+
+    def sync(source: Path, target: Target, _: Path) -> Command:
+        job = {"source": str(source), **_access(target), "connections": connections}
+        return python("bench.bare_bulk")._replace(input=json.dumps(job))
+
+    return Client(f"bare bulk, {connections} at a time", sync)
+
+
 def edits(target: Target, number: int, *, source: Path | None) -> Command:
     """Return single changes one after the other, each waited for at the target.
 

@@ -45,6 +45,8 @@ def _machine_line(machine: Mapping[str, object]) -> str:
 
 
 def _table(result: Result) -> str:
+    if not result.rows:
+        return ""
     metrics = list(dict.fromkeys(row.metric for row in result.rows))
     head = ["server", "client", *metrics]
     lines = [f"| {' | '.join(head)} |", "|---|---|" + "---:|" * len(metrics)]

@@ -33,6 +33,7 @@ class Scale:
     large_mb: int
     saved_mb: int
     migrated: Tree
+    cloud: Tree
     servers: tuple[str, ...]
 
 
@@ -51,6 +52,7 @@ FULL = Scale(
     large_mb=200,
     saved_mb=2000,
     migrated=Tree(files=5000, folders=100, smallest=5 * KB, largest=500 * KB, seed=5),
+    cloud=Tree(files=500, folders=60, smallest=20 * KB, largest=1150 * KB, seed=6),
     servers=("rclone", "apache", "nextcloud"),
 )
 QUICK = Scale(
@@ -68,5 +70,6 @@ QUICK = Scale(
     large_mb=20,
     saved_mb=40,
     migrated=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=5),
+    cloud=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=6),
     servers=("wsgidav", "nextcloud"),
 )

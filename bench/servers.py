@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from tests.servers.base import WebDavServer
 from tests.servers.kinds import KINDS
 
 from bench.simulated import simulated_nextcloud
@@ -15,9 +18,6 @@ from bench.simulated import simulated_nextcloud
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from tests.servers.base import WebDavServer
 
 _numbers = count(1)
 
@@ -38,6 +38,27 @@ SERVERS = {
     "wsgidav": Kind("WsgiDAV (Python)", "other", KINDS["wsgidav"].start),
     "nextcloud": Kind("Nextcloud, simulated", "nextcloud", simulated_nextcloud, simulated=True),
 }
+
+_CLOUD = tuple(f"PAPERFLEET_TEST_NEXTCLOUD_{one}" for one in ("URL", "USER", "PASSWORD", "ROOT"))
+
+
+@contextmanager
+def named_cloud() -> Iterator[WebDavServer]:
+    """Give the Nextcloud that the environment names; it is neither started nor stopped here."""
+    url, user, password, root = (os.environ[name] for name in _CLOUD)
+    yield WebDavServer(f"{url.rstrip('/')}/", user, password, Path(root), "nextcloud")
+
+
+NAMED_CLOUD = Kind("Nextcloud", "nextcloud", named_cloud)
+
+
+def cloud_missing() -> str | None:
+    """Return why no real Nextcloud can be measured, None when one is named.
+
+    ``…_ROOT`` is the folder on disk that the address shows, so that every byte can be compared.
+    """
+    absent = [name for name in _CLOUD if not os.environ.get(name)]
+    return f"{', '.join(absent)} not set" if absent else None
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,7 @@ def missing(name: str) -> str | None:
 @contextmanager
 def folder_at(kind: Kind, server: WebDavServer) -> Iterator[Target]:
     """Make a new, empty folder at the server; remove it with all in it afterwards."""
-    name = f"run-{next(_numbers)}"
+    name = f"run-{os.getpid()}-{next(_numbers)}"
     target = Target(kind, f"{server.url}{name}/", server.user, server.password, server.root / name)
     with httpx.Client(auth=server.auth, timeout=120) as client:
         client.request("MKCOL", target.url).raise_for_status()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.rclone_server import rclone_binary
 from tests.wide import WIDE
 
@@ -19,14 +21,18 @@ if TYPE_CHECKING:
 
 pytestmark = WIDE  # what measures guards no document
 
+CLOUD = "PAPERFLEET_TEST_NEXTCLOUD_"
 CHECKOUT = Path(__file__).parents[2]
 OURS = "paperfleet"
 
 
-def bench(output: Path, *options: str) -> tuple[dict[str, Any], str]:
+def bench(output: Path, *options: str, **environment: str) -> tuple[dict[str, Any], str]:
     """Run one benchmark on tiny trees; return its result and its tables."""
     command = [sys.executable, "-m", "bench", "--quick", "--output", str(output), *options]
-    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=110)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(CLOUD)} | environment
+    ended = subprocess.run(
+        command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=110
+    )
     assert ended.returncode == 0, ended.stderr
     (path,) = output.iterdir()
     return json.loads(path.read_text(encoding="utf-8")), ended.stdout
@@ -64,6 +70,20 @@ def test_first_sync_is_compared_with_rclone_and_bare_requests(tmp_path: Path) ->
     ours = rows(result, OURS)
     assert ours["seconds"]["median"] >= ours["processor time"]["median"] / 2 > 0
     assert 10 < ours["peak memory"]["median"] < 200
+
+
+def test_a_first_sync_is_compared_with_bulk_requests_where_a_nextcloud_is_named(
+    tmp_path: Path,
+) -> None:
+    with nextcloud_double() as double:
+        named = {"URL": double.url, "USER": double.user, "PASSWORD": double.password}
+        named["ROOT"] = str(double.root)
+        environment = {f"{CLOUD}{key}": value for key, value in named.items()}
+        result, tables = bench(tmp_path / "named", "--only", "cloud_bulk", **environment)
+    check_shape(result, tables, [OURS, "bare bulk, 2 at a time"])
+    result, tables = bench(tmp_path / "none", "--only", "cloud_bulk")
+    assert result["rows"] == []
+    assert f"{CLOUD}URL, {CLOUD}USER, {CLOUD}PASSWORD, {CLOUD}ROOT not set" in tables
 
 
 def test_requests_are_counted_when_nothing_changed(tmp_path: Path) -> None:
