@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.paperless.home_kit import AREAS, Rows, held, home_of, md5, no_rest, sha256
@@ -18,6 +18,8 @@ from paperfleet.testing.faults import Call, FaultyStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from paperfleet.storage.memory.backend import MemoryBackend
 
 
 @pytest.fixture
@@ -218,8 +220,9 @@ def test_local_files_that_the_storage_lacks(tmp_path: Path) -> None:
 def test_what_is_there_and_is_no_file_is_told(rows: Rows) -> None:
     home = home_of({"originals/a": b"a"})
     rows.add(1, "a", sha256(b"a"))
-    home.base.files["originals/.paperfleet-mine.pdf"] = b"a document"  # type: ignore[attr-defined]
-    home.base.files["originals/.paperfleet-save-0123456789abcdef"] = b"ha"  # type: ignore[attr-defined]
+    memory = cast("MemoryBackend", home.base.inner)
+    memory.files["originals/.paperfleet-mine.pdf"] = b"a document"
+    memory.files["originals/.paperfleet-save-0123456789abcdef"] = b"ha"
     report = checked(home)
     assert places(report, Kind.OBSTACLE) == ["originals/.paperfleet-mine.pdf"]
     assert not report.agrees
