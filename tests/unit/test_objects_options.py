@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,3 +223,19 @@ def test_google_and_azure_are_made_from_their_options() -> None:
         AzureBackend("a/b", account_name="ann", access_key=Secret("a2V5"))
     with pytest.raises(ConfigurationError):
         GoogleCloudBackend("a/b")
+
+
+OPENED = """
+import sys
+from paperfleet.storage.registry import open_storage
+
+options = {"endpoint_url": "http://127.0.0.1:9", "access_key": "a", "secret_key": "b"}
+open_storage("paperfleet.S3CompatibleBackend", {"bucket_name": "bucket", **options})
+print(*sorted({"configparser", "lxml", "pycurl", "redis"} & sys.modules.keys()))
+"""
+
+
+def test_opening_a_bucket_loads_nothing_that_its_first_requests_do_not_need() -> None:
+    command = [sys.executable, "-c", OPENED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []

@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.settings import app, mirror, options
 from paperfleet.settings.table import PREFIX
 from paperfleet.settings.values import parse
 
@@ -31,6 +30,9 @@ class FoundSetting(NamedTuple):
 
 def variables() -> frozenset[str]:
     """Return the variables of every component."""
+    # A component that reads its own alone does without the others' tables.
+    from paperfleet.settings import app, mirror, options  # noqa: PLC0415
+
     tables = (mirror.table(), options.table(), app.table())
     rows = (row for table in tables for row in table.values())
     return frozenset(row.variable for row in rows) | {CONFIG_VARIABLE}

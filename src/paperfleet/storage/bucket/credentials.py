@@ -7,13 +7,15 @@ by itself: web identity token, container, instance metadata.
 
 from __future__ import annotations
 
-import configparser
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.secret import Secret
+
+if TYPE_CHECKING:
+    import configparser
 
 
 class AccessKey(NamedTuple):
@@ -51,6 +53,8 @@ def profile_key(profile: str | None) -> AccessKey | None:
 
 
 def _section(path: Path, name: str) -> configparser.SectionProxy | None:
+    import configparser  # noqa: PLC0415  # most have their key in the settings
+
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         parser.read(path, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import InvalidPathError
@@ -13,7 +14,6 @@ from paperfleet.errors import InvalidNameError, NameRefusedError, StorageError
 from paperfleet.model import FileStat, Obstacle
 from paperfleet.storage.bucket.client import etag_of, modified_ns
 from paperfleet.storage.bucket.keys import is_work
-from paperfleet.storage.bucket.raw import RawListing, can_list
 from paperfleet.storage.names import RESERVED, check_name, readable
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from paperfleet.storage.bucket.client import ObjectClient
     from paperfleet.storage.bucket.copying import Service
-    from paperfleet.storage.bucket.raw import Listed
+    from paperfleet.storage.bucket.raw import Listed, RawListing
 
 logger = logging.getLogger(__name__)
 _NAMED = re.compile(r'[Pp]ath "((?:[^"\\]|\\.)*)"')
@@ -42,17 +42,32 @@ class BucketListing:
         self, client: ObjectClient, service: Service | None, exists: Callable[[str], bool]
     ) -> None:
         self._client, self._keys = client, client.keys
-        self.raw: RawListing | None = None
-        """The store's own listings, where address and key are known."""
-        if service is not None and can_list(service):
-            self.raw = RawListing(service, client.label)
+        self._service = service
+        self._raw: RawListing | None = None
+        self._lock = threading.Lock()
         self._exists = exists
         self._told: set[str] = set()
 
+    @property
+    def raw(self) -> RawListing | None:
+        """The store's own listings, where address and key are known here, not to obstore alone."""
+        service = self._service
+        if service is None or not (service.address() and service.config.get("access_key_id")):
+            return None
+        with self._lock:
+            if self._raw is None:
+                # What it takes to send and read them would slow every start.
+                from paperfleet.storage.bucket.raw import RawListing  # noqa: PLC0415
+
+                self._raw = RawListing(service, self._client.label)
+            return self._raw
+
     def close(self) -> None:
         """Close the connections of the store's own listings."""
-        if self.raw is not None:
-            self.raw.close()
+        with self._lock:
+            raw = self._raw
+        if raw is not None:
+            raw.close()
 
     def entry(self, raw: RawListing, key: str, name: str) -> FileStat | bool:
         """Return the file of this name, else whether there are some below; mostly one request.
@@ -87,21 +102,21 @@ class BucketListing:
         folder = self._keys.folder(prefix)
         if not self._keys.can_hold(prefix):
             return
-        after = ""
-        if self.raw is None or not exact:
+        after, raw = "", self.raw
+        if raw is None or not exact:
             try:
                 for meta in self._client.list(folder):
                     after = meta["path"]
                     stat = FileStat(after, meta["size"], modified_ns(meta), etag_of(meta))
                     yield from self._through_obstore(stat, folder)
             except NameRefusedError as error:
-                if self.raw is None:
+                if raw is None:
                     raise self._named(error) from error
             else:
                 return
-        if self.raw is not None:
+        if raw is not None:
             before = f"{folder}/" if folder else ""
-            for listed in self.raw.keys(before, after):
+            for listed in raw.keys(before, after):
                 yield from self._as_stored(listed)
 
     def _through_obstore(self, stat: FileStat, folder: str | None) -> Iterator[FileStat | Obstacle]:

@@ -54,11 +54,6 @@ class Listed(NamedTuple):
     etag: str | None
 
 
-def can_list(service: Service) -> bool:
-    """Say whether address and key are known here, and not to obstore alone."""
-    return bool(service.address() and service.config.get("access_key_id"))
-
-
 class RawListing:
     """Lists one bucket over connections that stay open between listings, until ``close``.
 
