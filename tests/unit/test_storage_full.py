@@ -224,6 +224,7 @@ def test_nine_methods_are_enough(around: Callable[[DocumentStorage], DocumentSto
         assert storage.entry("a") is True
         assert storage.entry("c") is False
         assert list(storage.survey()) == list(storage.whole_survey()) == [FileStat("a/b", 3)]
+        assert list(storage.survey("a")) == list(storage.survey("a/b")) == [FileStat("a/b", 3)]
         assert storage.content_sha256("a/b") == hashlib.sha256(b"123").hexdigest()
         assert (storage.free_bytes(), storage.findings()) == (None, None)
         assert not storage.keeps_versions("a/b")

@@ -67,23 +67,13 @@ def scan(
 
 def _survey(source: FullStorage, scope: list[str], obstacles: list[Obstacle]) -> Iterator[FileStat]:
     for name in scope:
-        for item in _items(source, name):
+        for item in source.survey(name):
             if isinstance(item, Obstacle):
                 # Somebody's document with such a name is told, a save that is under way is not.
                 if not is_unfinished(item.name):
                     obstacles.append(item)
             elif not is_temporary(item.name):
                 yield item
-
-
-def _items(source: FullStorage, name: str) -> Iterator[FileStat | Obstacle]:
-    if source.capabilities.survey:
-        yield from source.survey(name)
-        return
-    alone = source.find(name) if name else None
-    if alone:
-        yield alone
-    yield from source.list_stats(name)
 
 
 def hashed(source: FullStorage, stat: FileStat) -> FileStat | None:

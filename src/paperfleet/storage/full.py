@@ -92,8 +92,13 @@ class FullStorage(Wrapper):
             yield FileStat(name, size)
 
     def survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
-        """See ``SupportsSurvey``; without it, the files below a folder and no obstacle."""
-        yield from (self._inner.survey if self.capabilities.survey else self.list_stats)(prefix)
+        """See ``SupportsSurvey``; what the nine methods tell has no obstacles."""
+        if self.capabilities.survey:
+            yield from self._inner.survey(prefix)
+            return
+        if prefix and (alone := self.find(prefix)):
+            yield alone
+        yield from self.list_stats(prefix)
 
     def whole_survey(self, prefix: str = "") -> Iterator[FileStat | Obstacle]:
         """Yield as ``survey``; raise what a server answered where it refuses to list one folder."""
