@@ -104,6 +104,14 @@ class Upload(NamedTuple):
     read_back: bool = False
 
 
+class BegunSave(NamedTuple):
+    """What was sent and not looked at yet: under which name, how many bytes, with which time."""
+
+    name: str
+    size: int
+    modified_ns: int | None = None
+
+
 class BegunMove(NamedTuple):
     """A move that was begun, of a file as it is now; ``content`` is the storage's own."""
 
@@ -130,6 +138,7 @@ class Capabilities:
     survey: bool = False
     save_with: bool = False
     save_batch: bool = False
+    save_in_two: bool = False
     conditional_delete: bool = False
     move_folder: bool = False
     folders: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import time
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from paperfleet.errors import (
@@ -21,6 +22,7 @@ from paperfleet.mirror.proof import Proof
 from paperfleet.mirror.renames import Renames
 from paperfleet.model import (
     BatchFile,
+    BegunSave,
     Delete,
     KnownFile,
     Move,
@@ -34,8 +36,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from paperfleet.mirror.jobs import FolderStep
-    from paperfleet.model import FileStat, Operation
+    from paperfleet.model import FileStat, Operation, Precondition
     from paperfleet.storage.full import FullStorage
+
+    _Save = Callable[[str, Upload, Precondition], FileStat | BegunSave]
+
+_UNSEEN_SECONDS = 0.5
+"""After which what was sent is looked at: what others write there meanwhile is taken for ours."""
 
 
 class SourceError(StorageError):
@@ -60,6 +67,15 @@ class OperationResult(NamedTuple):
     def names(self) -> set[str]:
         """The source names of which the target's state is known by this."""
         return {row.name for row in self.rows} | set(self.forgets)
+
+
+class _Sent(NamedTuple):
+    """A file that the target took; ``wanted``: it is to be read back."""
+
+    put: Put
+    stored: FileStat | BegunSave
+    events: tuple[Done, ...]
+    wanted: bool
 
 
 class Executor:
@@ -95,6 +111,10 @@ class Executor:
         change(step.folder)
 
     def _put(self, put: Put) -> OperationResult:
+        sent = self._send(put, self._target.save_with)
+        return self._proven(sent, cast("FileStat", sent.stored))
+
+    def _send(self, put: Put, save: _Save) -> _Sent:
         events = self._set_aside(put)
         source = put.source
         wanted = self._proof.wanted()
@@ -102,15 +122,17 @@ class Executor:
             lambda: self._open(source), source.size, source.modified_ns, source.sha256, wanted
         )
         try:
-            stored = self._target.save_with(put.target_name, upload, put.expect)
-            self._check_arrival(put, stored)
+            return _Sent(put, save(put.target_name, upload, put.expect), events, wanted)
         except ArrivedDamagedError:
             self._proof.damaged()
             raise
         except AlreadyExistsError as error:
             raise self._in_the_way(put.target_name, error) from error
-        self._proof.require(self._target, stored, source.sha256, wanted=wanted)
-        return _put_result(put, stored, events)
+
+    def _proven(self, sent: _Sent, stored: FileStat) -> OperationResult:
+        self._check_arrival(sent.put, stored)
+        self._proof.require(self._target, stored, sent.put.source.sha256, wanted=sent.wanted)
+        return _put_result(sent.put, stored, sent.events)
 
     def _in_the_way(self, name: str, error: AlreadyExistsError) -> AlreadyExistsError:
         """Return what stands under a name that is taken; a file is looked at and kept anyway."""
@@ -154,22 +176,49 @@ class Executor:
     ) -> list[OperationResult | Exception]:
         """Send files one after the other while ``go_on`` says so; one answer for each.
 
-        After an error of the target as a whole the rest are not tried: ``UntriedError``.
+        Where the target can, what arrived of several is seen at once, at the end, or sooner where
+        sending takes long. After an error of the target as a whole the rest are not tried:
+        ``UntriedError``.
         """
-        answers: list[OperationResult | Exception] = []
+        answers: list[OperationResult | Exception | _Sent] = []
+        since = time.monotonic()
         for put in puts:
             if answers and not go_on():
                 break
-            try:
-                answers.append(self._put(put))
-            except StorageError as error:
-                answers.append(error)
-                if error.scope is Scope.STORAGE:
-                    break
-            except Exception as error:  # noqa: BLE001  # told as a fault, with its file; the rest goes on
-                answers.append(error)
+            answers.append(self._sent_one(put))
+            if isinstance(answers[-1], StorageError) and answers[-1].scope is Scope.STORAGE:
+                break
+            if time.monotonic() - since > _UNSEEN_SECONDS:
+                answers = [*self._seen(answers)]
+                since = time.monotonic()
         untried = (UntriedError(name=put.target_name) for put in puts[len(answers) :])
-        return [*answers, *untried]
+        return [*self._seen(answers), *untried]
+
+    def _sent_one(self, put: Put) -> OperationResult | Exception | _Sent:
+        try:
+            sent = self._send(put, self._target.begin_save)
+            if isinstance(sent.stored, BegunSave):
+                return sent
+            return self._proven(sent, sent.stored)
+        except Exception as error:  # noqa: BLE001  # told as a fault, with its file; the rest goes on
+            return error
+
+    def _seen(
+        self, answers: Sequence[OperationResult | Exception | _Sent]
+    ) -> list[OperationResult | Exception]:
+        """Return the answers with what is seen of the files that nobody has looked at yet."""
+        sent = [one for one in answers if isinstance(one, _Sent)]
+        begun = [one.stored for one in sent if isinstance(one.stored, BegunSave)]
+        seen = iter(zip(sent, self._target.end_saves(begun) if begun else (), strict=True))
+        return [self._arrived(*next(seen)) if isinstance(one, _Sent) else one for one in answers]
+
+    def _arrived(self, sent: _Sent, stored: FileStat | StorageError) -> OperationResult | Exception:
+        if isinstance(stored, StorageError):
+            return stored
+        try:
+            return self._proven(sent, stored)
+        except Exception as error:  # noqa: BLE001  # told as a fault, with its file; the rest goes on
+            return error
 
     def put_batch(self, puts: Sequence[Put]) -> list[OperationResult | StorageError]:
         """Send small new files with one request; one answer for each."""

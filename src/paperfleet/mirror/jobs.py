@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from paperfleet.model import ABSENT, Move, MoveFolder, Put
@@ -13,23 +14,43 @@ if TYPE_CHECKING:
 
 BATCH_FILES, BATCH_BYTES = 50, 8_000_000
 _SMALL_BYTES = 2_000_000
-_ROW_FILES, _ROW_FILE_BYTES = 8, 1_000_000
+_ROW_FILES, _ROW_FILE_BYTES = 24, 1_000_000
 
 
 def in_rows(tasks: Sequence[Task], threads: int) -> Iterator[Job]:
     """Let each of ``threads`` threads send several small files, one after the other.
 
-    A file costs less so: its record in the journal and the way from thread to thread are shared.
-    Only where there is enough for all of them to do; large files go alone.
+    A file costs less so: its record in the journal, the way from thread to thread, and the look at
+    what arrived are shared. That look is at a folder, so those of one folder stay together. Only
+    where there is enough for all threads to do; large files go alone.
     """
-    small = [task for task in tasks if _is_small(task[1])]
-    yield from (Job([task]) for task in tasks if not _is_small(task[1]))
-    length = max(1, min(_ROW_FILES, len(small) // (2 * threads)))
-    yield from (Job(small[at : at + length]) for at in range(0, len(small), length))
+    in_folder = defaultdict[str, list[Task]](list)
+    for task in tasks:
+        if (folder := _folder_of_small(task[1])) is None:
+            yield Job([task])
+        else:
+            in_folder[folder].append(task)
+    small = sum(map(len, in_folder.values()))
+    longest = max(1, min(_ROW_FILES, small // (2 * threads)))
+    row: list[Task] = []
+    for together in in_folder.values():
+        if row and len(row) + len(together) > longest:
+            yield Job(row)
+            row = []
+        row = row + together
+        parts = -(-len(row) // longest)
+        while parts > 1:
+            length = -(-len(row) // parts)
+            yield Job(row[:length])
+            row, parts = row[length:], parts - 1
+    if row:
+        yield Job(row)
 
 
-def _is_small(operation: Operation) -> bool:
-    return isinstance(operation, Put) and operation.source.size <= _ROW_FILE_BYTES
+def _folder_of_small(operation: Operation) -> str | None:
+    if isinstance(operation, Put) and operation.source.size <= _ROW_FILE_BYTES:
+        return operation.target_name.rpartition("/")[0]
+    return None
 
 
 def in_batches(tasks: Sequence[Task]) -> Iterator[Job]:

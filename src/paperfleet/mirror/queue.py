@@ -313,7 +313,10 @@ class JobQueue:
         if job.is_send and not any(isinstance(outcome, BaseException) for outcome in outcomes):
             now = time.monotonic()
             puts = [operation for _, operation in job.tasks if isinstance(operation, Put)]
-            self._parallelism.done(sum(put.source.size for put in puts), now - began, now)
+            each = (now - began) / (1 if job.at_once else len(puts))
+            sizes = [put.source.size for put in puts]
+            for size in [sum(sizes)] if job.at_once else sizes:
+                self._parallelism.done(size, each, now)
         if self._touched is not None:
             for outcome in outcomes:
                 if isinstance(outcome, OperationResult):

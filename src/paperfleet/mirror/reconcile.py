@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from paperfleet.model import FileStat, KnownFile, Operation
     from paperfleet.storage.full import FullStorage
 
-_LOOK_FILES, _LOOK_BYTES = 200, 64_000_000
+_LOOK_FILES, _LOOK_BYTES = 400, 64_000_000
+_FIRST_LOOK_FILES = 64
+"""Of the first look, while there is nothing to send yet."""
 _LOOKS_AHEAD = 2
 _READ_FILES = 8
 """Files in doubt that one thread reads at the target, one after the other."""
@@ -188,12 +190,13 @@ class Reconciler:
     def feed(self) -> None:
         """Look at the next of the backlog, so far ahead that the target never waits."""
         bulk = self._can.save_batch and self._options.bulk
-        files, size = (BATCH_FILES, BATCH_BYTES) if bulk else (_LOOK_FILES, _LOOK_BYTES)
         while (
             self.backlog
             and self._work.looking < _LOOKS_AHEAD
             and self._work.queued < 2 * self._options.connections
         ):
+            most = _FIRST_LOOK_FILES if self._work.idle else _LOOK_FILES
+            files, size = (BATCH_FILES, BATCH_BYTES) if bulk else (most, _LOOK_BYTES)
             pairs = portion(self.backlog.values(), files, size)
             for stat, _ in pairs:
                 del self.backlog[stat.name]

@@ -23,7 +23,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from paperfleet.model import Precondition, Upload
+    from paperfleet.model import BegunSave, Precondition, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
 
@@ -130,6 +130,12 @@ class FullStorage(Wrapper):
                 storage=self.label,
             )
         return self.stat(used)
+
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat | BegunSave:
+        """See ``SupportsSaveInTwo``; elsewhere it has been looked at when this returns."""
+        if self.capabilities.save_in_two:
+            return self._inner.begin_save(name, upload, expect)
+        return self.save_with(name, upload, expect)
 
     def delete_unchanged(
         self, name: str, etag: str | None, is_same: Callable[[FileStat], bool]

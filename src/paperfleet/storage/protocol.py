@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from paperfleet.model import (
         BatchFile,
         BegunMove,
+        BegunSave,
         Capabilities,
         FileStat,
         FolderListing,
@@ -141,6 +142,25 @@ class SupportsSaveWith(Protocol):
         for ``exists=False``) when the condition does not hold, ``IntegrityError`` when the bytes
         are not those of ``upload.sha256``, ``UnavailableError`` when it is unknown whether they
         arrived.
+        """
+        ...
+
+
+class SupportsSaveInTwo(Protocol):
+    """``capabilities.save_in_two``: what arrived of several files is seen at once."""
+
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat | BegunSave:
+        """Save as ``save_with`` does, and raise what it does.
+
+        A ``BegunSave`` says that the storage took the file and that nobody has looked yet: nothing
+        is proven before ``end_saves``, which is to follow soon.
+        """
+        ...
+
+    def end_saves(self, begun: Sequence[BegunSave]) -> list[FileStat | StorageError]:
+        """Look at what arrived. One answer for each: what the storage now has, or an error.
+
+        The errors are those of ``save_with`` after the file was sent.
         """
         ...
 

@@ -46,6 +46,7 @@ METHODS = {
     "survey": ("survey",),
     "save_with": ("save_with",),
     "save_batch": ("save_batch",),
+    "save_in_two": ("begin_save", "end_saves"),
     "conditional_delete": ("delete_if",),
     "move_folder": ("move_folder",),
     "folders": ("make_folder", "remove_folder"),

@@ -13,6 +13,7 @@ from paperfleet.errors import (
     PreconditionFailedError,
     UnavailableError,
 )
+from paperfleet.model import BegunSave
 from paperfleet.storage.dav.client import Request
 from paperfleet.storage.dav.content import SMALL, Outgoing, content_type
 
@@ -67,14 +68,23 @@ class DirectSaves:
         when the server then has another size: somebody else wrote there, or it lied.
         """
         with self._mover.alone_at(name):
-            try:
-                self._folders.with_parents(name, lambda: self._put(name, upload, expect))
-            except PreconditionFailedError:
-                self._target.check(name, expect)
-                return None  # it holds: the server calls the etag of a young file a weak one
-            except (AlreadyExistsError, FileAccessError, NameRefusedError, NotFoundError):
-                return None
-            return self._arrived(name, upload)
+            begun = self._begun(name, upload, expect)
+            return begun and self.ended(begun)
+
+    def begin(self, name: str, upload: Upload, expect: Precondition) -> BegunSave | None:
+        """Save, and leave the look at what arrived to ``ended``; None as in ``save``."""
+        with self._mover.alone_at(name):
+            return self._begun(name, upload, expect)
+
+    def _begun(self, name: str, upload: Upload, expect: Precondition) -> BegunSave | None:
+        try:
+            self._folders.with_parents(name, lambda: self._put(name, upload, expect))
+        except PreconditionFailedError:
+            self._target.check(name, expect)
+            return None  # it holds: the server calls the etag of a young file a weak one
+        except (AlreadyExistsError, FileAccessError, NameRefusedError, NotFoundError):
+            return None
+        return BegunSave(name, upload.size, upload.modified_ns)
 
     def _put(self, name: str, upload: Upload, expect: Precondition) -> None:
         headers = {"Content-Type": content_type(name), "Content-Length": str(upload.size)}
@@ -96,13 +106,15 @@ class DirectSaves:
             self._whole.distrust(reason)
             raise self._client.failure(UnavailableError, reason, "save", name)
 
-    def _arrived(self, name: str, upload: Upload) -> FileStat:
+    def ended(self, begun: BegunSave) -> FileStat:
+        """Look at a file that was sent; raises as ``save`` does from then on."""
+        name = begun.name
         with self._target.after_effect(name):
             seen = self._times.settled(
-                name, upload.modified_ns, lambda: self._arrivals.look(name, name)
+                name, begun.modified_ns, lambda: self._arrivals.look(name, name)
             )
-        if seen.size != upload.size:
-            reason = f"{seen.size} bytes are there, where {upload.size} were sent"
+        if seen.size != begun.size:
+            reason = f"{seen.size} bytes are there, where {begun.size} were sent"
             self._whole.distrust(reason)
             raise self._client.failure(IntegrityError, reason, "save", name)
         return seen

@@ -62,13 +62,17 @@ class ModifiedTimes:
         """Say whether files are known to get their time."""
         return self._way in {"header", "proppatch"}
 
+    def comes_with_upload(self, modified_ns: int | None) -> bool:
+        """Say whether nothing is to be sent after an upload for the sake of its time."""
+        return self._way in {"header", "none"} or not mtime_headers(modified_ns)
+
     def headers(self, modified_ns: int | None) -> dict[str, str]:
         """Return what to send with an upload."""
         return mtime_headers(modified_ns) if self._way in {"unknown", "header"} else {}
 
     def settled(self, name: str, modified_ns: int | None, look: Callable[[], FileStat]) -> FileStat:
         """Give an uploaded file its time and return what ``look`` then sees."""
-        if not mtime_headers(modified_ns) or self._way in {"header", "none"}:
+        if self.comes_with_upload(modified_ns):
             return look()
         wanted = (modified_ns or 0) // SECOND * SECOND
         if self._way == "unknown":

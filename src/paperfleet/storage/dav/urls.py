@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
 from paperfleet.storage.addresses import is_loopback
@@ -102,7 +102,14 @@ class DavRoot:
 
 
 def _segments(path: str) -> list[str]:
-    return [decode(part) for part in path.split("/") if part]
+    folder, _, last = path.rpartition("/")
+    above = _decoded(folder) if folder else ()
+    return [*above, decode(last)] if last else [*above]
+
+
+@lru_cache(maxsize=256)
+def _decoded(folder: str) -> tuple[str, ...]:
+    return tuple(decode(part) for part in folder.split("/") if part)
 
 
 @lru_cache(maxsize=1024)
@@ -128,7 +135,11 @@ def _encoded(folder: str) -> str:
 
 def decode(segment: str) -> str:
     """Undo percent-encoding; bytes that are not UTF-8 become lone surrogates."""
-    return unquote(segment, errors="surrogateescape") if "%" in segment else segment
+    if "%" not in segment:
+        return segment
+    if segment.isascii():
+        return unquote_to_bytes(segment).decode(errors="surrogateescape")
+    return unquote(segment, errors="surrogateescape")
 
 
 def parse_root(url: str, *, allow_plain_http: bool = False) -> DavRoot:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.errors import (
@@ -18,7 +17,8 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
-from paperfleet.model import ANYTHING, Capabilities, FileStat
+from paperfleet.model import ANYTHING, FileStat
+from paperfleet.storage.dav.able import ABLE, KEEPS_MODIFIED
 from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.arrivals import WORKING, UploadCheck
 from paperfleet.storage.dav.client import DavClient, Request
@@ -28,6 +28,7 @@ from paperfleet.storage.dav.drafts import Drafts
 from paperfleet.storage.dav.files import open_file
 from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.mtime import ModifiedTimes
+from paperfleet.storage.dav.seeing import SavesSeen
 from paperfleet.storage.dav.target import Target
 from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.tree import DavTree
@@ -36,30 +37,15 @@ from paperfleet.storage.dav.wholeputs import WholePuts
 from paperfleet.storage.transport.patience import LOWEST_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from paperfleet.model import Precondition, Upload
+    from paperfleet.model import BegunSave, Capabilities, Precondition, Upload
     from paperfleet.secret import Secret
     from paperfleet.storage.dav.answers import Answer
     from paperfleet.storage.transport.exchange import Transport
 
 STORED = {200, 201, 202, 204}
 SERVER_ERROR = 500
-_ABLE = Capabilities(
-    stat=True,
-    list_stats=True,
-    survey=True,
-    save_with=True,
-    conditional_delete=True,
-    move_folder=True,
-    folders=True,
-    sweep=True,
-    free_space=True,
-    end_requests=True,
-    findings=True,
-    reads_back=True,
-)
-_KEEPS_MODIFIED = replace(_ABLE, keeps_modified=True)
 
 
 class WebDavBackend(DavTree):
@@ -132,6 +118,7 @@ class WebDavBackend(DavTree):
             self._arrivals,
             self._whole,
         )
+        self._seen = SavesSeen(self._listing, self._direct, self._target)
         self._moves_keep_etag: bool | None = None
 
     @property
@@ -140,7 +127,7 @@ class WebDavBackend(DavTree):
 
         ``keeps_modified`` is learned from the first file that is saved with a time.
         """
-        return _KEEPS_MODIFIED if self._times.kept else _ABLE
+        return KEEPS_MODIFIED if self._times.kept else ABLE
 
     def save(self, name: str, content: IO[bytes]) -> str:
         """Store all that ``content`` yields, replacing what was there; return the name."""
@@ -151,14 +138,40 @@ class WebDavBackend(DavTree):
     def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """Save under a condition; return what the server then has (see ``SupportsSaveWith``)."""
         name = self._new_name(name, "save")
-        traits = self._trials.traits()
-        lists_dots = traits.lists_dots
-        self._check_shown(name, lists_dots=lists_dots)
-        direct = traits.tells_parents and self._direct.concerns(upload, expect)
-        if direct and not self._drafts.has(name) and self._whole.suffice():
+        if self._goes_directly(name, upload, expect):
             stored = self._direct.save(name, upload, expect)
             if stored is not None:
                 return stored
+        return self._save_aside(name, upload, expect)
+
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat | BegunSave:
+        """Save; leave the look to ``end_saves`` where one PUT was enough (``SupportsSaveInTwo``).
+
+        Until then another write of that name and size, also of this process, is taken for ours.
+        """
+        if not self._times.comes_with_upload(upload.modified_ns):
+            return self.save_with(name, upload, expect)
+        name = self._new_name(name, "save")
+        if self._goes_directly(name, upload, expect):
+            begun = self._direct.begin(name, upload, expect)
+            if begun is not None:
+                return begun
+        return self._save_aside(name, upload, expect)
+
+    def end_saves(self, begun: Sequence[BegunSave]) -> list[FileStat | StorageError]:
+        """Look at what arrived, by one listing for several files of a folder."""
+        return self._seen.end(begun)
+
+    def _goes_directly(self, name: str, upload: Upload, expect: Precondition) -> bool:
+        """Say whether one PUT is to be tried; raise for a name that listings would hide."""
+        traits = self._trials.traits()
+        self._check_shown(name, lists_dots=traits.lists_dots)
+        direct = traits.tells_parents and self._direct.concerns(upload, expect)
+        return direct and not self._drafts.has(name) and self._whole.suffice()
+
+    def _save_aside(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
+        """Save by way of a temporary name."""
+        lists_dots = self._trials.traits().lists_dots
         with self._drafts.draft(name, upload, listed=not lists_dots) as draft:
             temporary, sent = draft.temporary, upload.sha256 or ""
             if draft.uploaded:

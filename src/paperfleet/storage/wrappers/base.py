@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from paperfleet.model import (
         BatchFile,
         BegunMove,
+        BegunSave,
         Capabilities,
         FileStat,
         FolderListing,
@@ -35,6 +36,7 @@ class EveryAbility(
     protocol.SupportsSurvey,
     protocol.SupportsSaveWith,
     protocol.SupportsSaveBatch,
+    protocol.SupportsSaveInTwo,
     protocol.SupportsConditionalDelete,
     protocol.SupportsMoveFolder,
     protocol.SupportsFolders,
@@ -138,6 +140,17 @@ class Wrapper:
         return self._around(
             "save_with", (name,), lambda: self._inner.save_with(name, upload, expect)
         )
+
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat | BegunSave:
+        """See ``SupportsSaveInTwo``."""
+        return self._around(
+            "begin_save", (name,), lambda: self._inner.begin_save(name, upload, expect)
+        )
+
+    def end_saves(self, begun: Sequence[BegunSave]) -> list[FileStat | StorageError]:
+        """See ``SupportsSaveInTwo``."""
+        names = tuple(one.name for one in begun)
+        return self._around("end_saves", names, lambda: self._inner.end_saves(begun))
 
     def save_batch(self, files: Sequence[BatchFile]) -> list[FileStat | StorageError]:
         """See ``SupportsSaveBatch``."""

@@ -10,7 +10,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from paperfleet.model import FileStat, Precondition, Upload
+    from paperfleet.model import BegunSave, FileStat, Precondition, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
 _T = TypeVar("_T")
@@ -35,6 +35,7 @@ _READS = frozenset(
         "entry",
         "can_copy_from",
         "end_requests",
+        "end_saves",
         "findings",
         "adopt_findings",
     }
@@ -66,11 +67,17 @@ class Fenced(Wrapper):
 
     def save_with(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """See ``SupportsSaveWith``."""
+        return super().save_with(name, self._checked(upload), expect)
 
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat | BegunSave:
+        """See ``SupportsSaveInTwo``."""
+        return super().begin_save(name, self._checked(upload), expect)
+
+    def _checked(self, upload: Upload) -> Upload:
         def opened() -> IO[bytes]:
             return cast("IO[bytes]", _OwningChecked(upload.open(), self._check))
 
-        return super().save_with(name, upload._replace(open=opened), expect)
+        return upload._replace(open=opened)
 
 
 class _Checked(io.BufferedIOBase):

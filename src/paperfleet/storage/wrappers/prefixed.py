@@ -13,7 +13,15 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from paperfleet.model import BatchFile, BegunMove, FolderStat, Obstacle, Precondition, Upload
+    from paperfleet.model import (
+        BatchFile,
+        BegunMove,
+        BegunSave,
+        FolderStat,
+        Obstacle,
+        Precondition,
+        Upload,
+    )
     from paperfleet.storage.protocol import DocumentStorage
 
 
@@ -105,6 +113,21 @@ class Prefixed(Wrapper):
         """See ``SupportsSaveWith``."""
         with self._named(name, "save") as inner_name:
             return self._up_stat(self._inner.save_with(inner_name, upload, expect))
+
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat | BegunSave:
+        """See ``SupportsSaveInTwo``."""
+        with self._named(name, "save") as inner_name:
+            begun = self._inner.begin_save(inner_name, upload, expect)
+            return begun._replace(name=self._up(begun.name))
+
+    def end_saves(self, begun: Sequence[BegunSave]) -> list[FileStat | StorageError]:
+        """See ``SupportsSaveInTwo``."""
+        inner = [one._replace(name=self._down(one.name, "save")) for one in begun]
+        with self._renamed_errors():
+            return [
+                self._up_stat(result) if isinstance(result, FileStat) else self._up_error(result)
+                for result in self._inner.end_saves(inner)
+            ]
 
     def save_batch(self, files: Sequence[BatchFile]) -> list[FileStat | StorageError]:
         """See ``SupportsSaveBatch``."""

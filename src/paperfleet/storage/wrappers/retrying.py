@@ -131,6 +131,10 @@ class Retrying(Wrapper):
 
         return self._repeat(work, unsure.note)
 
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
+        """See ``SupportsSaveInTwo``; looked at once, as what is to be repeated may be in doubt."""
+        return self.save_with(name, upload, expect)
+
     def _arrived(self, name: str, upload: Upload) -> FileStat | None:
         here = full(self)
         found = here.find(name)
