@@ -61,6 +61,7 @@ class Setup:
     user: str = ""
     password: str = ""
     found: tuple[str, ...] = ()
+    connections: int = 8
 
 
 class Fuse:
@@ -138,6 +139,7 @@ def run_once(setup: Setup, fuse: Fuse | None = None, report: Reporter = _quiet) 
             open_settle=0.0,
             limits=Limits(share=1, overwrite_share=1),
             verify="size" if setup.found else "sample",
+            connections=setup.connections,
         )
         with Mirror(
             source, target, journal, PollingWatcher(setup.source, 60), options, report

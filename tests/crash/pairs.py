@@ -138,15 +138,24 @@ class DavPair(Pair):
 
     requests = ("PROPFIND", "HEAD", "MKCOL", "PUT", "MOVE", "DELETE", "POST")
 
-    def __init__(self, server: WebDavServer, base: Path, found: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        server: WebDavServer,
+        base: Path,
+        found: tuple[str, ...] = (),
+        *,
+        connections: int = 8,
+    ) -> None:
         super().__init__(base)
         self.server, self.kind, self.found = server, server.kind, found
+        self.connections = connections
 
     def _setup(self, folder: Path, name: str) -> Setup:
         url = self.server.url.rstrip("/") + f"/{name}"
         login = self.server.user, self.server.password
         journal = folder / "journal.sqlite"
-        return Setup(folder / "source", url, journal, self.kind, *login, self.found)
+        source = folder / "source"
+        return Setup(source, url, journal, self.kind, *login, self.found, self.connections)
 
     def put_there(self, setup: Setup, name: str, content: bytes) -> None:
         path = f"{self._root(setup).name}/{name}"

@@ -147,6 +147,23 @@ def test_killed_around_the_one_put_of_a_file(
     assert kill_and_start_again(pair, point, (1, 2), synced=synced) == 2
 
 
+@pytest.mark.parametrize(
+    ("point", "reaches"),
+    [
+        ("http.PUT:after", (2, 3, 4)),
+        ("http.PROPFIND:before", (2, 3, 4)),
+        ("http.PROPFIND:after", (2, 3, 4)),
+    ],
+)
+def test_killed_before_it_was_seen_what_arrived_of_several_files(
+    apache: WebDavServer, tmp_path: Path, point: str, reaches: Sequence[int]
+) -> None:
+    """With one connection files go in rows, and a listing of their folder proves them."""
+    told = httpx.options(apache.url, auth=apache.auth).headers
+    pair = DavPair(apache, tmp_path, (told["server"], told["dav"]), connections=1)
+    assert kill_and_start_again(pair, point, reaches, synced=False)
+
+
 def kill_and_start_again(pair: Pair, point: str, reaches: Sequence[int], *, synced: bool) -> int:
     """Kill a mirror at each of the reaches of a point; return how many of them there were."""
     for times, nth in enumerate(reaches):

@@ -32,9 +32,9 @@ from paperfleet.errors import (
 )
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.status import FINDINGS
-from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
+from paperfleet.model import ABSENT, ANYTHING, BegunSave, FileStat, Precondition, Upload
 from paperfleet.secret import Secret
-from paperfleet.storage.dav import client, puttrial, trials, wholeputs
+from paperfleet.storage.dav import arrivals, client, puttrial, trials, wholeputs
 from paperfleet.storage.dav.content import SMALL
 from paperfleet.storage.dav.webdav import WebDavBackend
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from tests.servers.apache_server import ApacheServer
     from tests.servers.base import WebDavServer
     from tests.servers.quirky_server import QuirkyServer
+
+    Several = tuple[QuirkyServer, WebDavBackend]
 
 
 TIME = 1_500_000_000 * 10**9
@@ -402,6 +404,108 @@ class TestSaves:
             save(storage, "a.pdf", b"ours")
 
 
+class TestSeveral:
+    """Of files that are saved one after the other a listing shows what arrived."""
+
+    NAMES = ("f/a.pdf", "f/b.pdf", "f/c.pdf", "f/d.pdf")
+
+    @staticmethod
+    def begin(storage: WebDavBackend, *names: str) -> list[BegunSave]:
+        begun = [storage.begin_save(name, upload(name.encode()), ABSENT) for name in names]
+        left = [one for one in begun if isinstance(one, BegunSave)]
+        assert left == begun
+        return left
+
+    @pytest.fixture
+    def in_folder(self, direct: tuple[QuirkyServer, WebDavBackend]) -> Several:
+        server, _storage = direct
+        server.folders.add("f")
+        return direct
+
+    def test_one_listing_shows_the_files_of_a_folder(self, in_folder: Several) -> None:
+        server, storage = in_folder
+        begun = self.begin(storage, *self.NAMES)
+        seen = storage.end_saves(begun)
+        assert methods(server) == ["PUT"] * 4 + ["PROPFIND"]
+        assert seen == [storage.stat(name) for name in self.NAMES]
+        assert server.files == {name: name.encode() for name in self.NAMES}
+
+    def test_few_files_are_looked_at_alone(self, in_folder: Several) -> None:
+        server, storage = in_folder
+        server.folders.add("g")
+        begun = self.begin(storage, "f/a.pdf", "g/b.pdf")
+        server.requests.clear()
+        assert [type(one) for one in storage.end_saves(begun)] == [FileStat, FileStat]
+        assert [request.path for request in server.requests] == ["f/a.pdf", "g/b.pdf"]
+
+    def test_a_folder_with_many_others_is_listed_once(self, in_folder: Several) -> None:
+        server, storage = in_folder
+        server.files |= {f"f/old {number}.pdf": b"old" for number in range(100)}
+        begun = self.begin(storage, *self.NAMES)
+        for _ in range(2):
+            assert all(isinstance(one, FileStat) for one in storage.end_saves(begun))
+        assert [request.path.rstrip("/") for request in server.requests] == [
+            *self.NAMES,
+            "f",
+            *self.NAMES,
+        ]
+
+    def test_what_is_torn_is_told_of_its_file_alone(self, in_folder: Several) -> None:
+        server, storage = in_folder
+        begun = self.begin(storage, "f/a.pdf", "f/b.pdf")
+        server.quirks.putting = "a part in the end"
+        begun += self.begin(storage, "f/torn.pdf")
+        seen = storage.end_saves(begun)
+        assert [type(one) for one in seen] == [FileStat, FileStat, IntegrityError]
+        assert is_whole(storage) is False
+
+    def test_what_is_gone_again_is_told_of_its_file_alone(
+        self, in_folder: Several, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server, storage = in_folder
+        monkeypatch.setattr(arrivals, "APPEARING", (0.01,))
+        begun = self.begin(storage, *self.NAMES)
+        del server.files["f/b.pdf"]
+        server.folders.add("f/c.pdf")
+        del server.files["f/c.pdf"]
+        kinds = [type(one) for one in storage.end_saves(begun)]
+        assert kinds[0] is kinds[3] is FileStat
+        assert issubclass(kinds[1], UnavailableError)
+        assert issubclass(kinds[2], StorageError)
+
+    @pytest.mark.parametrize("status", [403, 503])
+    def test_a_look_that_fails_does_not_say_that_nothing_happened(
+        self, in_folder: Several, status: int
+    ) -> None:
+        server, storage = in_folder
+        begun = self.begin(storage, *self.NAMES)
+        server.quirks.judge = lambda m, _: status if m in {"HEAD", "PROPFIND"} else None
+        seen = storage.end_saves(begun)
+        assert all(isinstance(one, UnavailableError) for one in seen), seen
+        assert [getattr(one, "name", "") for one in seen] == list(self.NAMES)
+        assert all("it was written" in str(one) for one in seen), seen
+
+    def test_where_a_folder_may_not_be_listed_each_file_is_looked_at(
+        self, in_folder: Several
+    ) -> None:
+        server, storage = in_folder
+        begun = self.begin(storage, *self.NAMES)
+        server.quirks.judge = lambda m, name: 403 if (m, name) == ("PROPFIND", "f") else None
+        assert all(isinstance(one, FileStat) for one in storage.end_saves(begun))
+
+    def test_conditions_hold(self, in_folder: Several) -> None:
+        server, storage = in_folder
+        server.files["f/a.pdf"] = b"theirs"
+        with pytest.raises(AlreadyExistsError):
+            storage.begin_save("f/a.pdf", upload(b"ours"), ABSENT)
+        assert server.files == {"f/a.pdf": b"theirs"}
+
+    def test_what_goes_by_a_temporary_name_has_been_seen(self, in_folder: Several) -> None:
+        _, storage = in_folder
+        read_back = upload(b"a")._replace(read_back=True)
+        assert isinstance(storage.begin_save("f/a.pdf", read_back, ABSENT), FileStat)
+
+
 @pytest.fixture
 def apache() -> Iterator[ApacheServer]:
     if reason := apache_missing():
@@ -424,6 +528,27 @@ class TestApache:
             wanted = [f"{m} /f/{n}.pdf" for n in range(1, 21) for m in ("PUT", "HEAD")]
             assert apache.logged()[before : before + 40] == wanted
             assert apache.read("f/7.pdf") == b"x" * 7000
+
+    def test_the_mirror_lists_a_folder_for_many_files(
+        self, apache: ApacheServer, tmp_path: Path, quick: None
+    ) -> None:
+        del quick
+        storage = on(apache)
+        told = httpx.options(apache.url, auth=apache.auth).headers
+        known = [storage.label, told["server"], told["dav"]]
+        storage.adopt_findings({"server": known, "whole": True})
+        rig = Rig(tmp_path, ServerPlace(apache), storage=storage, verify="size")
+        names = [f"f{number % 10}/{number:03}.pdf" for number in range(200)]
+        rig.write(dict.fromkeys(["warm.pdf", *names], b"content"))
+        for name in names:
+            os.utime(rig.path(name), ns=(TIME, TIME))
+        before = len(apache.logged())
+        rig.sync()
+        asked = apache.logged()[before:]
+        looks = [line for line in asked if line.startswith(("HEAD", "PROPFIND"))]
+        assert len([line for line in asked if line.startswith("PUT /f")]) == 200
+        assert len(looks) < 150, looks
+        assert all(row.sure and row.target_etag for row in rig.known().values())
 
     def test_three_requests_where_it_is_not_proven(self) -> None:
         with wsgidav_server() as server, on(server) as storage:

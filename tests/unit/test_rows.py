@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from paperfleet.errors import NameRefusedError, StorageError, UnavailableError
+from paperfleet.mirror import execute
 from paperfleet.mirror.execute import Executor, OperationResult, UntriedError
 from paperfleet.mirror.jobs import Job, in_batches, in_rows
 from paperfleet.mirror.queue import JobQueue
-from paperfleet.model import ABSENT, Delete, FileStat, KnownFile, Put, Upload
+from paperfleet.model import ABSENT, BegunSave, Delete, FileStat, KnownFile, Put, Upload
 from paperfleet.storage.full import full
 from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pytest
 
     from paperfleet.mirror.jobs import Task
     from paperfleet.model import Precondition
@@ -37,14 +41,25 @@ def test_few_files_go_alone_so_that_every_thread_has_one() -> None:
 
 
 def test_many_files_go_in_rows() -> None:
-    assert sizes(list(in_rows(tasks(200), 8))) == [8] * 25
-    assert sizes(list(in_rows(tasks(50), 8))) == [3] * 16 + [2]
+    assert sum(sizes(list(in_rows(tasks(200), 8)))) == 200
+    assert set(sizes(list(in_rows(tasks(200), 8)))) == {11, 12}
+    assert set(sizes(list(in_rows(tasks(50), 8)))) == {2, 3}
+    assert max(sizes(list(in_rows(tasks(5000), 8)))) <= 24
+
+
+def test_files_of_a_folder_stay_together() -> None:
+    names = [f"{folder}/{number}" for number in range(8) for folder in "abcdefgh"]
+    rows = list(in_rows([(number, put(name)) for number, name in enumerate(names)], 2))
+    assert sizes(rows) == [16] * 4
+    folders = [{name[0] for name in job.names} for job in rows]
+    assert folders == [{"a", "b"}, {"c", "d"}, {"e", "f"}, {"g", "h"}]
+    assert sorted(name for job in rows for name in job.names) == sorted(names)
 
 
 def test_large_files_go_alone() -> None:
     mixed = tasks(100) + tasks(3, 50_000_000)
     rows = list(in_rows(mixed, 2))
-    assert sorted(sizes(rows)) == [1] * 3 + [4] + [8] * 12
+    assert sorted(sizes(rows)) == [1] * 3 + [20] * 5
     assert not any(job.at_once for job in rows)
 
 
@@ -103,6 +118,64 @@ def test_a_row_ends_when_the_mirror_is_to_stop() -> None:
     kinds, target = sent({}, go_on=1)
     assert kinds == [OperationResult, OperationResult, UntriedError, UntriedError]
     assert target.tried == ["a", "b"]
+
+
+class InTwo(Failing):
+    """Looks at what arrived when it is asked to."""
+
+    def __init__(self, errors: dict[str, Exception]) -> None:
+        super().__init__(errors)
+        self.capabilities = replace(self.capabilities, save_in_two=True)
+
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> BegunSave:
+        self.save_with(name, upload, expect)
+        return BegunSave(name, upload.size)
+
+    def end_saves(self, begun: Sequence[BegunSave]) -> list[FileStat | StorageError]:
+        self.tried.append("".join(one.name for one in begun).upper())
+        return [
+            UnavailableError("unseen", name=one.name) if one.name == "d" else self.stat(one.name)
+            for one in begun
+        ]
+
+
+def sent_in_two(
+    errors: dict[str, Exception], names: str = "abcd", go_on: int = 100
+) -> tuple[list[type], list[str]]:
+    source, target = MemoryBackend(), InTwo(errors)
+    with source, target:
+        for name in names:
+            source.save(name, io.BytesIO(b"x"))
+        left = iter(range(go_on))
+        answers = Executor(full(source), full(target)).put_each(
+            [put(name) for name in names], lambda: next(left, None) is not None
+        )
+        return [type(answer) for answer in answers], target.tried
+
+
+def test_what_arrived_of_a_row_is_seen_at_its_end() -> None:
+    kinds, tried = sent_in_two({})
+    assert kinds == [OperationResult] * 3 + [UnavailableError]
+    assert tried == ["a", "b", "c", "d", "ABCD"]
+
+
+def test_what_was_sent_before_an_error_of_the_target_is_seen() -> None:
+    kinds, tried = sent_in_two({"b": NameRefusedError("no"), "c": UnavailableError("away")})
+    assert kinds == [OperationResult, NameRefusedError, UnavailableError, UntriedError]
+    assert tried == ["a", "b", "c", "A"]
+
+
+def test_what_was_sent_before_the_mirror_is_to_stop_is_seen() -> None:
+    kinds, tried = sent_in_two({}, go_on=1)
+    assert kinds == [OperationResult, OperationResult, UntriedError, UntriedError]
+    assert tried == ["a", "b", "AB"]
+
+
+def test_where_sending_takes_long_nothing_stays_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "_UNSEEN_SECONDS", -1.0)
+    kinds, tried = sent_in_two({}, "abc")
+    assert kinds == [OperationResult] * 3
+    assert tried == ["a", "A", "b", "B", "c", "C"]
 
 
 def test_a_name_is_busy_as_long_as_anything_above_or_below_it_is() -> None:

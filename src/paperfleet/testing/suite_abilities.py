@@ -295,6 +295,23 @@ class AbilitiesSuite(SuiteBase):
             with pytest.raises(NotFoundError):
                 able.content_sha256(missing)
 
+    def test_save_in_two(self, able: EveryAbility, bypass: Bypass) -> None:
+        claims(able, "save_in_two")
+        put(able, "folder/old", b"old")
+        names = ["folder/one", "folder/ü #%", "three", "folder/four"]
+        begun = [able.begin_save(n, upload(n.encode(), MODIFIED), ABSENT) for n in names]
+        left = [one for one in begun if not isinstance(one, FileStat)]
+        seen = able.end_saves(left)
+        stored = [one for one in (*begun, *seen) if isinstance(one, FileStat)]
+        assert sorted(one.name for one in stored) == sorted(names)
+        for one in stored:
+            assert one._replace(sha256=None) == able.stat(one.name)
+            assert bypass.read(one.name) == one.name.encode()
+        with pytest.raises(AlreadyExistsError):
+            able.begin_save("folder/old", upload(b"new"), ABSENT)
+        assert bypass.read("folder/old") == b"old"
+        assert able.end_saves([]) == []
+
     def test_save_batch(self, able: EveryAbility, bypass: Bypass) -> None:
         claims(able, "save_batch")
         put(able, "folder/old", b"old")
