@@ -168,8 +168,10 @@ def write_known(
     connection: sqlite3.Connection, upserts: Iterable[KnownFile], forgets: Iterable[str]
 ) -> None:
     """Forget names, then insert or replace rows, within the caller's transaction."""
-    connection.executemany(_SQL["forget"], ((name,) for name in forgets))
-    connection.executemany(_SQL["upsert"], map(_to_row, upserts))
+    for name in forgets:
+        connection.execute(_SQL["forget"], (name,))
+    for known in upserts:
+        connection.execute(_SQL["upsert"], _to_row(known))
 
 
 def doubt_known(connection: sqlite3.Connection, doubts: Iterable[KnownFile]) -> None:

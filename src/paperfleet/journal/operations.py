@@ -247,8 +247,28 @@ def _insert(connection: sqlite3.Connection, operation: Operation, now: float) ->
     return operation_id
 
 
+_ONLY_FROM: Final[Mapping[OperationStep, tuple[str, str]]] = {
+    step: (state.value, after.value)
+    for (state, step), after in TRANSITIONS.items()
+    if [one for _, one in TRANSITIONS].count(step) == 1
+}
+"""The states before and after a step that only one state allows."""
+
+
 def _step(connection: sqlite3.Connection, operation_id: int, step: OperationStep) -> str:
     """Take a step: store the next state, or drop the row of what has ended. Return the kind."""
+    if step in _ONLY_FROM:  # one statement; when it does not meet its row, the others tell why
+        before, after = _ONLY_FROM[step]
+        if OperationState(after) in STORED:
+            done = connection.execute(_SQL["advance"], (operation_id, before, after))
+        else:
+            done = connection.execute(_SQL["end"], (operation_id, before))
+        for (kind,) in done.fetchall():
+            return str(kind)
+    return _step_by_table(connection, operation_id, step)
+
+
+def _step_by_table(connection: sqlite3.Connection, operation_id: int, step: OperationStep) -> str:
     row = connection.execute(_SQL["state"], (operation_id,)).fetchone()
     if row is None:
         raise JournalError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import InvalidNameError
@@ -90,11 +91,14 @@ def is_unfinished(name: str) -> bool:
 
 def parents(name: str) -> list[str]:
     """Return the folders above ``name``, the outermost first: 'a/b/c' gives ['a', 'a/b']."""
-    found, at = list[str](), name.find("/")
-    while at >= 0:
-        found.append(name[:at])
-        at = name.find("/", at + 1)
-    return found
+    folder = name.rpartition("/")[0]
+    return [*_with_above(folder)] if folder else []
+
+
+@lru_cache(maxsize=1024)
+def _with_above(folder: str) -> tuple[str, ...]:
+    segments = folder.split("/")
+    return tuple("/".join(segments[:depth]) for depth in range(1, len(segments) + 1))
 
 
 def is_below(name: str, folder: str) -> bool:
@@ -117,6 +121,7 @@ def collision_key(name: str, capabilities: Capabilities) -> str:
     return key if capabilities.case_sensitive else key.casefold()
 
 
+@lru_cache(maxsize=4096)
 def loose_key(name: str) -> str:
     """Return what names share that some server takes for one, and never two that none does.
 

@@ -4,6 +4,12 @@ INSERT INTO operations (kind, name, state, recorded_at, doubts) VALUES (?1, ?2, 
 -- name: state
 SELECT kind, state FROM operations WHERE id = ?1
 
+-- name: advance
+UPDATE operations SET state = ?3 WHERE id = ?1 AND state = ?2 RETURNING kind
+
+-- name: end
+DELETE FROM operations WHERE id = ?1 AND state = ?2 RETURNING kind
+
 -- name: doubts
 SELECT doubts FROM operations WHERE id = ?1
 

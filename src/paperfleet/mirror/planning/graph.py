@@ -62,6 +62,8 @@ class Dependencies:
             # The second half of a move through a passing name moves what the first brought.
             yield from _all(self._fills, loose_key(_leaves(operation)))
         if not isinstance(operation, Delete):
+            if not self._frees:
+                return  # nothing is taken away or moved, as in most plans
             taken = loose_key(takes_of(operation))
             yield from self._above(taken)
             yield from self._frees_below.get(taken, ())

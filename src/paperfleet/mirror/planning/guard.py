@@ -90,7 +90,7 @@ def losses(plan: Plan, rows: Mapping[str, KnownFile]) -> dict[str, Loss]:
 
 
 def _lossy(plan: Plan) -> list[Put | Delete]:
-    return [*plan.all_deletes, *plan.puts]
+    return [*plan.all_deletes, *(put for put in plan.puts if put.why == "updated")]
 
 
 def judge(plan: Plan, circumstances: Circumstances, limits: Limits) -> Judgement:

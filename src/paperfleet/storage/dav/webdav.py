@@ -152,7 +152,7 @@ class WebDavBackend(DavTree):
         if not self._times.comes_with_upload(upload.modified_ns):
             return self.save_with(name, upload, expect)
         name = self._new_name(name, "save")
-        if self._goes_directly(name, upload, expect):
+        if self._goes_directly(name, upload, expect, many=True):
             begun = self._direct.begin(name, upload, expect)
             if begun is not None:
                 return begun
@@ -162,12 +162,14 @@ class WebDavBackend(DavTree):
         """Look at what arrived, by one listing for several files of a folder."""
         return self._seen.end(begun)
 
-    def _goes_directly(self, name: str, upload: Upload, expect: Precondition) -> bool:
+    def _goes_directly(
+        self, name: str, upload: Upload, expect: Precondition, *, many: bool = False
+    ) -> bool:
         """Say whether one PUT is to be tried; raise for a name that listings would hide."""
         traits = self._trials.traits()
         self._check_shown(name, lists_dots=traits.lists_dots)
         direct = traits.tells_parents and self._direct.concerns(upload, expect)
-        return direct and not self._drafts.has(name) and self._whole.suffice()
+        return direct and not self._drafts.has(name) and self._whole.suffice(many=many)
 
     def _save_aside(self, name: str, upload: Upload, expect: Precondition) -> FileStat:
         """Save by way of a temporary name."""

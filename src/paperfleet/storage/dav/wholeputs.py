@@ -61,7 +61,8 @@ class WholePuts:
     a reader within that moment, or the death of the server in it, meets a part. That save has no
     answer then, so that the file is looked at.
 
-    A trial takes about two seconds and thirty requests, so it is made only after ``AFTER`` files.
+    A trial takes about two seconds and thirty requests, so it is made only after ``AFTER`` files,
+    or when many are about to be saved.
     What was found holds for an address and what the server says of itself (``Server``, ``DAV``):
     when that changes it is tried anew. The thread that tries waits, others go on the old way. What
     cannot be tried (403, 5xx, no room) is not proven, and tried again later.
@@ -77,10 +78,11 @@ class WholePuts:
         self._found: PutFinding | None = None
         self._kept: PutFinding | None = None
 
-    def suffice(self) -> bool:
+    def suffice(self, *, many: bool = False) -> bool:
         """Say whether one PUT is known to be enough; it may be tried first.
 
-        Raises ``CredentialsError``, and what ``Trials.require_removed`` raises.
+        ``many`` says that it is one of so many files that a trial is worth it at once. Raises
+        ``CredentialsError``, and what ``Trials.require_removed`` raises.
         """
         found = self._found
         if found is not None and self._is_of(found):
@@ -88,7 +90,7 @@ class WholePuts:
         if not self._lock.acquire(blocking=self._kept is not None):
             return False  # it is being tried
         try:
-            return self._decided()
+            return self._decided(many=many)
         finally:
             self._lock.release()
 
@@ -119,7 +121,7 @@ class WholePuts:
         """Say whether it is still that server which answers."""
         return found.signature[1] == self._client.server
 
-    def _decided(self) -> bool:
+    def _decided(self, *, many: bool) -> bool:
         if self._found is not None and not self._is_of(self._found):
             logger.info("%s is another server now", self._client.root.url)
             self._found = None
@@ -130,7 +132,7 @@ class WholePuts:
         if self._found is None:
             self._saves += 1
             rests = self._tries >= MOST_TRIALS or time.monotonic() < self._rests_until
-            if self._saves > AFTER and not rests:
+            if (many or self._saves > AFTER) and not rests:
                 self._found = self._tried()
                 if self._found is None:
                     self._rests_until = time.monotonic() + REST
