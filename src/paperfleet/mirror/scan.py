@@ -81,7 +81,7 @@ def hashed(source: FullStorage, stat: FileStat) -> FileStat | None:
     digest = hashlib.sha256()
     try:
         with source.open(stat.name) as stream:
-            while chunk := stream.read(CHUNK):
+            while chunk := stream.read(min(CHUNK, stat.size + 1)):
                 digest.update(chunk)
         after = source.stat(stat.name)
     except NotFoundError:

@@ -99,7 +99,7 @@ class ProvingReader:
         while wanted and (part := self._stream.read(wanted)):
             parts.append(part)
             wanted -= len(part)
-        data = b"".join(parts)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._digest.update(data)
         self._left -= len(data)
         return data
@@ -154,7 +154,11 @@ class Outgoing:
 
     def whole(self) -> bytes:
         """Return the content at once; raise ``IntegrityError``."""
-        return b"".join(self.pieces())
+        with ProvingReader(self._upload, name=self._name, storage=self._storage) as reader:
+            content = reader.read(self._upload.size)
+            reader.prove()
+            self.sha256 = reader.sha256
+        return content
 
 
 def content_type(name: str) -> str:
