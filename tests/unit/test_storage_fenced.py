@@ -30,6 +30,7 @@ WRITES: dict[str, Callable[[Fenced], object]] = {
     "copy": lambda s: s.copy("kept", "copied"),
     "copy_from": lambda s: s.copy_from(s, "kept", "copied"),
     "save_with": lambda s: s.save_with("new", upload(b"x"), ANYTHING),
+    "begin_save": lambda s: s.begin_save("new", upload(b"x"), ANYTHING),
     "save_batch": lambda s: s.save_batch([BatchFile("new", b"x", None)]),
     "delete_if": lambda s: s.delete_if("kept", "etag"),
     "move_folder": lambda s: s.move_folder("folder", "other"),

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, Typ
 from paperfleet.errors import InvalidNameError, PreconditionFailedError, StorageError
 from paperfleet.model import (
     ANYTHING,
+    BegunSave,
     Capabilities,
     FileStat,
     FolderListing,
@@ -27,14 +28,16 @@ from paperfleet.storage.memory.tree import File, MemoryTree, TreeFiles
 from paperfleet.storage.names import RESERVED, check_name, check_prefix, is_below, is_temporary
 from paperfleet.storage.oserrors import translated
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping, Sequence
     from types import TracebackType
 
     from paperfleet.model import BatchFile, Upload
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+    _Method = Callable[Concatenate["MemoryBackend", _P], _R]
 
 EVERYTHING = Capabilities(
     stat=True,
@@ -42,6 +45,7 @@ EVERYTHING = Capabilities(
     survey=True,
     save_with=True,
     save_batch=True,
+    save_in_two=True,
     conditional_delete=True,
     move_folder=True,
     folders=True,
@@ -52,16 +56,10 @@ EVERYTHING = Capabilities(
 )
 
 
-def _ability(
-    claim: str,
-) -> Callable[
-    [Callable[Concatenate[MemoryBackend, _P], _R]], Callable[Concatenate[MemoryBackend, _P], _R]
-]:
+def _ability(claim: str) -> Callable[[_Method[_P, _R]], _Method[_P, _R]]:
     """Make a method fail unless the claim is made: so tests find callers that do not ask."""
 
-    def decorate(
-        method: Callable[Concatenate[MemoryBackend, _P], _R],
-    ) -> Callable[Concatenate[MemoryBackend, _P], _R]:
+    def decorate(method: _Method[_P, _R]) -> _Method[_P, _R]:
         @functools.wraps(method)
         def checked(self: MemoryBackend, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
             if not getattr(self.capabilities, claim):
@@ -156,9 +154,18 @@ class MemoryBackend:
         return modified_ns if kept and modified_ns is not None else time.time_ns()
 
     def _require(self, tree: MemoryTree, name: str, expect: Precondition, operation: str) -> None:
-        file = tree.find(name)
-        found = _stat(file) if file else None
+        found = _stat(file) if (file := tree.find(name)) else None
         require(found, expect, operation=operation, name=name, storage=self.label)
+
+    @_ability("save_in_two")
+    def begin_save(self, name: str, upload: Upload, expect: Precondition) -> BegunSave:
+        """Save; ``end_saves`` tells of it."""
+        return BegunSave(self.save_with(name, upload, expect).name, upload.size)
+
+    @_ability("save_in_two")
+    def end_saves(self, begun: Sequence[BegunSave]) -> list[FileStat | StorageError]:
+        """Return what is there now."""
+        return [self.stat(one.name) for one in begun]
 
     @_ability("save_batch")
     def save_batch(self, files: Sequence[BatchFile]) -> list[FileStat | StorageError]:
