@@ -20,7 +20,7 @@ from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.fsspec_backend import FsspecBackend
 from paperfleet.storage.full import full
 from paperfleet.storage.names import readable
-from paperfleet.transfer.migrate import listed
+from paperfleet.transfer.listing import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -102,7 +102,7 @@ def command(
             prove_apart(old, new, delete=delete_source)
         files, there = migration.plan()
         if dry_run:
-            return tell_left_out(migration)
+            return UNFINISHED if stopper.stopping else tell_left_out(migration)
         account = migration.copy(files, there)
         if receipt and account.proven:
             write_receipt(receipt, account, old.label, new.label)

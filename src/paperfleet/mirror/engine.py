@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from paperfleet.errors import CredentialsError
 from paperfleet.mirror.loop import Loop
-from paperfleet.storage.full import full
+from paperfleet.storage.full import LAST_REQUESTS_SECONDS, full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from paperfleet.mirror.watch.choose import Watcher
     from paperfleet.storage.protocol import DocumentStorage
 
-_LAST_REQUESTS_SECONDS = 3.0
 _TRIES_ONCE = 4
 
 
@@ -87,7 +86,7 @@ class Mirror:
         """
         self._stopping.set()
         for storage in (self._source, self._target):
-            storage.end_requests(_LAST_REQUESTS_SECONDS)
+            storage.end_requests(LAST_REQUESTS_SECONDS)
         self._watcher.wake()
 
     def run(self) -> RunOutcome:

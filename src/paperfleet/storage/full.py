@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from paperfleet.model import BegunSave, Precondition, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
+LAST_REQUESTS_SECONDS = 3.0
+"""Seconds that requests under way have when a program is told to stop (``end_requests``)."""
+
 
 def full(storage: DocumentStorage) -> FullStorage:
     """Return a storage with every method; one that is full is returned as it is."""

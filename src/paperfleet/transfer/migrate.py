@@ -5,22 +5,23 @@ from __future__ import annotations
 import enum
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from paperfleet.errors import NotFoundError, PaperfleetError, Scope, StorageError
-from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage.full import full
-from paperfleet.storage.names import RESERVED, collision_key, is_temporary
+from paperfleet.storage.full import LAST_REQUESTS_SECONDS, full
+from paperfleet.storage.names import collision_key
 from paperfleet.transfer.copying import Brought, Copier, CopyOutcome
 from paperfleet.transfer.letting_go import LettingGo, NotApartError
+from paperfleet.transfer.listing import listed
 from paperfleet.transfer.progress import VerifiedFile, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from paperfleet.storage.full import FullStorage
+    from paperfleet.model import FileStat, Obstacle
     from paperfleet.storage.protocol import DocumentStorage
     from paperfleet.transfer.bandwidth import Bandwidth
     from paperfleet.transfer.progress import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _AHEAD = 4
 """Files that are handed out for each thread, so that none waits."""
+_WHILE_DELETING = "it was interrupted while deleting"
 
 
 class MigrationStep(enum.Enum):
@@ -127,22 +129,45 @@ class Migration:
         self._copier = copier or Copier(self._source, self._target, bandwidth)
         self._threads = threads
         self._stop = threading.Event()
+        self._deleting = False
         self._can = self._target.capabilities
         self._keys: dict[str, str] = {}
         self.obstacles: list[Obstacle] = []
         self._letting_go = LettingGo(self._source, self._target)
 
     def stop(self) -> None:
-        """End soon: what is under way is finished; safe from a signal handler."""
+        """End soon; safe from any thread and from a signal handler.
+
+        Requests that are under way have a few seconds where the storages can end them; the next run
+        goes on from there. A delete at the source is finished, with all that proves it.
+        """
         self._stop.set()
+        if not self._deleting:  # looked at after the stop is set, as set before that is looked at
+            for storage in (self._source, self._target):
+                storage.end_requests(LAST_REQUESTS_SECONDS)
+
+    @contextmanager
+    def _until_stopped(self) -> Iterator[None]:
+        """Pass over what requests raise that ``stop`` has ended: the account says so."""
+        try:
+            yield
+        except StorageError:
+            if not self._stop.is_set():
+                raise
 
     def plan(self) -> tuple[list[FileStat], dict[str, FileStat]]:
         """Return what is at the source, sorted by name, and what is at the target, by name.
 
         What the source has and cannot give as a file is remembered for the account of ``copy``.
+        Returns nothing when ``stop`` ended the listing; ``copy`` then says so.
         """
-        files, self.obstacles = listed(self._source)
-        there = {stat.name: stat for stat in self._target.list_stats()}
+        files: list[FileStat] = []
+        there: dict[str, FileStat] = {}
+        with self._until_stopped():
+            files, self.obstacles = listed(self._source)
+            there = {stat.name: stat for stat in self._target.list_stats()}
+        if self._stop.is_set():
+            return [], {}
         sizes = [f.size for f in files if f.name in there]
         self._listener(
             MigrationPlanned(len(files), sum(f.size for f in files), len(sizes), sum(sizes))
@@ -158,9 +183,10 @@ class Migration:
             account.counts[MigrationStep.LEFT_OUT] += 1
         with ThreadPoolExecutor(self._threads, thread_name_prefix="migrate") as pool:
             self._run(pool, iter(files), there, account)
+        with self._until_stopped():
+            self._look_for_vanished(account)
         if self._stop.is_set() and not account.stopped:
             account.stopped = "it was interrupted"
-        self._look_for_vanished(account)
         account.entries.sort()
         account.earlier = self._progress.gone_from_source(account.entries, there)
         return account
@@ -180,9 +206,9 @@ class Migration:
         there: dict[str, FileStat],
         account: MigrationResult,
     ) -> None:
-        running: dict[Future[Brought], FileStat] = {}
+        running: dict[Future[Brought | None], FileStat] = {}
         # concurrent.futures.wait would visit every running one for each that ends.
-        done: SimpleQueue[Future[Brought]] = SimpleQueue()
+        done: SimpleQueue[Future[Brought | None]] = SimpleQueue()
         more = True
         while running or more:
             while more and len(running) < _AHEAD * self._threads and not account.stopped:
@@ -193,13 +219,17 @@ class Migration:
                     self._collides(source, account)
                     or self._trust(source, there.get(source.name), account)
                 ):
-                    future = pool.submit(self._copier.bring, source, there.get(source.name))
+                    future = pool.submit(self._bring, source, there.get(source.name))
                     running[future] = source
                     future.add_done_callback(done.put)
             more = more and not account.stopped
             if running:
                 future = done.get()
-                self._note(future, running.pop(future), account)
+                with self._until_stopped():
+                    self._note(future, running.pop(future), account)
+
+    def _bring(self, source: FileStat, there: FileStat | None) -> Brought | None:
+        return None if self._stop.is_set() else self._copier.bring(source, there)
 
     def _collides(self, source: FileStat, account: MigrationResult) -> bool:
         """Fail a file that the target would take for another one: it would overwrite that one."""
@@ -221,16 +251,22 @@ class Migration:
         account.entries.append(entry.entry)
         return True
 
-    def _note(self, future: Future[Brought], source: FileStat, account: MigrationResult) -> None:
+    def _note(
+        self, future: Future[Brought | None], source: FileStat, account: MigrationResult
+    ) -> None:
         error = future.exception()
         if error is None:
             brought = future.result()
+            if brought is None:
+                return
             self._progress.add(brought.verified)
             account.entries.append(brought.verified.entry)
             step = MigrationStep[brought.outcome.name]
             account.copied_bytes += source.size if brought.outcome is not CopyOutcome.PRESENT else 0
             account.copied_inside += brought.inside
             self._count(account, step, source)
+        elif self._stop.is_set() and isinstance(error, StorageError) and error.transient:
+            return  # it was ended
         elif isinstance(error, NotFoundError) and not self._source.exists(source.name):
             account.vanished.add(source.name)
             self._count(
@@ -261,16 +297,23 @@ class Migration:
         """
         if not account.complete:
             return
+        through = False
+        with self._until_stopped():
+            through = self._delete_all(account, among)
+        if not (through or account.stopped):
+            account.stopped = _WHILE_DELETING
+
+    def _delete_all(self, account: MigrationResult, among: Container[str] | None) -> bool:
+        """Delete one after the other; return whether every file was looked at."""
         for source in listed(self._source)[0]:
             if among is not None and source.name not in among:
                 continue
             if self._stop.is_set():
-                account.stopped = "it was interrupted while deleting"
-                return
-            entry = self._progress.verified.get(source.name)
-            self._delete(source, entry, account)
+                return False
+            self._delete(source, self._progress.verified.get(source.name), account)
             if account.stopped:
-                return
+                return False
+        return True
 
     def _delete(
         self, source: FileStat, entry: VerifiedFile | None, account: MigrationResult
@@ -280,12 +323,18 @@ class Migration:
                 account, MigrationStep.KEPT, source, "it came or changed after it was verified"
             )
             return
+        self._deleting = True
         try:
+            if self._stop.is_set():
+                account.stopped = _WHILE_DELETING
+                return
             reason = self._letting_go.delete(source, entry)
         except StorageError as error:
             reason = str(error)
             if isinstance(error, NotApartError) or error.scope is Scope.STORAGE:
                 account.stopped = reason
+        finally:
+            self._deleting = False
         if reason:
             account.failures[source.name] = reason
             self._count(account, MigrationStep.KEPT, source, reason)
@@ -298,17 +347,3 @@ class Migration:
             return True
         digest = self._source.content_sha256(source.name)
         return source.size == entry.size and digest == entry.sha256
-
-
-def listed(source: FullStorage) -> tuple[list[FileStat], list[Obstacle]]:
-    """Return every file that can be read, and everything else that the source has; sorted."""
-    files: list[FileStat] = []
-    obstacles: list[Obstacle] = []
-    for item in source.whole_survey():
-        if isinstance(item, Obstacle):
-            obstacles.append(item)
-        elif is_temporary(item.name):
-            obstacles.append(Obstacle(item.name, RESERVED))
-        else:
-            files.append(item)
-    return sorted(files), sorted(obstacles)

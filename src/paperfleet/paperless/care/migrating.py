@@ -132,7 +132,7 @@ class DocumentMigration:
         self._stopped = False
 
     def stop(self) -> None:
-        """End soon; safe from a signal handler."""
+        """End soon, as ``Migration.stop``; safe from a signal handler."""
         self._stopped = True
         if self._running:
             self._running.stop()
@@ -179,7 +179,9 @@ class DocumentMigration:
             _add(result, part, account)
             if not account.stopped:
                 _note_vanished(result, part, progress)
-                result.differing |= self._differing(part, progress)
+                differing = self._differing(part, progress)
+                if not self._stopped:  # what could not be read was ended
+                    result.differing |= differing
         return account, migration, progress
 
     def _progress_path(self, area: str) -> Path:

@@ -53,7 +53,8 @@ class Retrying(Wrapper):
 
     ``patience`` says for how many seconds in all an operation goes on when the whole storage does
     not answer (``UnavailableError``), beyond the number of tries: an outage ends by itself. It is
-    shorter with a file that the storage alone fails with (``patience_with``).
+    shorter with a file that the storage alone fails with (``patience_with``). From ``end_requests``
+    on nothing is tried again.
 
     What may have taken effect is looked at before it is repeated: a move, a delete, a conditional
     save. A stream that ``open`` returned is not resumed, content that cannot be rewound is not
@@ -78,9 +79,16 @@ class Retrying(Wrapper):
         self._sleep = sleep
         self._chance = chance
         self._patience = patience
+        self._ending = False
+
+    def end_requests(self, within: float) -> None:
+        """See ``SupportsEndRequests``; what is ended is not tried again."""
+        self._ending = True
+        super().end_requests(within)
 
     def _around(self, operation: str, names: tuple[str, ...], work: Callable[[], _T]) -> _T:  # noqa: ARG002 (what the base calls)
         if operation in {"enter", "exit"}:
+            self._ending = False
             return work()
         return self._repeat(work)
 
@@ -104,7 +112,7 @@ class Retrying(Wrapper):
         left = 0.0
         if isinstance(error, UnavailableError):
             left = patience_with(error, self._patience()) - (time.monotonic() - began)
-        more = turn < self._tries - 1 or left > 0
+        more = (turn < self._tries - 1 or left > 0) and not self._ending
         if not (error.transient and more) or asked > max(self._longest_delay, left):
             raise error
         delay = min(self._first_delay * 2 ** min(turn, 20), self._longest_delay)
