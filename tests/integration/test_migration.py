@@ -338,7 +338,7 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, delay: float) -> None:
     assert read_tree(source) == files, "nothing is deleted before all is verified"
     done = paperfleet("migrate", "--delete-source", str(source), str(target), base=tmp_path)
     assert done.returncode == 0, done.stderr
-    arrived = {n: c for n, c in read_tree(target).items() if ".paperfleet-" not in n}
+    arrived = {n: c for n, c in read_tree(target).items() if "paperfleet-" not in n}
     assert arrived == files
     assert read_tree(source) == {}
 
