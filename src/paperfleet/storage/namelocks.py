@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 
 class NameLocks:
@@ -17,29 +16,51 @@ class NameLocks:
         self._lock = threading.Lock()
         self._held: dict[str, tuple[threading.Lock, int]] = {}
 
-    @contextmanager
-    def holding(self, *names: str) -> Iterator[None]:
+    def holding(self, *names: str) -> HeldNames:
         """Hold the locks of these names, taken in one order so that nobody waits in a circle."""
-        with ExitStack() as stack:
-            for name in sorted(set(names)):
-                stack.enter_context(self._one(name))
-            yield
+        return HeldNames(self, sorted(set(names)))
 
-    @contextmanager
-    def _one(self, name: str) -> Iterator[None]:
+    def take(self, name: str) -> None:
+        """Wait for a name, and hold it until ``release``."""
         with self._lock:
             lock, users = self._held.get(name, (threading.Lock(), 0))
             self._held[name] = (lock, users + 1)
         try:
-            with lock:
-                yield
-        finally:
-            self._release(name)
+            lock.acquire()
+        except BaseException:
+            self._leave(name)
+            raise
 
-    def _release(self, name: str) -> None:
+    def release(self, name: str) -> None:
+        """Let the next one have a name."""
+        self._held[name][0].release()
+        self._leave(name)
+
+    def _leave(self, name: str) -> None:
         with self._lock:
             lock, users = self._held[name]
             if users == 1:
                 del self._held[name]
             else:
                 self._held[name] = (lock, users - 1)
+
+
+class HeldNames:
+    """A block in which names are held."""
+
+    def __init__(self, locks: NameLocks, names: Sequence[str]) -> None:
+        self._locks, self._names = locks, names
+        self._taken: list[str] = []
+
+    def __enter__(self) -> None:
+        try:
+            for name in self._names:
+                self._locks.take(name)
+                self._taken.append(name)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        while self._taken:
+            self._locks.release(self._taken.pop())

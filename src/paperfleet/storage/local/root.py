@@ -140,15 +140,9 @@ class LocalRoot:
             _make_folder(current, segment)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
-    @contextmanager
-    def place(self, name: str, flags: int = SEARCH) -> Iterator[LocalPlace]:
+    def place(self, name: str, flags: int = SEARCH) -> OpenedPlace:
         """Open the folder of a name that is looked at or taken away; it is closed afterwards."""
-        folder, _, last = name.rpartition("/")
-        descriptor = self.open_folder(folder, flags)
-        try:
-            yield LocalPlace(descriptor, last)
-        finally:
-            os.close(descriptor)
+        return OpenedPlace(self, name, flags)
 
     @contextmanager
     def new_place(self, name: str) -> Iterator[LocalPlace]:
@@ -177,6 +171,21 @@ class LocalRoot:
             else "there is a symbolic link in it, and links are not followed"
         )
         return InvalidNameError(reason, operation="resolve", name=name, storage=self.label)
+
+
+class OpenedPlace:
+    """A block in which the folder of a name is open."""
+
+    def __init__(self, root: LocalRoot, name: str, flags: int) -> None:
+        self._root, self._name, self._flags = root, name, flags
+
+    def __enter__(self) -> LocalPlace:
+        folder, _, last = self._name.rpartition("/")
+        self._descriptor = self._root.open_folder(folder, self._flags)
+        return LocalPlace(self._descriptor, last)
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self._descriptor)
 
 
 def is_link(folder: int, last: str) -> bool:
