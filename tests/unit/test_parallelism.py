@@ -20,13 +20,15 @@ class Server:
     """Serves up to ``saturates`` requests at full speed; more of them share that speed.
 
     Beyond ``throttles`` at once it refuses. ``spread`` is how much the size, and with it the time,
-    of one request differs from that of another.
+    of one request differs from that of another. The client sends ``row`` of them one after the
+    other in each thread, and tells of all at once.
     """
 
     saturates: int
     throttles: int = 1_000
     spread: float = 0.5
     seed: int = 1
+    row: int = 1
 
     now: float = 0.0
     limits: list[tuple[float, int]] = field(default_factory=list)
@@ -43,10 +45,9 @@ class Server:
                 at_once = len(under_way) + 1
                 factor = 1 + self.spread * random_.uniform(-1, 1)
                 slow = max(1.0, at_once / self.saturates)
-                ends = self.now + SERVICE * factor * slow
-                heapq.heappush(
-                    under_way, (ends, self.now, int(200_000 * factor), at_once > self.throttles)
-                )
+                ends = self.now + SERVICE * factor * slow * self.row
+                size = int(200_000 * factor * self.row)
+                heapq.heappush(under_way, (ends, self.now, size, at_once > self.throttles))
             ends, began, size, refused = heapq.heappop(under_way)
             self.now = ends
             if refused:
@@ -54,7 +55,7 @@ class Server:
                 parallelism.throttled(self.now)
             else:
                 self.served += 1
-                parallelism.done(size, ends - began, self.now)
+                parallelism.done(size, ends - began, self.now, self.row)
             self.limits.append((self.now, parallelism.limit))
 
     def mean_limit(self, last: float = 0.5) -> float:
@@ -70,6 +71,23 @@ def test_settles_near_the_point_of_saturation(
     server = Server(saturates, seed=seed)
     server.run(Parallelism(start=2, most=8), 4_000)
     assert low <= server.mean_limit() <= high
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("saturates", "low", "high"), [(1, 1, 2.5), (4, 3, 5), (8, 6.5, 8)])
+def test_rows_of_requests_teach_the_same(
+    saturates: int, low: float, high: float, seed: int
+) -> None:
+    server = Server(saturates, seed=seed, row=20)
+    server.run(Parallelism(start=2, most=8), 4_000)
+    assert low <= server.mean_limit() <= high
+
+
+def test_rows_of_requests_teach_sooner() -> None:
+    server = Server(saturates=8, spread=0.2, row=20)
+    server.run(Parallelism(start=2, most=8), 2_000)
+    first = next(number for number, (_, limit) in enumerate(server.limits) if limit == 8)
+    assert first < 150
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 _OVERHEAD = 64 * 1024  # a request costs a server about as much as so many bytes, beside its own
 _GROWTH = 1.05  # one more request at once must bring so much throughput
 _BUSY = 0.6  # a window counts when so much of the limit was in use on average
+_ROUNDS = 2  # each thread has ended so much in a window, or its edges would count for too much
 _STRAGGLERS = 3.0  # a request seldom takes more than so many times the mean
 _PROBE_AGAIN = (2.0, 60.0)  # seconds between two trials, at first and at most
 _THROTTLED = (30.0, 600.0)  # seconds for which a limit that was too much is kept away from
@@ -38,19 +39,25 @@ class Parallelism:
         self._refused_until = float("-inf")  # refusals until then are of requests sent before
         self._open_window(None)
 
-    def done(self, size: int, seconds: float, now: float) -> None:
-        """Take note of a request that succeeded: ``size`` in bytes, and how long it took."""
-        self._mean_seconds += (seconds - self._mean_seconds) / (8 if self._mean_seconds else 1)
+    def done(self, size: int, seconds: float, now: float, requests: int = 1) -> None:
+        """Take note of a request that succeeded: ``size`` in bytes, and how long it took.
+
+        Or of so many ``requests``, one after the other, as of one: size and seconds are of all.
+        """
+        mean = seconds / requests
+        self._mean_seconds += (mean - self._mean_seconds) / (8 if self._mean_seconds else 1)
         if self._started is None:
             # The first request that was sent under this limit shows that it is in force.
             if now - seconds >= self._changed:
                 self._open_window(now)
             return
-        self._count += 1
-        self._work += size + _OVERHEAD
+        self._count += requests
+        self._ends += 1
+        self._work += size + requests * _OVERHEAD
         self._in_use += seconds
         elapsed = now - self._started
-        if self._count < max(8, 4 * self.limit) or elapsed <= 0:
+        few = self._count < max(8, 4 * self.limit) or self._ends < _ROUNDS * self.limit
+        if few or elapsed <= 0:
             return
         if self._in_use / elapsed >= _BUSY * self.limit:
             self._judge(self._work / elapsed, now)
@@ -70,6 +77,7 @@ class Parallelism:
     def _open_window(self, now: float | None) -> None:
         self._started = now
         self._count = 0
+        self._ends = 0
         self._work = 0
         self._in_use = 0.0
 

@@ -313,10 +313,9 @@ class JobQueue:
         if job.is_send and not any(isinstance(outcome, BaseException) for outcome in outcomes):
             now = time.monotonic()
             puts = [operation for _, operation in job.tasks if isinstance(operation, Put)]
-            each = (now - began) / (1 if job.at_once else len(puts))
-            sizes = [put.source.size for put in puts]
-            for size in [sum(sizes)] if job.at_once else sizes:
-                self._parallelism.done(size, each, now)
+            size = sum(put.source.size for put in puts)
+            requests = 1 if job.at_once else len(puts)
+            self._parallelism.done(size, now - began, now, requests)
         if self._touched is not None:
             for outcome in outcomes:
                 if isinstance(outcome, OperationResult):
