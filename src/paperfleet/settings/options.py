@@ -8,8 +8,6 @@ from typing import Annotated
 from paperfleet.secret import Secret
 from paperfleet.settings.table import About, Setting, rows_of
 
-FILE = "_FILE"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageOptions:

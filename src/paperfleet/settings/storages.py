@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.private import shared_text
-from paperfleet.settings.options import FILE
+from paperfleet.settings.table import FILE
 from paperfleet.storage.apartness import require_local_apart
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend

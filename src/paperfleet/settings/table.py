@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 PREFIX = "PAPERFLEET_"
+FILE = "_FILE"
+"""What a variable that names a file with the value ends in."""
 
 
 class About(NamedTuple):

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import uuid
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -400,7 +399,7 @@ def test_the_self_test_notices_a_row_that_is_broken(
     assert documents.configuration is not None
     if mutant == "forgets local files" and (row.owner not in OF_PATHS or row.name == "FileLock"):
         return
-    broken = replace(row, make=MUTANTS[mutant](row))
+    broken = row._replace(make=MUTANTS[mutant](row))
     rows = tuple(broken if one is row else one for one in ROWS)
     refusals: list[ConfigurationError] = []
     with unplugged():
@@ -465,7 +464,7 @@ def test_a_name_that_somebody_else_replaces_is_reported(
 
 def test_a_module_that_is_missing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert documents.configuration is not None
-    gone = replace(ROWS[-1], owner="documents.no_such_module", late=False)
+    gone = ROWS[-1]._replace(owner="documents.no_such_module", late=False)
     with unplugged():
         monkeypatch.setattr(seams, "table", lambda _: (*ROWS, gone))
         with pytest.raises(ConfigurationError, match="no_such_module cannot be imported"):

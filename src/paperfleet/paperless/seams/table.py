@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core import management
 
@@ -34,8 +33,7 @@ V2 = "2."
 V3 = "3."
 
 
-@dataclass(frozen=True)
-class Seam:
+class Seam(NamedTuple):
     """One replaced name: ``owner`` is a module or ``module:Class``, ``make`` takes the original.
 
     A ``late`` one is replaced when its command is loaded: importing it would slow every start.

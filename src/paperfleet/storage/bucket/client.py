@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import obstore
@@ -42,8 +41,7 @@ CONFIRMED_FOR = 5.0
 """Seconds for which a bucket that answered counts as there."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundObject:
+class FoundObject(NamedTuple):
     """An object: its size in bytes, time, etag, and what was noted with it."""
 
     size: int

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.storage.bucket import client as requests
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from paperfleet.storage.bucket.client import FoundObject
 
 
-@dataclass(frozen=True, slots=True)
-class MoveMark:
+class MoveMark(NamedTuple):
     """What a move was about, as of its beginning."""
 
     old_name: str
@@ -33,7 +31,7 @@ class MoveMark:
 
     def as_bytes(self) -> bytes:
         """Return what is stored."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self._asdict()).encode()
 
     @classmethod
     def of(cls, stored: bytes) -> MoveMark | None:
@@ -56,7 +54,7 @@ class MoveMark:
     def of_file(self, found: FoundObject) -> MoveMark:
         """Return the mark with what was found under its claim."""
         state = (found.size, found.modified_ns, found.etag)
-        return replace(self, size=state[0], modified_ns=state[1], etag=state[2], token="")
+        return self._replace(size=state[0], modified_ns=state[1], etag=state[2], token="")
 
     def made(self, copy: FoundObject, old: FoundObject) -> bool:
         """Say whether a copy is that of this move, of the old file as it is now."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import (
@@ -262,7 +261,7 @@ class BucketMover:
         self._marks.remove(earlier)
         if not self._left_a_copy(earlier, mark):
             return mark
-        return replace(mark, left=(*earlier.left, earlier.new_name))
+        return mark._replace(left=(*earlier.left, earlier.new_name))
 
     def _left_a_copy(self, earlier: MoveMark, mark: MoveMark) -> bool:
         """Say whether an earlier move of the same file may have left a copy of it."""

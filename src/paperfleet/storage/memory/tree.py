@@ -7,9 +7,8 @@ import os
 import time
 import unicodedata
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from paperfleet.storage.names import collision_key, is_below, parents
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from paperfleet.model import Capabilities
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """One file. ``number`` survives a rename, ``version`` does not survive a write."""
 
     name: str
@@ -31,8 +29,7 @@ class File:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryFolder:
+class MemoryFolder(NamedTuple):
     """One folder; ``version`` changes with anything below it."""
 
     name: str
