@@ -3,6 +3,7 @@
     PaperfleetError
     ├── ConfigurationError (ValueError)      a setting is wrong; the hint names it
     ├── JournalError                         the journal cannot be used
+    ├── NotReadyError                        what a role of a fleet needs was not there in time
     ├── LeaseError (OSError)                 the lease store cannot be used now
     │   ├── LeaseLostError                   somebody else may hold the lease by now
     │   └── LeaseTimeoutError (TimeoutError) somebody else holds it still
@@ -67,6 +68,10 @@ class ConfigurationError(PaperfleetError, ValueError):
 
 class JournalError(PaperfleetError):
     """The journal is corrupt, too new, in use, or cannot be written."""
+
+
+class NotReadyError(PaperfleetError):
+    """What a role of a fleet needs at its start was not there in time, or failed."""
 
 
 class LeaseError(PaperfleetError, OSError):

@@ -26,13 +26,14 @@ class PaperfleetConfig(AppConfig):
         )
         from django.db.models.signals import pre_delete, pre_save  # noqa: PLC0415
 
-        from paperfleet.paperless import activation, checks, workers  # noqa: F401, PLC0415
+        from paperfleet.paperless import activation, checks, role, workers  # noqa: F401, PLC0415
         from paperfleet.paperless.documents import patience  # noqa: PLC0415
 
         try:
             activation.activate()
         except ConfigurationError as error:
             raise activation.stop(error) from error
+        role.take_up()
         worker_init.connect(workers.check_before_forking)
         beat_init.connect(workers.check_before_beating)
         for signal in (pre_save, pre_delete):

@@ -60,6 +60,12 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         UNFINISHED: "the receipt names no file, so nothing was checked",
     },
     "repair": {FINE: "nothing that is older than that is left over", WRONG: _UNUSABLE},
+    "run": {
+        FINE: "migrate: the tables are up to date; a role that was waiting: stopped by a signal, "
+        "as asked; else the code is that of the role's program; with --check: yes",
+        WRONG: "a setting is wrong, or what the role needs was not there in time or failed; with "
+        "--check: no",
+    },
     "settings": {FINE: "they are shown", WRONG: "one of them is wrong"},
     "demo": {FINE: "it was shown", WRONG: "something of it failed"},
     "manage.py migrate_storage": {

@@ -31,11 +31,11 @@ class FoundSetting(NamedTuple):
 def variables() -> frozenset[str]:
     """Return the variables of every component."""
     # A component that reads its own alone does without the others' tables.
-    from paperfleet.settings import app, mirror, options  # noqa: PLC0415
+    from paperfleet.settings import app, fleet, mirror, options  # noqa: PLC0415
 
-    tables = (mirror.table(), options.table(), app.table())
+    tables = (mirror.table(), options.table(), app.table(), fleet.table())
     rows = (row for table in tables for row in table.values())
-    return frozenset(row.variable for row in rows) | {CONFIG_VARIABLE}
+    return frozenset(row.variable for row in rows) | {CONFIG_VARIABLE, fleet.LAUNCHED}
 
 
 def set_in(table: Mapping[str, Setting], environ: Mapping[str, str]) -> dict[str, FoundSetting]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.settings import app, mirror, options
+from paperfleet.settings import app, fleet, mirror, options
 from paperfleet.settings.config import MOUNT_VARIABLES, SECTION
 from paperfleet.settings.environment import CONFIG_VARIABLE
 from paperfleet.settings.values import expected
@@ -33,11 +33,12 @@ target = "nextclouds://alice@cloud.example/Archive"
 password_file = "/run/secrets/nextcloud"
 ```
 
-A variable that begins with `PAPERFLEET_` and is neither here nor among [those of the app for
-paperless-ngx](paperless-settings.md) is an error, and so are a key in the file that is not in the
-table and a value that its row does not allow: nothing is guessed. A password has no option
-on the command line, because everybody on the machine can read the list of processes. `paperfleet
-settings` shows what is in force and where each value comes from, without the secrets.
+A variable that begins with `PAPERFLEET_` and is neither here nor among those of [the app for
+paperless-ngx](paperless-settings.md) or of [a fleet](fleet-settings.md) is an error. So are a key
+in the file that is not in the table and a value that its row does not allow: nothing is guessed. A
+password has no option on the command line, because everybody on the machine can read the list of
+processes. `paperfleet settings` shows what is in force and where each value comes from, without the
+secrets.
 
 | key | takes | default | option | variable | older name | meaning |
 |---|---|---|---|---|---|---|
@@ -64,6 +65,17 @@ check` warns of a variable that begins with `PAPERFLEET_` and is of nothing: it 
 | variable | takes | default | meaning |
 |---|---|---|---|
 """
+FLEET_HEAD = """\
+# Settings of a fleet
+
+<!-- Made by `make docs` from src/paperfleet/settings/fleet.py; a test compares the two. -->
+
+They are for [`paperfleet run ROLE`](../concepts/fleet.md), and stand in the environment beside
+those of paperless-ngx. An empty variable counts as not set.
+
+| variable | takes | default | meaning |
+|---|---|---|---|
+"""
 TAIL = f"""
 ## Others
 
@@ -83,6 +95,11 @@ def settings_page() -> str:
 def app_page() -> str:
     """Return docs/reference/paperless-settings.md."""
     return APP_HEAD + "".join(map(_app_row, app.table().values()))
+
+
+def fleet_page() -> str:
+    """Return docs/reference/fleet-settings.md."""
+    return FLEET_HEAD + "".join(map(_app_row, fleet.table().values()))
 
 
 def _app_row(setting: Setting) -> str:

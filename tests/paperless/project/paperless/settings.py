@@ -10,6 +10,7 @@ def _folder(variable: str) -> Path:
     return Path(os.environ[variable]).resolve()
 
 
+CONSUMPTION_DIR = Path(os.environ.get("PAPERLESS_CONSUMPTION_DIR", "consume")).resolve()
 MEDIA_ROOT = _folder("PAPERLESS_MEDIA_ROOT")
 ORIGINALS_DIR = MEDIA_ROOT / "documents" / "originals"
 ARCHIVE_DIR = MEDIA_ROOT / "documents" / "archive"
@@ -28,6 +29,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 ROOT_URLCONF = "paperless.urls"
 INSTALLED_APPS = [
+    "paperless",
     "documents",
     *filter(None, os.environ.get("PAPERLESS_APPS", "").split(",")),
 ]
@@ -48,3 +50,15 @@ if host := os.environ.get("PAPERLESS_DBHOST"):
         "USER": os.environ["PAPERLESS_DBUSER"],
         "PASSWORD": os.environ["PAPERLESS_DBPASS"],
     }
+
+CELERY_BROKER_URL = os.environ.get("PAPERLESS_REDIS", "redis://localhost:6379")
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": os.environ.get("PAPERLESS_REDIS_PREFIX", "")}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CONCURRENCY = 1
+CELERY_BEAT_SCHEDULE = {
+    "tick": {
+        "task": "documents.tasks.tick",
+        "schedule": float(os.environ.get("PAPERFLEET_TEST_TICK", "3600")),
+    }
+}

@@ -1,0 +1,1 @@
+"""A fleet: one process of paperless-ngx per container, and the launcher that becomes it."""

@@ -1,0 +1,89 @@
+"""Running programs of paperless-ngx with its own Python."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from paperfleet.errors import ConfigurationError, NotReadyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paperfleet.fleet.site import Site
+
+_SHOWN = 2000
+_ENDING_SECONDS = 30.0
+_ASKING_SECONDS = 60.0
+
+
+def resolved(site: Site, command: Sequence[str]) -> list[str]:
+    """Return a command of the table as it is run: programs are modules of paperless-ngx's Python.
+
+    So it does not matter what is on the PATH.
+    """
+    program, *arguments = command
+    start = [site.python] if program == "python3" else [site.python, "-m", program]
+    return [*start, *arguments]
+
+
+def run_to_end(
+    site: Site,
+    command: Sequence[str],
+    *,
+    stop: list[subprocess.Popen[bytes]],
+) -> None:
+    """Run a command of the table and show what it prints; raise ``NotReadyError`` when it fails.
+
+    While it runs it is in ``stop``: whoever ends it makes this raise. An exception in here, such as
+    that of a signal handler, ends it too.
+    """
+    with subprocess.Popen(resolved(site, command), cwd=site.src, env=dict(site.environ)) as program:  # noqa: S603  # the table's
+        stop.append(program)
+        try:
+            code = program.wait()
+        except BaseException:
+            program.terminate()
+            try:
+                program.wait(_ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                program.kill()
+            raise
+        finally:
+            stop.remove(program)
+    if code:
+        raise NotReadyError(
+            f"`{' '.join(command)}` ended with {code}", hint="What it printed above says why"
+        )
+
+
+def asked(site: Site, command: Sequence[str], seconds: float) -> tuple[int, str]:
+    """Run a command of the table quietly; return its code and the end of what it printed."""
+    try:
+        answer = subprocess.run(  # noqa: S603  # the table's
+            resolved(site, command),
+            cwd=site.src,
+            env=dict(site.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"no answer within {seconds:g} s"
+    return answer.returncode, answer.stdout.decode(errors="replace")[-_SHOWN:].strip()
+
+
+def version_of(site: Site, package: str) -> tuple[int, ...]:
+    """Return the first numbers of a package's version in the Python of paperless-ngx."""
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    ended, text = asked(site, ["python3", "-c", code], _ASKING_SECONDS)
+    numbers = re.match(r"(\d+)\.(\d+)", text)
+    if ended or not numbers:
+        raise ConfigurationError(
+            f"the Python {site.python} has no {package}",
+            hint="Name the Python that can run paperless-ngx in PAPERLESS_PYTHON",
+        )
+    return tuple(int(number) for number in numbers.groups())
