@@ -113,6 +113,34 @@ def test_a_copy_that_somebody_damaged_is_fetched_again(
     assert list(cache.glob("fetching-*")) == []
 
 
+def test_a_copy_of_which_somebody_was_told_is_not_moved_away(
+    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process, quicker, puts its copy in place between our look and our rename."""
+    stored["originals/a.pdf"] = b"A"
+    place = active.place_of(str(originals / "a.pdf"))
+    assert place is not None
+    other = localcopies.LocalCopies(cache, 1000)
+    told: list[tuple[Path, int]] = []
+    quicker = threading.Thread(
+        target=lambda: told.append(((found := other.path_of(place)), found.stat().st_ino))
+    )
+    rename = Path.rename
+
+    def late(path: Path, target: Path) -> Path:
+        if target.name == "damaged" and quicker.ident is None:
+            quicker.start()
+            quicker.join(0.5)  # where it may not come between, it waits for us
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    ours = copied(originals / "a.pdf")
+    quicker.join(10)
+    assert ours.read_bytes() == b"A"
+    ((path, inode),) = told
+    assert path.stat().st_ino == inode, "it is still the copy that the other was told of"
+
+
 def test_a_fetch_that_fails_leaves_nothing(originals: Path, stored: Stored, cache: Path) -> None:
     stored["originals/a.pdf"] = b"A"
     store.fail("open", times=None)

@@ -10,6 +10,7 @@ program is done with it (the task limit of paperless-ngx is half an hour).
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import logging
 import os
@@ -17,7 +18,7 @@ import shutil
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,8 @@ from paperfleet.paperless.documents.digests import FileDigests, digests_of
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from paperfleet.model import FileStat
     from paperfleet.paperless.documents.mounts import Place
 
@@ -105,17 +108,33 @@ class LocalCopies:
             if arrived != found.size:
                 raise OSError(errno.EIO, f"{arrived} of {found.size} bytes arrived", place.path)
             target.chmod(0o444)  # what a program wrote there would reach nobody
-            if self._usable(entry, place, found) is None:
-                with suppress(OSError):  # what a power cut has damaged
-                    entry.rename(Path(scratch) / "damaged")
-            with suppress(OSError):  # another process was quicker; its copy is the same
-                fetched.rename(entry)
-        path = self._usable(entry, place, found)
+            with self._alone():
+                path = self._usable(entry, place, found)
+                if path is None:
+                    with suppress(OSError):  # what a power cut has damaged
+                        entry.rename(Path(scratch) / "damaged")
+                    with suppress(OSError):  # what could not be moved away
+                        fetched.rename(entry)
+                    path = self._usable(entry, place, found)
         if path is None:
             raise OSError(
                 errno.ENOSPC, f"no local copy of {place.path} could be made in {self.folder}"
             )
         return path
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep the other processes of the host from putting a copy in place meanwhile.
+
+        Else one that looked before a copy came would move it away as damaged, from under whoever
+        was just told of it. The kernel ends the lock with the process (flock(2)).
+        """
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _make_room(self) -> None:
         """Remove copies that were not asked for lately until the rest is small enough."""
