@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 5.0
+_LOWEST_PORT = 10_000
 _TIME_WAIT, _LISTENS = "06", "0A"
 
 
@@ -184,11 +186,19 @@ def open_connections(port: int | None) -> int:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that was free a moment ago.
+
+    It is below those that the kernel gives to whoever asks for any (ip(7)): a server takes seconds
+    to start, and another one was given its port meanwhile. Drawn without a seed, which Hypothesis
+    sets alike in all processes.
+    """
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    for _ in range(100):
+        port = _LOWEST_PORT + secrets.randbelow(int(given.split()[0]) - _LOWEST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise OSError("no port is free")
 
 
 def wait_for_port(
