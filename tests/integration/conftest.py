@@ -19,6 +19,7 @@ from tests.integration.mirror_places import (
 from tests.servers.kinds import KINDS
 from tests.servers.moto_server import moto_server
 from tests.servers.nextcloud_double import nextcloud_double
+from tests.servers.s3 import new_location
 from tests.wide import WIDE, first_of
 
 from paperfleet.mirror import loop, policy
@@ -58,6 +59,12 @@ class Servers:
             self._running[kind] = self._stack.enter_context(KINDS[kind].start())
         self._running[kind].clear()
         return self._running[kind]
+
+
+@pytest.fixture
+def location() -> str:
+    """Return the name of a folder in a bucket that no other test uses."""
+    return new_location()
 
 
 @pytest.fixture(scope="session")

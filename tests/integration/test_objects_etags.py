@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.rclone_server import rclone_binary
-from tests.servers.s3 import S3Bypass, new_location
+from tests.servers.s3 import S3Bypass
 from tests.servers.s3_faults import s3_faults
 
 from paperfleet import errors
@@ -47,11 +47,6 @@ def proxied(real: S3Server) -> Iterator[tuple[S3Server, S3Faults]]:
 def faults(proxied: tuple[S3Server, S3Faults]) -> S3Faults:
     proxied[1].heal()
     return proxied[1]
-
-
-@pytest.fixture
-def location() -> str:
-    return new_location()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from tests.servers.moto_server import moto_server
-from tests.servers.s3 import S3Bypass, new_location
+from tests.servers.s3 import S3Bypass
 from tests.servers.s3_faults import s3_faults
 
 from paperfleet import errors
@@ -45,11 +45,6 @@ def faults(proxied: tuple[S3Server, S3Faults]) -> Iterator[S3Faults]:
     proxied[1].heal()
     yield proxied[1]
     proxied[1].heal()
-
-
-@pytest.fixture
-def location() -> str:
-    return new_location()
 
 
 @pytest.fixture

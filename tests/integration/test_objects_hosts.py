@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.servers.moto_server import moto_server
-from tests.servers.s3 import S3Bypass, new_location
+from tests.servers.s3 import S3Bypass
 
 from paperfleet.errors import (
     AlreadyExistsError,
@@ -56,11 +56,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def server() -> Iterator[S3Server]:
     with moto_server() as server:
         yield server
-
-
-@pytest.fixture
-def location() -> str:
-    return new_location()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.servers.moto_server import moto_server
-from tests.servers.s3 import S3Bypass, new_location
+from tests.servers.s3 import S3Bypass
 
 from paperfleet.cli.entry import main
 from paperfleet.errors import UnavailableError
@@ -30,11 +30,6 @@ CONTENT = b"a document"
 def server() -> Iterator[S3Server]:
     with moto_server() as running:
         yield running
-
-
-@pytest.fixture
-def location() -> str:
-    return new_location()
 
 
 @pytest.fixture
