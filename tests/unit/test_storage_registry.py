@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,11 @@ from paperfleet.storage.addresses import (
     meaning_of,
     redacted,
 )
+from paperfleet.storage.dav.client import DavClient
+from paperfleet.storage.dav.webdav import WebDavBackend
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
+from paperfleet.storage.nextcloud.backend import NextcloudBackend
 from paperfleet.storage.registry import accepted_options, open_storage
 
 if TYPE_CHECKING:
@@ -163,6 +167,17 @@ def test_accepted_options() -> None:
     assert accepted_options("/srv") == {"root", "follow_links", "create", "read_only"}
     assert {"bulk", "password"} <= accepted_options("nextclouds://u@cloud.example/")
     assert "bulk" not in accepted_options("webdavs://cloud.example/")
+
+
+def test_options_of_a_connection_are_the_same_on_every_webdav_server() -> None:
+    """They stand in each constructor, where users and ``open_storage`` read them."""
+    plain, cloud, client = (
+        dict(inspect.signature(one).parameters)
+        for one in (WebDavBackend, NextcloudBackend, DavClient)
+    )
+    assert {name: cloud[name] for name in plain} == plain
+    assert plain.keys() - client.keys() == {"url", "allow_plain_http"}
+    assert {name: client[name] for name in plain.keys() & client.keys()}.items() <= plain.items()
 
 
 def test_a_backend_of_the_users_own() -> None:
