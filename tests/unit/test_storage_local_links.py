@@ -7,16 +7,16 @@ import io
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from paperfleet.errors import AlreadyExistsError, InvalidNameError, NotFoundError
+from paperfleet.errors import AlreadyExistsError, InvalidNameError, NotFoundError, StorageError
 from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 AT_FDCWD = -100
 FOLLOWING = [pytest.param(False, id="not followed"), pytest.param(True, id="followed")]
@@ -188,6 +188,34 @@ def test_a_folder_that_becomes_a_link_meanwhile(
     assert content(outside) == {"file": b"outside"}
     assert not (outside / "made").exists()
     assert outcomes >= {None, InvalidNameError}
+
+
+@pytest.mark.parametrize("follow_links", FOLLOWING)
+def test_what_is_refused_leaves_nothing_open(root: Path, outside: Path, follow_links: bool) -> None:
+    """A service that meets such a link again and again would run out of descriptors."""
+    (root / "link").symlink_to(outside)
+    with LocalBackend(root, follow_links=follow_links) as storage:
+        calls: list[tuple[Callable[..., object], tuple[object, ...]]] = [
+            (storage.move, ("inside/file", "link/new")),
+            (storage.move, ("link/file", "inside/new")),
+            (storage.make_folder, ("link/made",)),
+            (storage.delete, ("link/file",)),
+            (storage.save, ("link/new", io.BytesIO(b"new"))),
+            (storage.open, ("link/file",)),
+            (storage.open, ("inside/file/below",)),
+            (storage.save, ("inside/file/below", io.BytesIO(b"new"))),
+            (storage.make_folder, ("inside/file/below",)),
+            (storage.move, ("missing/file", "inside/new")),
+        ]
+        before = descriptors()
+        for call, arguments in calls:
+            with pytest.raises(StorageError):
+                call(*arguments)
+            assert descriptors() == before, f"{call.__name__} {arguments[0]}"
+
+
+def descriptors() -> list[str]:
+    return sorted(entry.name for entry in Path("/dev/fd").iterdir())
 
 
 def outcome(call: Callable[..., object], *names: str) -> type[BaseException] | None:

@@ -113,8 +113,9 @@ class LocalRoot:
 
         Raises ``InvalidNameError`` when a symbolic link is in the way, else ``OSError``.
         """
+        real = self.real_folder(name)
         current = self.open(LIST if create else flags)
-        for segment in self.real_folder(name).split("/") if name else ():
+        for segment in real.split("/"):
             if not segment:
                 continue
             try:
