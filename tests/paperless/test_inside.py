@@ -59,7 +59,8 @@ def test_inside(
 
 
 @pytest.mark.timeout(200)
-def test_the_outbox_on_postgresql(tmp_path: Path, lease_servers: dict[str, str]) -> None:
+@pytest.mark.parametrize("module", ["test_outbox", "test_delivery_machine"])
+def test_on_postgresql(module: str, tmp_path: Path, lease_servers: dict[str, str]) -> None:
     address = lease_servers.get("PAPERFLEET_TEST_POSTGRES")
     if address is None:
         pytest.skip("there is no PostgreSQL")
@@ -74,6 +75,6 @@ def test_the_outbox_on_postgresql(tmp_path: Path, lease_servers: dict[str, str])
     variables = {f"PAPERLESS_DB{name}": text for name, text in database.items()}
     site = replace(SMALL, variables=variables)
     data = migrated(site, tmp_path / "first")
-    done = pytest_in(site, "test_outbox", data, tmp_path / "run", **VARIABLES["test_outbox"])
+    done = pytest_in(site, module, data, tmp_path / "run", **VARIABLES.get(module, {}))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout

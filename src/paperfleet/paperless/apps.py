@@ -44,3 +44,11 @@ class PaperfleetConfig(AppConfig):
             task_prerun.connect(patience.tasks.begin)
             task_postrun.connect(patience.tasks.end)
             task_prerun.connect(bulkmoves.before_task)
+        found = activation.documents.configuration
+        if found is not None and found.settings.fleet:
+            from paperfleet.paperless.delivery import setup  # noqa: PLC0415
+
+            try:
+                setup.install(found.settings)
+            except ConfigurationError as error:
+                raise activation.stop(error) from error

@@ -29,6 +29,8 @@ ARCHIVE = "archive"
 THUMBNAILS = "thumbnails"
 BUNDLES = "share_link_bundles"
 CLASSIFIER = "classifier"
+STAGING = "staging"
+"""The folder of files that one host gives another to work on; no area of documents."""
 
 AREAS = {
     area.key: area

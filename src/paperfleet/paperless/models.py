@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -91,3 +92,56 @@ class Incident(models.Model):
         """The oldest first; writers keep to one row for each file and kind."""
 
         ordering: ClassVar = ["pk"]
+
+
+class Work(models.Model):
+    """A task that waits or runs, until it has ended (``delivery``).
+
+    The message is Celery's own, as it was serialised and signed. ``state`` is one of
+    ``delivery.states``; ``attempt`` grows with each start, and fences those before it. ``deaths``
+    is how many attempts ended without an answer. ``heartbeat`` and ``offered`` are times of the
+    database. ``files`` are those that the task finds under local paths. ``document`` is what the
+    task has made, ``reason`` why it must end as a failure instead of running.
+    ``parent`` and ``parent_attempt`` name the attempt that has published a held one. ``source``
+    and ``restored`` tell a file in a consume folder again: the one that was published, and the one
+    that a worker has put there.
+    """
+
+    task_id: models.CharField[str, str] = models.CharField(max_length=255, primary_key=True)
+    name: models.CharField[str, str] = models.CharField(max_length=255)
+    state: models.CharField[str, str] = models.CharField(max_length=10)
+    attempt: models.IntegerField[int, int] = models.IntegerField(default=0)
+    deaths: models.IntegerField[int, int] = models.IntegerField(default=0)
+    owner: models.CharField[str, str] = models.CharField(max_length=512, default="", blank=True)
+    heartbeat: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True
+    )
+    offered: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True
+    )
+    created: models.DateTimeField[datetime, datetime] = models.DateTimeField(db_default=Now())
+    expires: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True
+    )
+    body: models.BinaryField[bytes | memoryview, bytes] = models.BinaryField()
+    envelope: models.TextField[str, str] = models.TextField()
+    files: models.JSONField[list[dict[str, object]], list[dict[str, object]]] = models.JSONField(
+        default=list
+    )
+    document: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True)
+    reason: models.TextField[str, str] = models.TextField(default="", blank=True)
+    parent: models.CharField[str, str] = models.CharField(max_length=255, default="", blank=True)
+    parent_attempt: models.IntegerField[int, int] = models.IntegerField(default=0)
+    source: models.CharField[str, str] = models.CharField(max_length=64, default="", blank=True)
+    restored: models.CharField[str, str] = models.CharField(max_length=64, default="", blank=True)
+
+    class Meta:
+        """What the sweeper and the workers ask by."""
+
+        ordering: ClassVar = ["created"]
+        indexes: ClassVar = [
+            models.Index(fields=["state"], name="paperfleet_work_state"),
+            models.Index(fields=["parent", "parent_attempt"], name="paperfleet_work_parent"),
+            models.Index(fields=["source"], name="paperfleet_work_source"),
+            models.Index(fields=["restored"], name="paperfleet_work_restored"),
+        ]

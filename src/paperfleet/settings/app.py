@@ -100,6 +100,30 @@ class AppSettings:
             "[the mirror](../how-to/mirror-a-bucket.md)"
         ),
     ] = False
+    fleet: Annotated[
+        bool,
+        About(
+            "Several hosts work on this database, and share no folder: what one host gives another "
+            "to do goes through the storage, and has a row in the database until it is done. All "
+            "processes need the same. It needs PostgreSQL and a storage that all hosts reach"
+        ),
+    ] = False
+    task_silence_seconds: Annotated[
+        int,
+        About(
+            "In a fleet: a running task that was silent for so long is given to another worker",
+            minimum=15,
+            maximum=3600,
+        ),
+    ] = 45
+    task_deaths: Annotated[
+        int,
+        About(
+            "In a fleet: a task that so many workers died of ends as a failure; its file is kept",
+            minimum=1,
+            maximum=100,
+        ),
+    ] = 3
 
 
 @cache
@@ -114,3 +138,4 @@ MEDIA_LOCK = table()["media_lock"].variable
 MOUNTS = table()["mounts"].variable
 ANY_VERSION = table()["allow_untested_version"].variable
 EVENTS = table()["events"].variable
+FLEET = table()["fleet"].variable

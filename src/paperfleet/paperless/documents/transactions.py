@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 
@@ -61,6 +61,51 @@ def tell_undone(mount: Mount, name: str = "", previous: str = "") -> None:
 
 
 _log = logging.getLogger("paperfleet.paperless")
+
+
+class CommitGuard(Protocol):
+    """Who has a word before the commit of an outermost transaction, and hears how it ended."""
+
+    def before_commit(self) -> None:
+        """Raise what is to roll the transaction back."""
+
+    def ended(self, *, committed: bool | None) -> None:
+        """Hear how it ended; None when the database gave no answer."""
+
+
+_guards: list[CommitGuard] = []
+
+
+def guard_commits_with(guard: CommitGuard | None) -> None:
+    """From now on ask this guard before each commit; None for nobody."""
+    _guards[:] = [] if guard is None else [guard]
+
+
+def leave(exit_block: Callable[..., Any], block: Any, error: tuple[Any, ...]) -> Any:  # noqa: ANN401  # Atomic's
+    """Leave an atomic block as Django does; before a commit the guard has a word."""
+    connection = transaction.get_connection(block.using)
+    if not _guards or connection.savepoint_ids or not connection.in_atomic_block:
+        return exit_block(block, *error)
+    commits = error[0] is None and not (
+        connection.needs_rollback or connection.closed_in_transaction
+    )
+    if not commits:
+        result = exit_block(block, *error)
+        _guards[0].ended(committed=False)
+        return result
+    try:
+        _guards[0].before_commit()
+    except BaseException as objection:
+        exit_block(block, type(objection), objection, objection.__traceback__)
+        _guards[0].ended(committed=False)
+        raise
+    try:
+        result = exit_block(block, *error)
+    except DatabaseError:
+        _guards[0].ended(committed=None)
+        raise
+    _guards[0].ended(committed=True)
+    return result
 
 
 class Effect:

@@ -216,7 +216,7 @@ def atomic_exit(original: Function) -> Function:
     @functools.wraps(original)
     def new(self: Any, *arguments: Any) -> Any:  # noqa: ANN401  # Atomic's signature
         try:
-            return original(self, *arguments)
+            return transactions.leave(original, self, arguments)
         finally:
             transactions.settle()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
@@ -14,10 +14,19 @@ from documents.file_handling import create_source_path_directory, generate_uniqu
 from documents.models import Document
 from documents.utils import compute_checksum, copy_basic_file_stats
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def consume(
-    original: Path, title: str, *, archive: Path | None = None, thumbnail: Path | None = None
+    original: Path,
+    title: str,
+    *,
+    archive: Path | None = None,
+    thumbnail: Path | None = None,
+    then: Callable[[Any], object] | None = None,
 ) -> Any:
+    """Make a document; ``then`` is told of it in its transaction, as workflows are."""
     with transaction.atomic():
         document = Document.objects.create(
             title=title, checksum=compute_checksum(original), mime_type="application/pdf"
@@ -36,6 +45,8 @@ def consume(
                 _write(archive, document.archive_path)
                 document.archive_checksum = compute_checksum(document.archive_path)
         document.save()
+        if then is not None:
+            then(document)
         original.unlink()
     return document
 

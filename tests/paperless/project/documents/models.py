@@ -79,3 +79,25 @@ class Document(models.Model):
 
     def hard_delete(self) -> None:
         super().delete()
+
+
+class PaperlessTask(models.Model):
+    """What paperless-ngx shows of its tasks."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        STARTED = "started", "Started"
+        SUCCESS = "success", "Success"
+        FAILURE = "failure", "Failure"
+        REVOKED = "revoked", "Revoked"
+
+    task_id: Any = models.CharField(max_length=72, unique=True)
+    status: Any = models.CharField(max_length=30, default=Status.PENDING)
+    date_started: Any = models.DateTimeField(null=True)
+    date_done: Any = models.DateTimeField(null=True)
+    result_data: Any = models.JSONField(null=True)
+
+    objects: ClassVar[models.Manager[Any]] = models.Manager()
+
+    def __str__(self) -> str:
+        return f"Task {self.task_id}"

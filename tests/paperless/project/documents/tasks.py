@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import shutil
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -12,13 +15,12 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from filelock import FileLock
 
+from documents import double_sided
+from documents.consumer import consume
+from documents.data_models import ConsumableDocument, ConsumeFileSuccessResult
 from documents.file_handling import create_source_path_directory, generate_unique_filename
 from documents.models import Document
 from documents.utils import compute_checksum
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 _log = logging.getLogger("paperless.tasks")
 
@@ -42,6 +44,53 @@ def bulk_update_documents(document_ids: list[int]) -> None:
     """Let the files of documents follow what has changed for all of them."""
     for document in Document.objects.filter(pk__in=document_ids):
         post_save.send(Document, instance=document, created=False)
+
+
+@shared_task(bind=True, name="documents.tasks.consume_file")  # type: ignore[untyped-decorator]
+def consume_file(
+    self: Any,  # noqa: ARG001  # bound as paperless-ngx's
+    input_doc: ConsumableDocument,
+    overrides: dict[str, Any] | None = None,
+) -> ConsumeFileSuccessResult | str:
+    """Make a document of a file; where its first line is ``split``, a task for each other line."""
+    file = input_doc.original_file
+    if not file.is_file():
+        raise FileNotFoundError(f"Cannot consume {file}: File not found.")
+    content = file.read_bytes()
+    if content.startswith(b"unreadable"):
+        raise ValueError(f"{file.name} is no document")
+    if content.startswith(b"hold "):
+        # PyDLL keeps the GIL, as pikepdf does while it saves.
+        ctypes.PyDLL(None).usleep(int(content.split()[1]) * 1_000_000)
+    if content.startswith(b"split\n"):
+        folder = Path(tempfile.mkdtemp(dir=settings.SCRATCH_DIR))
+        for number, line in enumerate(content.splitlines()[1:]):
+            part = folder / f"{file.stem}_{number}.pdf"
+            part.write_bytes(line)
+            consume_file.apply_async(kwargs={"input_doc": ConsumableDocument(part)})
+        file.unlink()
+        return "Barcode splitting complete!"
+    if double_sided.SUBFOLDER in file.parts:
+        try:
+            double_sided.CollatePlugin(input_doc, overrides or {}).run()
+        except double_sided.StopConsumeTaskError as stop:
+            return str(stop)
+    title = str((overrides or {}).get("title", file.stem))
+    then = _tell if content.startswith(b"tell") else None
+    return ConsumeFileSuccessResult(document_id=consume(file, title, then=then).pk)
+
+
+def _tell(document: Any) -> None:
+    """Publish a task in the document's transaction, as a workflow does."""
+    bulk_update_documents.delay([document.pk])
+
+
+@shared_task(name="documents.bulk_edit.delete")  # type: ignore[untyped-decorator]
+def delete(doc_ids: list[int]) -> str:
+    """Put documents into the trash."""
+    for document in Document.objects.filter(pk__in=doc_ids):
+        document.delete()
+    return "OK"
 
 
 def empty_trash(doc_ids: Any = None) -> Any:

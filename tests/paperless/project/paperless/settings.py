@@ -18,6 +18,8 @@ THUMBNAIL_DIR = MEDIA_ROOT / "documents" / "thumbnails"
 SHARE_LINK_BUNDLE_DIR = MEDIA_ROOT / "documents" / "share_link_bundles"
 DATA_DIR = _folder("PAPERLESS_DATA_DIR")
 SCRATCH_DIR = _folder("PAPERLESS_SCRATCH_DIR")
+CONSUMPTION_DIR = _folder("PAPERLESS_CONSUMPTION_DIR")
+CONSUMER_COLLATE_DOUBLE_SIDED_SUBDIR_NAME = "double-sided"
 MODEL_FILE = DATA_DIR / "classification_model.pickle"
 MEDIA_LOCK = MEDIA_ROOT / "media.lock"
 EMPTY_TRASH_DIR = None
@@ -52,13 +54,28 @@ if host := os.environ.get("PAPERLESS_DBHOST"):
     }
 
 CELERY_BROKER_URL = os.environ.get("PAPERLESS_REDIS", "redis://localhost:6379")
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": os.environ.get("PAPERLESS_REDIS_PREFIX", "")}
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_CONCURRENCY = 1
 CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "documents.tasks.tick",
         "schedule": float(os.environ.get("PAPERFLEET_TEST_TICK", "3600")),
     }
+}
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_RESULT_SERIALIZER = "pickle"
+CELERY_TASK_SERIALIZER = "pickle"
+CELERY_ACCEPT_CONTENT = ["application/json", "application/x-python-serialize"]
+CELERY_TASK_TRACK_STARTED = True
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 1
+CELERY_WORKER_CONCURRENCY = int(os.environ.get("PAPERLESS_TASK_WORKERS", "1"))
+CELERY_TASK_TIME_LIMIT = int(os.environ.get("PAPERLESS_WORKER_TIMEOUT", "1800"))
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": os.environ.get("PAPERLESS_REDIS_PREFIX", "")}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
 }

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from celery import signals
 from django.conf import settings
-from django.db import DatabaseError, models
+from django.db import DatabaseError, close_old_connections, models
 from django.utils import timezone
 from filelock import FileLock
 
@@ -17,7 +18,7 @@ from documents.file_handling import (
     delete_empty_directories,
     generate_unique_filename,
 )
-from documents.models import Document
+from documents.models import Document, PaperlessTask
 
 _log = logging.getLogger("paperless.handlers")
 
@@ -29,6 +30,46 @@ class CannotMoveFilesException(Exception):  # noqa: N818  # the name that paperl
 def connect() -> None:
     models.signals.post_save.connect(update_filename_and_move_files, sender=Document)
     models.signals.post_delete.connect(cleanup_document_deletion, sender=Document)
+    signals.before_task_publish.connect(task_published)
+    signals.task_prerun.connect(task_started)
+    signals.task_postrun.connect(task_ended)
+    signals.task_failure.connect(task_failed)
+
+
+_TRACKED = (
+    "documents.tasks.consume_file",
+    "documents.tasks.bulk_update_documents",
+    "documents.bulk_edit.delete",
+)
+
+
+def task_published(headers: Any = None, **_: Any) -> None:
+    if headers["task"] in _TRACKED:
+        PaperlessTask.objects.create(task_id=headers["id"])
+
+
+def task_started(task_id: Any = None, **_: Any) -> None:
+    close_old_connections()
+    PaperlessTask.objects.filter(task_id=task_id).update(
+        status=PaperlessTask.Status.STARTED, date_started=timezone.now()
+    )
+
+
+def task_ended(task_id: Any = None, retval: Any = None, state: Any = None, **_: Any) -> None:
+    close_old_connections()
+    if state == "SUCCESS":
+        PaperlessTask.objects.filter(task_id=task_id).update(
+            status=PaperlessTask.Status.SUCCESS, date_done=timezone.now(), result_data=retval
+        )
+
+
+def task_failed(task_id: Any = None, exception: Any = None, **_: Any) -> None:
+    close_old_connections()
+    PaperlessTask.objects.filter(task_id=task_id).update(
+        status=PaperlessTask.Status.FAILURE,
+        date_done=timezone.now(),
+        result_data={"error_message": str(exception)},
+    )
 
 
 def cleanup_document_deletion(sender: Any, instance: Any, **_: Any) -> None:  # noqa: ARG001

@@ -1,0 +1,70 @@
+r"""Which tasks the broker has: those that wait in its lists and those that it gave to a worker.
+
+Lists and hash of kombu's Redis transport (``kombu/transport/redis.py``): ``QUEUE`` and, for each
+priority, ``QUEUE\x06\x16N``; ``unacked`` has what workers took and did not acknowledge. All begin
+with ``global_keyprefix``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Celery
+
+PORTION = 500
+"""How many messages are read at a time."""
+_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+def tasks_in(app: Celery) -> frozenset[str] | None:
+    """Return the numbers of all tasks that the broker has, None when it does not answer.
+
+    A message that is just being handed over may be missing; to publish it again does no harm.
+    """
+    try:
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            client = redis.Redis(connection_pool=channel.client.connection_pool)
+            return frozenset(_numbers(client, channel, app))
+    except connection_errors(app):
+        return None
+
+
+def connection_errors(app: Celery) -> tuple[type[Exception], ...]:
+    """Return what kombu raises for a broker that does not answer."""
+    from kombu.exceptions import OperationalError  # noqa: PLC0415  # for this alone
+
+    return (*_AWAY, OperationalError, *app.connection_for_read().recoverable_connection_errors)
+
+
+def _numbers(client: Any, channel: Any, app: Celery) -> Iterator[str]:  # noqa: ANN401  # redis' and kombu's
+    prefix = channel.global_keyprefix or ""
+    for queue in app.amqp.queues:
+        for priority in channel.priority_steps:
+            yield from map(_number, _list(client, prefix + channel._q_for_pri(queue, priority)))  # noqa: SLF001  # kombu's only name of it
+    for _, entry in client.hscan_iter(prefix + channel.unacked_key, count=PORTION):
+        yield _number(json.dumps(json.loads(entry)[0]))
+
+
+def _list(client: Any, key: str) -> Iterator[Any]:  # noqa: ANN401  # redis'
+    """Yield a list from its tail, where workers take from, so that nothing moves past unread."""
+    start = 0
+    while portion := client.lrange(key, start, start + PORTION - 1):
+        yield from portion
+        start += PORTION
+
+
+def _number(text: bytes | str) -> str:
+    message = json.loads(text)
+    headers = message.get("headers") or {}
+    if "id" in headers:
+        return str(headers["id"])
+    body = message.get("body") or ""  # Celery's first protocol
+    return str(json.loads(base64.b64decode(body)).get("id", "")) if body else ""

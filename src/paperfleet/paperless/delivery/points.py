@@ -1,0 +1,36 @@
+"""Named moments at which a test may end the process, or wait; nothing is there otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POINTS = (
+    "publish.staged",
+    "publish.committed",
+    "publish.sent",
+    "run.claimed",
+    "run.restored",
+    "run.fenced",
+    "run.committed",
+    "run.returned",
+    "finish.row",
+    "finish.sent",
+    "sweep.fenced",
+)
+"""In the order in which a task passes them; each is right after what it names."""
+
+_listeners: list[Callable[[str], None]] = []
+
+
+def listen_with(listener: Callable[[str], None] | None) -> None:
+    """From now on tell ``listener`` of every moment; None for nobody."""
+    _listeners[:] = [] if listener is None else [listener]
+
+
+def passed(name: str) -> None:
+    """Tell that the process is at a moment."""
+    for listener in _listeners:
+        listener(name)

@@ -1,0 +1,129 @@
+"""What is done about rows whose worker has died, or whose message is lost.
+
+``Sweeper.run`` is for a thread under the scheduler's lease; it is no task of Celery, which would
+wait behind what it is to mend.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError, close_old_connections, connection
+
+from paperfleet.errors import StorageError
+from paperfleet.paperless.delivery import broker, papertasks, points, publishing, rows, staging
+from paperfleet.paperless.delivery.states import (
+    HELD,
+    WAITING,
+    Action,
+    Discard,
+    Expire,
+    Fence,
+    Limits,
+    Offer,
+    decide,
+)
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from celery import Celery
+
+EVERY = 10.0
+"""Seconds from one look at the rows to the next: with the silence, work is offered in 60 s."""
+STAGING_EVERY = 600.0
+STAGED_FOR = 3600.0
+"""Seconds after which an object of the staging area without a row is nobody's: its row is written
+right after it, and removed right before."""
+_BATCH = 500
+_log = logging.getLogger("paperfleet.paperless")
+
+
+class Sweeper:
+    """Looks at rows, queues and the staging area; two at once do no harm."""
+
+    def __init__(
+        self, app: Celery, limits: Limits, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._app, self._limits, self._now = app, limits, now
+        self._suspects: set[str] = set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Sweep until ``stop`` is set; what is away now is looked at the next time."""
+        staging_due = 0.0
+        while not stop.wait(EVERY):
+            try:
+                close_old_connections()
+                self.sweep()
+                if time.monotonic() >= staging_due:
+                    staging_due = time.monotonic() + STAGING_EVERY
+                    self.sweep_staging()
+            except (DatabaseError, StorageError) as error:
+                _log.warning("the sweep of tasks is tried again: %s", error)
+                connection.close()
+
+    def sweep(self) -> list[Action]:
+        """Do what is to be done about rows now; return it. Raises ``DatabaseError``."""
+        rows.forget_done(self._limits.done)
+        seen = rows.survey()
+        late = any(row.state == WAITING and row.offered > self._limits.unseen for row in seen)
+        queued = broker.tasks_in(self._app) if late else None
+        return [action for action in decide(seen, queued, self._limits) if self._do(action)]
+
+    def _do(self, action: Action) -> bool:
+        match action:
+            case Fence(task_id, attempt, reason):
+                return self._fence(task_id, attempt, reason)
+            case Offer(task_id):
+                return self._offer(task_id, "it was in no queue")
+            case Expire(task_id):
+                return self._remove(task_id, WAITING, papertasks.revoke)
+            case Discard(task_id):
+                return self._remove(task_id, HELD, papertasks.forget)
+
+    def _remove(self, task_id: str, state: str, tell: Callable[[str], None]) -> bool:
+        files = rows.remove(task_id, state)
+        if files is None:
+            return False
+        tell(task_id)
+        staging.drop(files)
+        return True
+
+    def _fence(self, task_id: str, attempt: int, reason: str) -> bool:
+        if not rows.take_from_owner(task_id, attempt, reason, self._limits.silence):
+            return False
+        points.passed("sweep.fenced")
+        # The parent of a killed child may have shown it as failed (without late acknowledgement).
+        papertasks.wait_again(task_id, after_failure=True)
+        self._offer(task_id, f"attempt {attempt} fell silent")
+        return True
+
+    def _offer(self, task_id: str, why: str) -> bool:
+        _log.warning("task %s is offered again: %s", task_id, why)
+        rows.offered(task_id)
+        return publishing.offer(self._app, task_id)
+
+    def sweep_staging(self) -> list[str]:
+        """Remove objects of the staging area that have no row and are old; return their keys.
+
+        They must have had none the time before, too: the clocks of store and host may differ.
+        What has no known age stays. Raises ``StorageError`` or ``DatabaseError``.
+        """
+        old = [
+            (key, task)
+            for key, task, made in staging.staged_keys()
+            if made is not None and self._now() - made / 1e9 > STAGED_FOR
+        ]
+        rowless: set[str] = set()
+        for start in range(0, len(old), _BATCH):
+            batch = old[start : start + _BATCH]
+            known = rows.staged_tasks({task for _, task in batch})
+            rowless |= {key for key, task in batch if task not in known}
+        removed = sorted(rowless & self._suspects)
+        self._suspects = rowless - self._suspects
+        for key in removed:
+            staging.drop_key(key)
+        return removed

@@ -1,0 +1,420 @@
+"""Tasks between hosts without a common folder: real PostgreSQL, Redis and workers; S3 by moto."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless.children import SMALL
+from tests.paperless.delivery_kit import Fleet, go_on, passed, wait_for
+from tests.servers.moto_server import moto_server
+from tests.servers.postgres_server import postgres_missing, postgres_server
+from tests.servers.redis_server import redis_missing, redis_server
+from tests.wide import WIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SITE = SMALL
+MISSING = postgres_missing() or redis_missing()
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
+        fleet = Fleet(postgres, redis, s3, tmp_path_factory.mktemp("fleet"), SITE)
+        web = fleet.host("web")
+        done = SITE.run(["manage.py", "migrate", "--verbosity", "0"], web.environment())
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield fleet
+
+
+@pytest.fixture
+def fleet(servers: Fleet, tmp_path: Path) -> Iterator[Fleet]:
+    servers.clear()
+    fleet = Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SITE)
+    yield fleet
+    for host in fleet.hosts.values():
+        print(f"--- {host.name}\n{host.log()}")
+
+
+def local_files(fleet: Fleet, host: str, folder: str = "scratch_dir") -> list[str]:
+    below = fleet.host(host).folder / folder
+    return [path.name for path in below.rglob("*") if path.is_file()]
+
+
+def test_what_one_host_takes_another_makes_into_a_document(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    assert fleet.rows() == [("waiting", 0, 0)]
+    assert len(fleet.objects("staging")) == 1
+    assert local_files(fleet, "web") == []
+    with fleet.host("worker").worker():
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert fleet.objects("staging") == []
+    assert local_files(fleet, "worker") == []
+
+
+FULL = """
+from paperfleet.errors import UnavailableError
+from paperfleet.paperless.activation import documents
+documents.require_usable()
+def refuse(name, upload, expect):
+    raise UnavailableError("is full", operation="save", name=name)
+documents.opened().save_with = refuse
+"""
+CONSUME = """
+from documents.data_models import ConsumableDocument
+from documents.tasks import consume_file
+consume_file.apply_async(kwargs={{"input_doc": ConsumableDocument({path!r})}})
+"""
+BEFORE = ("run.claimed", "run.restored", "run.fenced", "run.committed")
+AFTER = ("run.returned", "finish.row")
+"""Celery may have stored the result there, and then it gives the message to nobody again."""
+
+
+def test_a_task_whose_child_is_killed_at_each_moment_makes_one_document(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    points = ",".join(f"{name}:kill" for name in (*BEFORE, *AFTER))
+    with fleet.host("worker").worker(points, PAPERFLEET_TASK_DEATHS="20"):
+        passed(fleet, "run.returned")
+        fleet.age(16)
+        assert fleet.host("web").sweep() == ["Fence"]
+        passed(fleet, "finish.row")
+    assert all((fleet.folder / "gate" / name).exists() for name in BEFORE)
+    assert fleet.rows() == []
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    left = fleet.objects("staging")
+    assert fleet.host("web").sweep_staging(later=3000) == []
+    assert [f"fleet/{key}" for key in fleet.host("web").sweep_staging(later=4000)] == left
+
+
+def test_a_dead_host_s_task_runs_on_another_one(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("first").worker("run.restored:wait") as worker:
+        passed(fleet, "run.restored")
+        assert fleet.statuses() == ["started"]
+        fleet.host("first").kill(worker)
+    assert fleet.host("web").sweep() == [], "its last heartbeat is not old"
+    fleet.age(16)
+    assert fleet.host("web").sweep() == ["Fence"]
+    assert fleet.rows() == [("waiting", 1, 1)]
+    assert fleet.statuses() == ["pending"]
+    with fleet.host("second").worker():
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert fleet.objects("staging") == []
+
+
+def test_a_document_that_a_dead_host_has_made_is_not_made_again(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("first").worker("run.committed:wait") as worker:
+        passed(fleet, "run.committed")
+        fleet.host("first").kill(worker)
+    fleet.age(16)
+    assert fleet.host("web").sweep() == ["Fence"]
+    with fleet.host("second").worker():
+        wait_for("the end of the task", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert fleet.objects("staging") == []
+
+
+def test_a_worker_that_was_away_and_comes_back_writes_nothing(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("first").worker("run.restored:wait") as worker:
+        passed(fleet, "run.restored")
+        os.killpg(worker.pid, signal.SIGSTOP)
+        fleet.age(16)
+        assert fleet.host("web").sweep() == ["Fence"]
+        with fleet.host("second").worker():
+            wait_for("the document", fleet.all_ended)
+        before = fleet.objects("originals")
+        go_on(fleet, "run.restored")
+        os.killpg(worker.pid, signal.SIGCONT)
+        wait_for(
+            "the first worker to hear of it",
+            lambda: "given to another" in fleet.host("first").log(),
+        )
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert fleet.objects("originals") == before
+    assert fleet.objects("staging") == []
+
+
+@WIDE
+def test_a_host_that_vanishes_before_its_commit_holds_nothing_up(fleet: Fleet) -> None:
+    """Its transaction is open and has the row; the database ends it after 30 seconds."""
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("first").worker("run.fenced:wait") as worker:
+        passed(fleet, "run.fenced")
+        os.killpg(worker.pid, signal.SIGSTOP)
+        assert fleet.host("web").sweep() == []
+        fleet.age(16)  # it waits for the row
+        assert fleet.host("web").sweep() == ["Fence"]
+        with fleet.host("second").worker():
+            wait_for("the document", fleet.all_ended)
+        before = fleet.objects("originals")
+        go_on(fleet, "run.fenced")
+        os.killpg(worker.pid, signal.SIGCONT)
+        wait_for(
+            "the first worker to hear of it", lambda: "attempt 1: " in fleet.host("first").log()
+        )
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert len(before) == 1
+    assert fleet.objects("staging") == []
+
+
+def test_a_database_that_restarts_in_the_middle_fails_no_task(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("worker").worker("run.fenced:wait"):
+        passed(fleet, "run.fenced")
+        fleet.postgres.kill()
+        fleet.postgres.start()
+        go_on(fleet, "run.fenced")
+        wait_for("the row to wait", lambda: fleet.rows() == [("waiting", 1, 1)])
+        assert fleet.statuses() == ["pending"]
+        fleet.age(61)
+        assert fleet.host("web").sweep() == ["Offer"]
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert fleet.objects("staging") == []
+
+
+def test_a_task_that_takes_long_stays_its_worker_s(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("worker").worker("run.restored:wait"):
+        passed(fleet, "run.restored")
+        for _ in range(3):
+            fleet.age(12)
+            before = fleet.ask("SELECT heartbeat FROM paperfleet_work")
+            wait_for(
+                "a heartbeat",
+                lambda: fleet.ask("SELECT heartbeat FROM paperfleet_work") != before,  # noqa: B023  # called here
+            )
+            assert fleet.host("web").sweep() == []
+        go_on(fleet, "run.restored")
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+
+
+@WIDE
+def test_a_task_that_keeps_the_gil_has_a_heartbeat(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "hold 20")
+    with fleet.host("worker").worker():
+        wait_for("its start", lambda: fleet.rows() == [("running", 1, 0)])
+        for _ in range(2):
+            before = fleet.ask("SELECT heartbeat FROM paperfleet_work")
+            wait_for(
+                "a heartbeat",
+                lambda: fleet.ask("SELECT heartbeat FROM paperfleet_work") != before,  # noqa: B023  # called here
+                patience=15,
+            )
+        assert fleet.rows() == [("running", 1, 0)]
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+
+
+def test_what_waits_is_offered_again_by_a_redis_that_came_back_empty(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    fleet.age(61)
+    assert fleet.host("web").sweep() == [], "it is in the queue"
+    fleet.redis.kill()
+    fleet.redis.start()
+    fleet.redis.settle()
+    assert fleet.host("web").sweep() == ["Offer"]
+    with fleet.host("worker").worker():
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+
+
+def test_a_message_that_comes_twice_makes_one_document(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    broker = fleet.broker()
+    (message,) = broker.lrange("pre celery", 0, -1)
+    broker.lpush("pre celery", message, message)
+    with fleet.host("worker").worker(PAPERLESS_TASK_WORKERS="2"):
+        wait_for("the document", fleet.all_ended)
+        wait_for("an empty queue", lambda: not broker.llen("pre celery"))
+        wait_for("all messages to be over", lambda: not broker.hlen("pre unacked"))
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+
+
+def test_nothing_is_published_when_it_cannot_be_staged(fleet: Fleet) -> None:
+    told = fleet.host("web").upload("a.pdf", "content of a", fails=True, before=FULL)
+    assert "UnavailableError" in told
+    assert (fleet.rows(), fleet.statuses(), fleet.broker().llen("pre celery")) == ([], [], 0)
+    assert local_files(fleet, "web") == ["a.pdf"]
+
+
+@pytest.mark.parametrize("point", ["publish.staged", "publish.committed", "publish.sent"])
+def test_a_publisher_that_is_killed_leaves_no_message_without_a_row(
+    fleet: Fleet, point: str
+) -> None:
+    fleet.host("web").upload(
+        "a.pdf", "content of a", fails=True, PAPERFLEET_TEST_POINT=f"{point}:kill"
+    )
+    is_accepted = point != "publish.staged"
+    assert fleet.rows() == ([("waiting", 0, 0)] if is_accepted else [])
+    assert fleet.broker().llen("pre celery") == (1 if point == "publish.sent" else 0)
+    fleet.age(61)
+    assert fleet.host("web").sweep() == (["Offer"] if point == "publish.committed" else [])
+    assert fleet.broker().llen("pre celery") == (1 if is_accepted else 0)
+
+
+def test_a_task_that_kills_its_workers_ends_and_keeps_its_file(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("worker").worker("run.restored:kill", PAPERFLEET_TASK_DEATHS="1"):
+        wait_for("the end", lambda: fleet.statuses() == ["failure"])
+        wait_for("the row", lambda: fleet.rows() == [("failed", 2, 1)])
+    assert fleet.titles() == []
+    ((result,),) = fleet.ask("SELECT result_data::text FROM documents_paperlesstask")
+    assert "1 workers died while they ran documents.tasks.consume_file" in result
+    (key,) = fleet.objects("staging")
+    body = fleet.s3.client.get_object(Bucket=fleet.s3.bucket, Key=key)["Body"].read()
+    assert body == b"content of a"
+
+
+def test_a_file_that_is_no_document_is_kept(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "unreadable")
+    with fleet.host("worker").worker():
+        wait_for("the end", lambda: fleet.rows() == [("failed", 1, 0)])
+    assert fleet.statuses() == ["failure"]
+    assert len(fleet.objects("staging")) == 1
+    assert local_files(fleet, "worker") == []
+    ((task,),) = fleet.ask("SELECT task_id FROM paperfleet_work")
+    host = fleet.host("web")
+    assert "a.pdf is no document" in host.tasks(fails=True)
+    saved = host.folder / "a.pdf"
+    host.tasks("--save", task, str(host.folder))
+    assert saved.read_text() == "unreadable"
+    host.tasks("--retry", task)
+    assert (fleet.rows(), fleet.statuses()) == ([("waiting", 1, 0)], ["pending"])
+    assert fleet.broker().llen("pre celery") == 1
+    fleet.ask("UPDATE paperfleet_work SET state = 'failed'")
+    host.tasks("--discard", task)
+    assert (fleet.rows(), fleet.objects("staging")) == ([], [])
+
+
+def test_a_split_that_is_killed_half_way_makes_each_part_once(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "split\none\ntwo\nthree")
+    with fleet.host("worker").worker("publish.committed:kill"):
+        passed(fleet, "publish.committed")
+        wait_for("the second attempt to end", lambda: len(fleet.titles()) == 3)
+    assert fleet.host("web").sweep() == ["Discard"], "what the first attempt has published"
+    assert fleet.titles() == ["a_0", "a_1", "a_2"]
+    assert fleet.rows() == []
+    assert fleet.statuses() == ["success"] * 4
+    assert fleet.objects("staging") == []
+
+
+def test_what_a_document_s_transaction_publishes_is_done_after_a_kill(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "tell others")
+    with fleet.host("worker").worker("run.fenced:kill,run.committed:kill"):
+        passed(fleet, "run.committed")
+        wait_for("the end of both tasks", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"] * 2
+
+
+def test_both_halves_of_a_scan_become_one_document(fleet: Fleet) -> None:
+    host = fleet.host("web")
+    host.environment()
+    folder = host.folder / "consumption_dir" / "double-sided"
+    folder.mkdir()
+    with fleet.host("worker").worker():
+        for name, content in (("odd.pdf", "odd "), ("even.pdf", "even")):
+            (folder / name).write_text(content)
+            host.python(CONSUME.format(path=str(folder / name)))
+            wait_for("its task", fleet.all_ended)
+        wait_for("the document", fleet.titles)
+        wait_for("the last task", fleet.all_ended)
+    assert fleet.titles() == ["even-collated"]
+    assert fleet.statuses() == ["success"] * 3
+    (key,) = fleet.objects("originals")
+    body = fleet.s3.client.get_object(Bucket=fleet.s3.bucket, Key=key)["Body"].read()
+    assert body == b"odd even"
+    assert local_files(fleet, "web", "consumption_dir") == []
+    assert fleet.objects("staging") == []
+
+
+def test_what_deletes_originals_is_not_repeated(fleet: Fleet) -> None:
+    fleet.host("web").python("from documents.tasks import delete\ndelete.delay([1])\n")
+    with fleet.host("worker").worker("run.restored:wait") as worker:
+        passed(fleet, "run.restored")
+        fleet.host("worker").kill(worker)
+    fleet.age(16)
+    assert fleet.host("web").sweep() == ["Fence"]
+    with fleet.host("worker").worker():
+        wait_for("the end", fleet.all_ended)
+    assert fleet.statuses() == ["failure"]
+
+
+def test_what_follows_a_group_is_done_once_when_all_of_it_has_ended(fleet: Fleet) -> None:
+    """As a split that deletes its original (``documents/bulk_edit.py``)."""
+    ((original,),) = fleet.ask(
+        "INSERT INTO documents_document (title, mime_type, checksum, modified)"
+        " VALUES ('original', '', '', now()) RETURNING id"
+    )
+    fleet.host("web").python(
+        "import tempfile, pathlib\n"
+        "from celery import chord\n"
+        "from django.conf import settings\n"
+        "from documents.data_models import ConsumableDocument\n"
+        "from documents.tasks import consume_file, delete\n"
+        "header = []\n"
+        "for name in ('one', 'two'):\n"
+        "    path = pathlib.Path(tempfile.mkdtemp(dir=settings.SCRATCH_DIR)) / name\n"
+        "    path.write_text(name)\n"
+        "    header.append(consume_file.s(input_doc=ConsumableDocument(path)))\n"
+        f"chord(header=header, body=delete.si([{original}])).apply_async()\n"
+    )
+    assert len(fleet.objects("staging")) == 2
+    points = "run.committed:kill"
+    with fleet.host("worker").worker(points, PAPERLESS_TASK_WORKERS="2"):
+        wait_for("all three tasks", lambda: fleet.statuses() == ["success"] * 3)
+        wait_for("the end of the last", fleet.all_ended)
+    assert fleet.titles() == ["one", "original", "two"]
+    kept = fleet.ask("SELECT title FROM documents_document WHERE deleted_at IS NULL ORDER BY title")
+    assert kept == [("one",), ("two",)]
+    assert fleet.objects("staging") == []
+
+
+def test_a_file_that_a_crash_left_in_the_consume_folder_is_not_consumed_again(fleet: Fleet) -> None:
+    host = fleet.host("web")
+    host.environment()
+    path = host.folder / "consumption_dir" / "a.pdf"
+    path.write_text("content of a")
+    consume = CONSUME.format(path=str(path))
+    host.python(consume, fails=True, PAPERFLEET_TEST_POINT="publish.committed:kill")
+    assert path.exists()
+    host.python(consume)
+    assert not path.exists()
+    assert len(fleet.rows()) == 1
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    done = SMALL.run(
+        ["manage.py", "check"],
+        SMALL.environment(
+            tmp_path,
+            PAPERFLEET_FLEET="true",
+            PAPERLESS_DOCUMENT_STORAGE_BACKEND="tests.paperless.inside.stores.bucket",
+        ),
+    )
+    assert done.returncode == 1
+    assert "paperfleet: PAPERFLEET_FLEET is on, and the database is SQLite" in done.stderr
+    assert "A fleet needs PostgreSQL" in done.stderr
