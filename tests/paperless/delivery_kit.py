@@ -213,8 +213,8 @@ class Host:
         told = self.python(
             "from celery import current_app\n"
             "from paperfleet.paperless.activation import documents\n"
-            "from paperfleet.paperless.delivery import setup, sweeper\n"
-            "limits = setup.limits_of(documents.configuration.settings)\n"
+            "from paperfleet.paperless.delivery import states, sweeper\n"
+            "limits = states.limits_of(documents.configuration.settings)\n"
             "done = sweeper.Sweeper(current_app, limits).sweep()\n"
             "print('swept', *(type(one).__name__ for one in done))\n"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.locks.registry import open_lease_store
-from paperfleet.paperless.activation import stop
+from paperfleet.paperless.activation import documents, stop
 from paperfleet.printable import readable
 from paperfleet.running import rolestate
 from paperfleet.running.exitcodes import FINE, WRONG
@@ -30,7 +30,19 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.25
 _TAKING_SECONDS = 1.0
 
-UNDER_LEASE: Final[Mapping[str, tuple[Callable[[Lease], object], ...]]] = {"scheduler": ()}
+
+def sweep_tasks(lease: Lease) -> None:
+    """Look after tasks whose worker has died (``delivery.sweeper``)."""
+    if documents.configuration is None or not documents.configuration.settings.fleet:
+        return
+    from paperfleet.paperless.delivery import sweeper  # noqa: PLC0415  # in a fleet alone
+
+    sweeper.sweep_tasks(documents.configuration.settings, lease)
+
+
+UNDER_LEASE: Final[Mapping[str, tuple[Callable[[Lease], object], ...]]] = {
+    "scheduler": (sweep_tasks,)
+}
 """By role, what runs in a thread of its own for as long as the process holds the role's lease."""
 
 

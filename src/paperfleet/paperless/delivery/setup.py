@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import celery.app.base
 import celery.app.trace
 from celery import current_app
-from celery.signals import beat_init, task_revoked
+from celery.signals import task_revoked
 from django.conf import settings
 from django.db import connection
 from django.db.models.signals import post_save
@@ -18,8 +17,7 @@ from django.db.models.signals import post_save
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.delivery import doublesided, publishing, rows, running, staging
-from paperfleet.paperless.delivery.states import RUNNING, WAITING, Limits
-from paperfleet.paperless.delivery.sweeper import Sweeper
+from paperfleet.paperless.delivery.states import RUNNING, WAITING, limits_of
 from paperfleet.paperless.delivery.tasks import REPEATED
 from paperfleet.paperless.documents import transactions
 from paperfleet.settings.app import BACKEND, FLEET
@@ -44,21 +42,6 @@ def install(found: AppSettings) -> None:
     transactions.guard_commits_with(_Guard())
     post_save.connect(running.document_saved, sender="documents.Document")
     task_revoked.connect(revoked)
-    beat_init.connect(start_sweeping)
-
-
-def start_sweeping(**_signal: object) -> None:
-    """Sweep in a thread of the scheduler for as long as that lives."""
-    sweeper = Sweeper(current_app, running.limits())
-    thread = threading.Thread(
-        target=sweeper.run, args=(threading.Event(),), name="paperfleet-sweeper", daemon=True
-    )
-    thread.start()
-
-
-def limits_of(found: AppSettings) -> Limits:
-    """Return the limits that the settings name."""
-    return Limits(silence=float(found.task_silence_seconds), deaths=found.task_deaths)
 
 
 class _Guard:
@@ -131,7 +114,6 @@ def uninstall() -> None:
     transactions.guard_commits_with(None)
     post_save.disconnect(running.document_saved, sender="documents.Document")
     task_revoked.disconnect(revoked)
-    beat_init.disconnect(start_sweeping)
 
 
 def revoked(*, request: Any = None, terminated: bool = False, **_signal: object) -> None:  # noqa: ANN401  # a worker's Request

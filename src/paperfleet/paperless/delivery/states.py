@@ -17,6 +17,8 @@ from paperfleet.paperless.delivery.tasks import REPEATED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from paperfleet.settings.app import AppSettings
+
 HELD = "held"
 WAITING = "waiting"
 RUNNING = "running"
@@ -33,6 +35,11 @@ class Limits(NamedTuple):
     unseen: float = 60.0
     deaths: int = 3
     done: float = 7 * 86_400.0
+
+
+def limits_of(settings: AppSettings) -> Limits:
+    """Return the limits that the settings name."""
+    return Limits(silence=float(settings.task_silence_seconds), deaths=settings.task_deaths)
 
 
 class Seen(NamedTuple):

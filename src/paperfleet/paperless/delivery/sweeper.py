@@ -7,9 +7,11 @@ wait behind what it is to mend.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING
 
+from celery import current_app
 from django.db import DatabaseError, close_old_connections, connection
 
 from paperfleet.errors import StorageError
@@ -24,13 +26,15 @@ from paperfleet.paperless.delivery.states import (
     Limits,
     Offer,
     decide,
+    limits_of,
 )
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from celery import Celery
+
+    from paperfleet.settings.app import AppSettings
 
 EVERY = 10.0
 """Seconds from one look at the rows to the next: with the silence, work is offered in 60 s."""
@@ -40,6 +44,14 @@ STAGED_FOR = 3600.0
 right after it, and removed right before."""
 _BATCH = 500
 _log = logging.getLogger("paperfleet.paperless")
+
+
+def sweep_tasks(settings: AppSettings, _lease: object) -> None:
+    """Sweep for as long as the process lives; losing the lease ends it.
+
+    The app may still be starting: the first sweep comes later.
+    """
+    Sweeper(current_app, limits_of(settings)).run(threading.Event())
 
 
 class Sweeper:

@@ -108,9 +108,3 @@ def empty_trash(doc_ids: Any = None) -> Any:
 @shared_task(name="documents.tasks.tick")  # type: ignore[untyped-decorator]
 def tick() -> None:
     """Stand for what the scheduler starts."""
-
-
-@shared_task(name="documents.tasks.consume_file")  # type: ignore[untyped-decorator]
-def consume_file(name: str) -> None:
-    """Say that a file was handed over; nothing is made of it."""
-    _log.warning("consumed %s", name)
