@@ -201,7 +201,7 @@ class Host:
             "from celery import current_app\n"
             "from paperfleet.paperless.delivery import states, sweeper\n"
             f"now = lambda: time.time() + {later}\n"
-            "one = sweeper.Sweeper(current_app, states.Limits(), now=now)\n"
+            "one = sweeper.Sweeper(current_app, states.DeliveryLimits(), now=now)\n"
             "assert one.sweep_staging() == []\n"
             "done = one.sweep_staging()\n"
             "print('swept', *done)\n"

@@ -11,17 +11,17 @@ from paperfleet.paperless.delivery.states import (
     RUNNING,
     WAITING,
     Action,
+    DeliveryLimits,
     Discard,
     Expire,
     Fence,
-    Limits,
     Offer,
     Seen,
     decide,
 )
 from paperfleet.paperless.delivery.tasks import CONSUME
 
-LIMITS = Limits(silence=45, unseen=60, deaths=3)
+LIMITS = DeliveryLimits(silence=45, unseen=60, deaths=3)
 DELETE = "documents.bulk_edit.delete"
 
 

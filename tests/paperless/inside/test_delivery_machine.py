@@ -27,14 +27,21 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from paperfleet.paperless.delivery import owner, rows, states
 from paperfleet.paperless.delivery.message import Message
 from paperfleet.paperless.delivery.rows import StagedFile
-from paperfleet.paperless.delivery.states import Discard, Expire, Fence, Limits, Offer, decide
+from paperfleet.paperless.delivery.states import (
+    DeliveryLimits,
+    Discard,
+    Expire,
+    Fence,
+    Offer,
+    decide,
+)
 from paperfleet.paperless.delivery.tasks import CONSUME
 from paperfleet.paperless.models import Work
 
 if TYPE_CHECKING:
     from paperfleet.paperless.delivery.rows import Claim
 
-LIMITS = Limits(deaths=4)
+LIMITS = DeliveryLimits(deaths=4)
 
 
 @dataclass

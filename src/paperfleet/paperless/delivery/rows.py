@@ -22,7 +22,7 @@ from paperfleet.paperless.models import Work
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from paperfleet.paperless.delivery.states import Limits, Seen
+    from paperfleet.paperless.delivery.states import DeliveryLimits, Seen
 
 IDLE = "30s"
 """After so long the database ends a transaction whose host vanished between fence and commit."""
@@ -98,7 +98,7 @@ def restored(claimed: Claim, identity: str) -> None:
     _mine(claimed.task_id, claimed.attempt).update(restored=identity)
 
 
-def claim(task_id: str, limits: Limits) -> Claim | None:
+def claim(task_id: str, limits: DeliveryLimits) -> Claim | None:
     """Take a row that waits, or whose owner is known to be gone; None when it is not to be had."""
     with transaction.atomic():
         row = Work.objects.select_for_update().filter(task_id=task_id).first()

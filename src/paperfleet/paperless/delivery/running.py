@@ -42,7 +42,7 @@ from paperfleet.paperless.delivery import (
 )
 from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
 from paperfleet.paperless.delivery.message import HEADER
-from paperfleet.paperless.delivery.states import Limits
+from paperfleet.paperless.delivery.states import DeliveryLimits
 from paperfleet.paperless.delivery.tasks import REPEATED, TASKS
 
 if TYPE_CHECKING:
@@ -56,15 +56,15 @@ _T = TypeVar("_T")
 DATABASE_PATIENCE = 600.0
 """Seconds for which a task waits for a database that does not answer, before and after its work."""
 _PAUSE = 2.0
-_in_use = [Limits()]
+_in_use = [DeliveryLimits()]
 
 
-def use(limits: Limits) -> None:
+def use(limits: DeliveryLimits) -> None:
     """Take the limits of this process."""
     _in_use[:] = [limits]
 
 
-def limits() -> Limits:
+def limits() -> DeliveryLimits:
     """Return them."""
     return _in_use[0]
 

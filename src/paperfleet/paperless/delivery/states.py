@@ -28,7 +28,7 @@ DONE = "done"
 ENDED = frozenset({FAILED, DONE})
 
 
-class Limits(NamedTuple):
+class DeliveryLimits(NamedTuple):
     """Times in seconds: ``silence`` of a running task, ``unseen`` of one that is in no queue."""
 
     silence: float = 45.0
@@ -37,9 +37,9 @@ class Limits(NamedTuple):
     done: float = 7 * 86_400.0
 
 
-def limits_of(settings: AppSettings) -> Limits:
+def limits_of(settings: AppSettings) -> DeliveryLimits:
     """Return the limits that the settings name."""
-    return Limits(silence=float(settings.task_silence_seconds), deaths=settings.task_deaths)
+    return DeliveryLimits(silence=float(settings.task_silence_seconds), deaths=settings.task_deaths)
 
 
 class Seen(NamedTuple):
@@ -90,7 +90,9 @@ class Discard(NamedTuple):
 Action = Fence | Offer | Expire | Discard
 
 
-def decide(rows: Iterable[Seen], queued: frozenset[str] | None, limits: Limits) -> Iterator[Action]:
+def decide(
+    rows: Iterable[Seen], queued: frozenset[str] | None, limits: DeliveryLimits
+) -> Iterator[Action]:
     """Yield what is to be done about rows.
 
     ``queued`` are the tasks that the broker has, waiting or with a worker; None when it does not
@@ -108,7 +110,7 @@ def decide(rows: Iterable[Seen], queued: frozenset[str] | None, limits: Limits) 
             yield Discard(row.task_id)
 
 
-def condemnation(row: Seen, limits: Limits) -> str:
+def condemnation(row: Seen, limits: DeliveryLimits) -> str:
     """Return why a row whose worker has died must not run again; empty when it may."""
     if row.made or row.condemned:
         return ""

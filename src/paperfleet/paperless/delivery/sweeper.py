@@ -20,10 +20,10 @@ from paperfleet.paperless.delivery.states import (
     HELD,
     WAITING,
     Action,
+    DeliveryLimits,
     Discard,
     Expire,
     Fence,
-    Limits,
     Offer,
     decide,
     limits_of,
@@ -58,7 +58,7 @@ class Sweeper:
     """Looks at rows, queues and the staging area; two at once do no harm."""
 
     def __init__(
-        self, app: Celery, limits: Limits, *, now: Callable[[], float] = time.time
+        self, app: Celery, limits: DeliveryLimits, *, now: Callable[[], float] = time.time
     ) -> None:
         self._app, self._limits, self._now = app, limits, now
         self._suspects: set[str] = set()
