@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 EVERY = 10.0
 """Seconds from one look at the rows to the next: with the silence, work is offered in 60 s."""
+QUEUES_EVERY = 30.0
+"""Seconds from one look at the queues to the next: it reads all that waits there."""
 STAGING_EVERY = 600.0
 STAGED_FOR = 3600.0
 """Seconds after which an object of the staging area without a row is nobody's: its row is written
@@ -62,6 +64,7 @@ class Sweeper:
     ) -> None:
         self._app, self._limits, self._now = app, limits, now
         self._suspects: set[str] = set()
+        self._queues_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until ``stop`` is set; what is away now is looked at the next time."""
@@ -76,13 +79,19 @@ class Sweeper:
             except (DatabaseError, StorageError) as error:
                 _log.warning("the sweep of tasks is tried again: %s", error)
                 connection.close()
+            except Exception:  # noqa: BLE001  # a sweeper that has ended would be missed by nobody
+                _log.exception("the sweep of tasks is tried again")
+                connection.close()
 
     def sweep(self) -> list[Action]:
         """Do what is to be done about rows now; return it. Raises ``DatabaseError``."""
         rows.forget_done(self._limits.done)
         seen = rows.survey()
         late = any(row.state == WAITING and row.offered > self._limits.unseen for row in seen)
-        queued = broker.tasks_in(self._app) if late else None
+        queued = None
+        if late and time.monotonic() >= self._queues_due:
+            self._queues_due = time.monotonic() + QUEUES_EVERY
+            queued = broker.tasks_in(self._app)
         return [action for action in decide(seen, queued, self._limits) if self._do(action)]
 
     def _do(self, action: Action) -> bool:

@@ -98,6 +98,7 @@ class Command(BaseCommand):
             )
         report.faults = faults
         report.storage = home.label
+        report.notes += _failed_tasks()
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
@@ -144,6 +145,18 @@ class Command(BaseCommand):
         tell(self.stdout, total)
         if documents.roots:
             tell(self.stdout, f"the documents are in {report.storage}. {_LEAVING}")
+
+
+def _failed_tasks() -> list[str]:
+    """Tell of files that wait for somebody's word, in a fleet."""
+    if documents.configuration is None or not documents.configuration.settings.fleet:
+        return []
+    from paperfleet.paperless.delivery import rows  # noqa: PLC0415  # in a fleet alone
+
+    failed = rows.count_failed()
+    if not failed:
+        return []
+    return [f"{failed} tasks have failed, and their files are kept: see paperfleet_tasks"]
 
 
 def _bar(blocks: ExitStack) -> Callable[[int, int], Callable[[int], None]]:
