@@ -187,6 +187,18 @@ class Host:
             **more,
         )
 
+    @contextlib.contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """Sweep as the scheduler does, for as long as the block lasts."""
+        code = (
+            "import django; django.setup()\n"
+            "from paperfleet.paperless.activation import documents\n"
+            "from paperfleet.paperless.delivery import sweeper\n"
+            "sweeper.sweep_tasks(documents.configuration.settings, None)\n"
+        )
+        with self.fleet.site.start(["-c", code], self.environment()):
+            yield
+
     def tasks(self, *arguments: str, fails: bool = False) -> str:
         """Run ``paperfleet_tasks``; return what it prints."""
         command = ["manage.py", "paperfleet_tasks", *arguments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,21 @@ def test_a_dead_host_s_task_runs_on_another_one(fleet: Fleet) -> None:
     assert fleet.titles() == ["a"]
     assert fleet.statuses() == ["success"]
     assert fleet.objects("staging") == []
+
+
+@WIDE
+def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("web").sweeping():
+        with fleet.host("first").worker("run.restored:wait") as worker:
+            passed(fleet, "run.restored")
+            fleet.host("first").kill(worker)
+        killed = time.monotonic()
+        with fleet.host("second").worker():
+            wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
 
 
 def test_a_document_that_a_dead_host_has_made_is_not_made_again(fleet: Fleet) -> None:
