@@ -141,7 +141,7 @@ class Fleet:
         with contextlib.closing(self.broker()) as client:
             for key in client.scan_iter(f"{PREFIX}*"):
                 client.delete(key)
-        for key in self.objects("staging"):
+        for key in (*self.objects("staging"), *self.objects("originals")):
             self.s3.client.delete_object(Bucket=self.s3.bucket, Key=key)
 
 

@@ -43,6 +43,8 @@ def once(seen: Seen, *queued: str) -> Action | None:
         (row(RUNNING, attempt=2, silent=99, deaths=1), Fence("1", 2)),
         (row(WAITING, offered=60), None),
         (row(WAITING, offered=61), Offer("1")),
+        (row(WAITING, deaths=1, offered=15), None),
+        (row(WAITING, deaths=1, offered=16), Offer("1")),
         (row(WAITING, offered=1, expired=True), Expire("1")),
         (row(RUNNING, silent=1, expired=True), None),
         (row(HELD), None),

@@ -33,6 +33,8 @@ class DeliveryLimits(NamedTuple):
 
     silence: float = 45.0
     unseen: float = 60.0
+    unseen_again: float = 15.0
+    """The same, of one whose worker died: Redis may have given its message to the dead one."""
     deaths: int = 3
     done: float = 7 * 86_400.0
 
@@ -103,11 +105,17 @@ def decide(
             yield Fence(row.task_id, row.attempt, condemnation(row, limits))
         elif row.state == WAITING and row.expired:
             yield Expire(row.task_id)
-        elif row.state == WAITING and row.offered > limits.unseen:
+        elif is_late(row, limits):
             if queued is not None and row.task_id not in queued:
                 yield Offer(row.task_id)
         elif row.state == HELD and row.orphaned:
             yield Discard(row.task_id)
+
+
+def is_late(row: Seen, limits: DeliveryLimits) -> bool:
+    """Say whether a waiting row was published so long ago that the broker should have it."""
+    patience = limits.unseen_again if row.deaths else limits.unseen
+    return row.state == WAITING and row.offered > patience
 
 
 def condemnation(row: Seen, limits: DeliveryLimits) -> str:

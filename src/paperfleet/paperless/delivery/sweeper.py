@@ -26,6 +26,7 @@ from paperfleet.paperless.delivery.states import (
     Fence,
     Offer,
     decide,
+    is_late,
     limits_of,
 )
 
@@ -87,9 +88,9 @@ class Sweeper:
         """Do what is to be done about rows now; return it. Raises ``DatabaseError``."""
         rows.forget_done(self._limits.done)
         seen = rows.survey()
-        late = any(row.state == WAITING and row.offered > self._limits.unseen for row in seen)
+        late = [row for row in seen if is_late(row, self._limits)]
         queued = None
-        if late and time.monotonic() >= self._queues_due:
+        if any(row.deaths for row in late) or (late and time.monotonic() >= self._queues_due):
             self._queues_due = time.monotonic() + QUEUES_EVERY
             queued = broker.tasks_in(self._app)
         return [action for action in decide(seen, queued, self._limits) if self._do(action)]
@@ -119,6 +120,8 @@ class Sweeper:
         points.passed("sweep.fenced")
         # The parent of a killed child may have shown it as failed (without late acknowledgement).
         papertasks.wait_again(task_id, after_failure=True)
+        # Twice: Redis gives one to a worker that was cut off while it asked for the next message.
+        publishing.offer(self._app, task_id)
         self._offer(task_id, f"attempt {attempt} fell silent")
         return True
 
