@@ -180,7 +180,7 @@ def test_a_host_that_vanishes_before_its_commit_holds_nothing_up(fleet: Fleet) -
         assert fleet.host("web").sweep() == ["Fence"]
         with fleet.host("second").worker():
             wait_for("the document", fleet.all_ended)
-        before = fleet.objects("originals")
+        assert len(fleet.objects("originals")) == 2, "both have written before their commit"
         go_on(fleet, "run.fenced")
         os.killpg(worker.pid, signal.SIGCONT)
         wait_for(
@@ -188,7 +188,7 @@ def test_a_host_that_vanishes_before_its_commit_holds_nothing_up(fleet: Fleet) -
         )
     assert fleet.titles() == ["a"]
     assert fleet.statuses() == ["success"]
-    assert len(before) == 1
+    assert len(fleet.objects("originals")) == 1, "the first has taken back what it wrote"
     assert fleet.objects("staging") == []
 
 
