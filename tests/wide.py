@@ -6,8 +6,11 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
   behaviour of the suite is in `make test`; the others widen it.
 * A fixture or test over many values of one kind gives them as ``first_of(…)``: all but the first
   widen it.
-* Of the kinds of targets in the mirror's scenarios and kills, a bucket widens them, but for what
-  others do there and for a few moments of a kill.
+* Of the kinds of targets in the mirror's scenarios, a Nextcloud, which has every ability, and one
+  with none are in ``make test``; the others widen them, but a bucket for what others do there. A
+  bucket widens the kills too, but for a few moments.
+* Of a fleet, whose programs take seconds to start, ``make test`` has one way through each promise;
+  the rest is wide. So is what installs packages.
 * Every moment of a kill widens some of them: on the double of a Nextcloud in `make test-all`, on
   the other servers in `make soak`.
 * A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.

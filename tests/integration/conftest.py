@@ -20,7 +20,7 @@ from tests.servers.kinds import KINDS
 from tests.servers.moto_server import moto_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.s3 import new_location
-from tests.wide import WIDE, first_of
+from tests.wide import first_of
 
 from paperfleet.mirror import loop, policy
 from paperfleet.model import NINE_METHODS
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from tests.servers.s3 import S3Server
 
 REAL = [os.environ.get(f"PAPERFLEET_TEST_NEXTCLOUD_{name}") for name in ("URL", "USER", "PASSWORD")]
-PLACES = ["local", "memory", "nine methods", "nextcloud", "wsgidav"] + ["real"] * all(REAL)
+PLACES = ["nextcloud", "nine methods", "local", "memory", "wsgidav"] + ["real"] * all(REAL)
+"""The first two, a target with every ability and one with none, are in ``make test``."""
 BUCKET = "bucket"
-"""Widens the scenarios, but those of what others do at the target, where it differs most."""
+"""In ``make test`` for what others do at the target, where it differs most."""
 SLOW_PLACES = ["rclone", "apache", "nginx", "lighttpd", "sabre"]
 """Servers that start slowly or answer slowly: a few long scenarios instead of many short ones."""
 
@@ -136,7 +137,7 @@ def make_place(kind: str, request: pytest.FixtureRequest, folder: Path) -> Place
     return ServerPlace(servers.get(kind))
 
 
-@pytest.fixture(params=[*PLACES, pytest.param(BUCKET, marks=WIDE)])
+@pytest.fixture(params=first_of([*PLACES, BUCKET], 2))
 def rig(request: pytest.FixtureRequest, tmp_path: Path, quick: None) -> Iterator[Rig]:  # noqa: ARG001
     """Return a mirror to one kind of target after the other."""
     yield from rig_on(request, tmp_path)

@@ -20,6 +20,7 @@ import yaml
 from tests.paperless.children import SMALL
 from tests.servers.base import HOST, free_port, server_process
 from tests.servers.rclone_server import rclone_binary
+from tests.wide import WIDE
 
 from paperfleet.settings.app import BACKEND, OPTIONS
 from paperfleet.settings.environment import variables
@@ -126,6 +127,7 @@ def test_the_builder_sees_what_is_copied_and_nothing_else() -> None:
 
 
 @pytest.mark.timeout(600)
+@WIDE
 def test_the_image_is_made_and_every_process_has_the_app(venv: Path, tmp_path: Path) -> None:
     """The RUN line as it stands, in an environment of its own, and then the app at work."""
     image = tmp_path / "image"
@@ -165,6 +167,7 @@ def small_checkout(folder: Path) -> Path:
 
 
 @pytest.mark.timeout(600)
+@WIDE
 def test_the_commands_for_bare_metal_work(venv: Path, tmp_path: Path) -> None:
     install, variables, manage = blocks("sh")[3:6]
     assert dict(line.split("=", 1) for line in variables.split()).keys() == {

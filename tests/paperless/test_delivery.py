@@ -82,6 +82,7 @@ AFTER = ("run.returned", "finish.row")
 """Celery may have stored the result there, and then it gives the message to nobody again."""
 
 
+@WIDE
 def test_a_task_whose_child_is_killed_at_each_moment_makes_one_document(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     points = ",".join(f"{name}:kill" for name in (*BEFORE, *AFTER))
@@ -132,6 +133,7 @@ def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: 
     print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
 
 
+@WIDE
 def test_a_document_that_a_dead_host_has_made_is_not_made_again(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     with fleet.host("first").worker("run.committed:wait") as worker:
@@ -192,6 +194,7 @@ def test_a_host_that_vanishes_before_its_commit_holds_nothing_up(fleet: Fleet) -
     assert fleet.objects("staging") == []
 
 
+@WIDE
 def test_a_database_that_restarts_in_the_middle_fails_no_task(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     with fleet.host("worker").worker("run.fenced:wait"):
@@ -209,6 +212,7 @@ def test_a_database_that_restarts_in_the_middle_fails_no_task(fleet: Fleet) -> N
     assert fleet.objects("staging") == []
 
 
+@WIDE
 def test_a_task_that_takes_long_stays_its_worker_s(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     with fleet.host("worker").worker("run.restored:wait"):
@@ -243,6 +247,7 @@ def test_a_task_that_keeps_the_gil_has_a_heartbeat(fleet: Fleet) -> None:
     assert fleet.titles() == ["a"]
 
 
+@WIDE
 def test_what_waits_is_offered_again_by_a_redis_that_came_back_empty(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     fleet.age(61)
@@ -256,6 +261,7 @@ def test_what_waits_is_offered_again_by_a_redis_that_came_back_empty(fleet: Flee
     assert fleet.titles() == ["a"]
 
 
+@WIDE
 def test_a_message_that_comes_twice_makes_one_document(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     broker = fleet.broker()
@@ -276,6 +282,7 @@ def test_nothing_is_published_when_it_cannot_be_staged(fleet: Fleet) -> None:
     assert local_files(fleet, "web") == ["a.pdf"]
 
 
+@WIDE
 @pytest.mark.parametrize("point", ["publish.staged", "publish.committed", "publish.sent"])
 def test_a_publisher_that_is_killed_leaves_no_message_without_a_row(
     fleet: Fleet, point: str
@@ -291,6 +298,7 @@ def test_a_publisher_that_is_killed_leaves_no_message_without_a_row(
     assert fleet.broker().llen("pre celery") == (1 if is_accepted else 0)
 
 
+@WIDE
 def test_a_task_that_kills_its_workers_ends_and_keeps_its_file(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     with fleet.host("worker").worker("run.restored:kill", PAPERFLEET_TASK_DEATHS="1"):
@@ -304,6 +312,7 @@ def test_a_task_that_kills_its_workers_ends_and_keeps_its_file(fleet: Fleet) -> 
     assert body == b"content of a"
 
 
+@WIDE
 def test_a_file_that_is_no_document_is_kept(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "unreadable")
     with fleet.host("worker").worker():
@@ -325,6 +334,7 @@ def test_a_file_that_is_no_document_is_kept(fleet: Fleet) -> None:
     assert (fleet.rows(), fleet.objects("staging")) == ([], [])
 
 
+@WIDE
 def test_a_split_that_is_killed_half_way_makes_each_part_once(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "split\none\ntwo\nthree")
     with fleet.host("worker").worker("publish.committed:kill"):
@@ -337,6 +347,7 @@ def test_a_split_that_is_killed_half_way_makes_each_part_once(fleet: Fleet) -> N
     assert fleet.objects("staging") == []
 
 
+@WIDE
 def test_what_a_document_s_transaction_publishes_is_done_after_a_kill(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "tell others")
     with fleet.host("worker").worker("run.fenced:kill,run.committed:kill"):
@@ -346,6 +357,7 @@ def test_what_a_document_s_transaction_publishes_is_done_after_a_kill(fleet: Fle
     assert fleet.statuses() == ["success"] * 2
 
 
+@WIDE
 def test_both_halves_of_a_scan_become_one_document(fleet: Fleet) -> None:
     host = fleet.host("web")
     host.environment()
@@ -367,6 +379,7 @@ def test_both_halves_of_a_scan_become_one_document(fleet: Fleet) -> None:
     assert fleet.objects("staging") == []
 
 
+@WIDE
 def test_what_deletes_originals_is_not_repeated(fleet: Fleet) -> None:
     fleet.host("web").python("from documents.tasks import delete\ndelete.delay([1])\n")
     with fleet.host("worker").worker("run.restored:wait") as worker:
@@ -379,6 +392,7 @@ def test_what_deletes_originals_is_not_repeated(fleet: Fleet) -> None:
     assert fleet.statuses() == ["failure"]
 
 
+@WIDE
 def test_what_follows_a_group_is_done_once_when_all_of_it_has_ended(fleet: Fleet) -> None:
     """As a split that deletes its original (``documents/bulk_edit.py``)."""
     ((original,),) = fleet.ask(
@@ -409,6 +423,7 @@ def test_what_follows_a_group_is_done_once_when_all_of_it_has_ended(fleet: Fleet
     assert fleet.objects("staging") == []
 
 
+@WIDE
 def test_a_file_that_a_crash_left_in_the_consume_folder_is_not_consumed_again(fleet: Fleet) -> None:
     host = fleet.host("web")
     host.environment()

@@ -16,7 +16,7 @@ import pytest
 from tests.paperless.fleet_kit import TIMEOUT, Fleet, fleet_in
 from tests.servers.postgres_server import postgres_missing
 from tests.servers.redis_server import redis_missing
-from tests.wide import first_of
+from tests.wide import WIDE, first_of
 
 from paperfleet.locks.registry import open_lease_store
 from paperfleet.running.rolelease import lease_of
@@ -64,6 +64,7 @@ def process(child: Child) -> int:
     return child._process.pid
 
 
+@WIDE
 def test_migrate_makes_tables_and_user_and_once_more_changes_nothing(empty: Fleet) -> None:
     host = empty.host("a", PAPERLESS_ADMIN_USER="alice")
     assert host.run("web", "--check", "alive").returncode == 1
@@ -73,11 +74,13 @@ def test_migrate_makes_tables_and_user_and_once_more_changes_nothing(empty: Flee
         assert "user alice made" in found.stdout
 
 
+@WIDE
 def test_two_migrations_at_one_time_take_turns(empty: Fleet) -> None:
     children = [empty.host(name).start("migrate") for name in "ab"]
     assert [ended(child) for child in children] == [0, 0], [c.tail() for c in children]
 
 
+@WIDE
 def test_a_role_waits_for_its_tables_and_says_how_to_get_them(empty: Fleet) -> None:
     found = empty.host("a", PAPERFLEET_SCHEMA_WAIT_SECONDS="0").run("worker")
     assert found.returncode == 1
@@ -89,7 +92,7 @@ def test_a_role_waits_for_its_tables_and_says_how_to_get_them(empty: Fleet) -> N
     child.wait_for_text([" ready."], TIMEOUT)
 
 
-@pytest.mark.parametrize("role", ["web", "worker", "scheduler", "consumer"])
+@pytest.mark.parametrize("role", first_of(["worker", "web", "scheduler", "consumer"]))
 def test_a_role_becomes_ready_and_ends_by_sigterm(fleet: Fleet, role: str) -> None:
     host = fleet.host("a")
     child = host.start(role)
@@ -105,6 +108,7 @@ def test_a_role_becomes_ready_and_ends_by_sigterm(fleet: Fleet, role: str) -> No
     assert not host.is_("ready", role)
 
 
+@WIDE
 def test_web_is_not_ready_without_its_database_and_alive(fleet: Fleet) -> None:
     host = fleet.host("a")
     child = host.start("web")
@@ -141,6 +145,7 @@ def test_another_one_takes_over_soon_after_a_kill(fleet: Fleet, kind: str) -> No
     print(f"{kind}: taken over after {time.monotonic() - start:.1f} s")
 
 
+@WIDE
 def test_a_scheduler_that_ends_in_order_gives_its_lease_back(fleet: Fleet) -> None:
     host = fleet.host("a", PAPERFLEET_ROLE_LEASE_SECONDS="60")
     child = host.start("scheduler")
@@ -152,6 +157,7 @@ def test_a_scheduler_that_ends_in_order_gives_its_lease_back(fleet: Fleet) -> No
         store.acquire(lease.name, ttl=lease.seconds, timeout=0).release()
 
 
+@WIDE
 def test_a_process_that_cannot_renew_its_lease_ends_at_once(fleet: Fleet) -> None:
     child = fleet.host("a", PAPERFLEET_ROLE_LEASE_SECONDS="3").start("scheduler")
     child.wait_for_text(["beat: Starting"], TIMEOUT)
@@ -183,6 +189,7 @@ def test_a_process_that_was_stopped_beyond_its_lease_publishes_nothing_more(flee
     assert fleet.published() == ["consume_file('1.pdf',)"]
 
 
+@WIDE
 def test_of_many_that_start_at_once_one_works(fleet: Fleet) -> None:
     hosts = [fleet.host(name) for name in "abc"]
     children = [host.start("consumer") for host in hosts]
@@ -196,6 +203,7 @@ def test_of_many_that_start_at_once_one_works(fleet: Fleet) -> None:
     assert fleet.published() == ["consume_file('1.pdf',)"]
 
 
+@WIDE
 def test_one_that_was_slower_stands_by_again(fleet: Fleet) -> None:
     """As when a program starts for longer than the lease of who is next lasts."""
     holder = fleet.host("a")
@@ -218,6 +226,7 @@ os.execv(sys.executable, [sys.executable, "manage.py", "document_consumer"])
     assert "Watching" not in child.output()
 
 
+@WIDE
 def test_a_role_that_stands_by_ends_by_a_signal(fleet: Fleet) -> None:
     host = fleet.host("a")
     one = host.start("scheduler")
@@ -262,6 +271,7 @@ def writable() -> Iterator[Path]:
         yield folder
 
 
+@WIDE
 def test_a_role_runs_as_any_user_on_a_root_that_is_read_only(
     servers: Servers, migrated: str, writable: Path
 ) -> None:
