@@ -23,7 +23,7 @@ class Pointed(AppConfig):
 
     def ready(self) -> None:
         self._bind_tasks()
-        from paperfleet.paperless.delivery import points
+        from paperfleet.paperless import points
 
         told = os.environ.get("PAPERFLEET_TEST_POINT", "")
         stops = dict(one.split(":") for one in told.split(",") if one)

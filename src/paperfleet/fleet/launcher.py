@@ -18,7 +18,7 @@ from paperfleet.fleet.roles import INDEX, SUPERUSER, SUPERUSER_VARIABLE, role_of
 from paperfleet.fleet.site import DATA, make_folders, site_of
 from paperfleet.fleet.waits import refuse_database, wait_for
 from paperfleet.locks.registry import open_lease_store
-from paperfleet.running import rolestate
+from paperfleet.running import rolestate, searchstate
 from paperfleet.running.exitcodes import FINE
 from paperfleet.running.leased import stand_by
 from paperfleet.running.rolelease import launched_text, lease_of
@@ -116,13 +116,13 @@ def _make_ready(role: Role, site: Site, say: Callable[[str], object]) -> None:
         return  # its commands are for the one that has the lease
     for command in _before(role, site):
         run_to_end(site, command, stop=[])
-    if INDEX in role.before and not _knows_if_needed(site):
+    if _makes_index(role, site) and not _knows_if_needed(site):
         _index_version(site).write_text(f"{_INDEX_VERSION}\n")
 
 
 def _before(role: Role, site: Site) -> list[tuple[str, ...]]:
     """Return the commands that come first, as this version of paperless-ngx has them."""
-    commands = list(role.before)
+    commands = [one for one in role.before if one != INDEX or _makes_index(role, site)]
     if INDEX in commands and not _knows_if_needed(site):
         commands.remove(INDEX)
         noted = _index_version(site)
@@ -131,6 +131,11 @@ def _before(role: Role, site: Site) -> list[tuple[str, ...]]:
     if not role.command and site.environ.get(SUPERUSER_VARIABLE):
         commands.append(SUPERUSER)
     return commands
+
+
+def _makes_index(role: Role, site: Site) -> bool:
+    """Say whether the search index is made before the program: in a fleet it makes its own."""
+    return INDEX in role.before and not searchstate.is_followed(site.environ)
 
 
 def _index_version(site: Site) -> Path:

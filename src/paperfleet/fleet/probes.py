@@ -12,9 +12,9 @@ import ssl
 from typing import TYPE_CHECKING, Literal
 
 from paperfleet.fleet.roles import FLOWER_PORT, role_of, web_address
-from paperfleet.fleet.site import site_of
+from paperfleet.fleet.site import DATA, site_of
 from paperfleet.fleet.waits import database_fault, redis_fault
-from paperfleet.running import rolestate
+from paperfleet.running import rolestate, searchstate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def _not_working(role: Role, site: Site, state: str) -> str:
     if role.ready == "told":
         return "" if state == rolestate.WORKING else f"it is {state}"
     if role.ready == "http":
-        return _no_answer(site)
+        return _no_answer(site) or searchstate.fault(site.folder(DATA), site.environ)
     if role.ready == "port":
         return _nobody_listens("localhost", int(site.environ.get("FLOWER_PORT") or FLOWER_PORT))
     return ""

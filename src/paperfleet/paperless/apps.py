@@ -47,8 +47,10 @@ class PaperfleetConfig(AppConfig):
         found = activation.documents.configuration
         if found is not None and found.settings.fleet:
             from paperfleet.paperless.delivery import setup  # noqa: PLC0415
+            from paperfleet.paperless.search import setup as search  # noqa: PLC0415
 
             try:
                 setup.install(found.settings)
+                search.install()
             except ConfigurationError as error:
                 raise activation.stop(error) from error

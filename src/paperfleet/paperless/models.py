@@ -145,3 +145,37 @@ class Work(models.Model):
             models.Index(fields=["source"], name="paperfleet_work_source"),
             models.Index(fields=["restored"], name="paperfleet_work_restored"),
         ]
+
+
+class SearchChange(models.Model):
+    """A document whose entry in the search indexes may have to change (``search``).
+
+    The database writes it in the transaction that changes the document (``search.triggers``).
+    ``document`` is its number, or one of those that ``search.stream`` names. ``xid`` is that
+    transaction's number, ``happened`` a time of the database.
+    """
+
+    document: models.BigIntegerField[int, int] = models.BigIntegerField()
+    xid: models.BigIntegerField[int, int] = models.BigIntegerField(db_index=True)
+    happened: models.DateTimeField[datetime, datetime] = models.DateTimeField(db_default=Now())
+
+
+class SearchReplica(models.Model):
+    """A search index of one host, as the host tells of it every few seconds.
+
+    ``current`` is until when it has everything that was committed, None before it is built;
+    ``seen`` when it was told; both are times of the database. ``state`` says more to people.
+    """
+
+    replica: models.CharField[str, str] = models.CharField(max_length=64, primary_key=True)
+    host: models.CharField[str, str] = models.CharField(max_length=255)
+    current: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True
+    )
+    seen: models.DateTimeField[datetime, datetime] = models.DateTimeField(db_default=Now())
+    state: models.TextField[str, str] = models.TextField(default="", blank=True)
+
+    class Meta:
+        """For people."""
+
+        ordering: ClassVar = ["host", "replica"]

@@ -124,6 +124,14 @@ class AppSettings:
             maximum=100,
         ),
     ] = 3
+    search_lag_seconds: Annotated[
+        int,
+        About(
+            "In a fleet: a web server whose search index is further behind is not ready",
+            minimum=5,
+            maximum=DAY,
+        ),
+    ] = 60
 
 
 @cache

@@ -17,7 +17,8 @@ from django.db import DatabaseError, transaction
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from paperfleet.paperless.delivery import current, papertasks, points, rows, staging
+from paperfleet.paperless import points
+from paperfleet.paperless.delivery import current, papertasks, rows, staging
 from paperfleet.paperless.delivery.message import HEADER, Message, of_publishing
 from paperfleet.paperless.delivery.tasks import REPEATED, TASKS
 

@@ -31,11 +31,11 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
+from paperfleet.paperless import points
 from paperfleet.paperless.delivery import (
     current,
     heartbeat,
     papertasks,
-    points,
     publishing,
     rows,
     staging,

@@ -15,7 +15,8 @@ from celery import current_app
 from django.db import DatabaseError, close_old_connections, connection
 
 from paperfleet.errors import StorageError
-from paperfleet.paperless.delivery import broker, papertasks, points, publishing, rows, staging
+from paperfleet.paperless import points
+from paperfleet.paperless.delivery import broker, papertasks, publishing, rows, staging
 from paperfleet.paperless.delivery.states import (
     HELD,
     WAITING,

@@ -21,6 +21,7 @@ from paperfleet.paperless.areas import AREAS, CLASSIFIER
 from paperfleet.paperless.documents.medialock import LeaseFactory
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import replacements as new
+from paperfleet.paperless.search import writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,18 +110,77 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
         ),
         Seam(f"{_COMMANDS}.document_exporter", "FileLock", lease, lock, late=True),
         Seam(f"{_COMMANDS}.document_importer", "FileLock", lease, lock, late=True),
+        *(_SEARCH if configuration.settings.fleet else ()),
     )
 
 
 _COMMANDS = "documents.management.commands"
 
 
+_TANTIVY = "documents.search._backend:TantivyBackend"
+_SEARCHED = "a search sees this process's own latest edit"
+_SEARCH = (
+    Seam(_TANTIVY, "batch_update", writers.batch_update, "the index of each host is fed", V3),
+    Seam(_TANTIVY, "rebuild", writers.rebuild, "each host builds its own index", V3),
+    Seam(
+        "documents.search._backend",
+        "open_or_rebuild_index",
+        writers.open_or_rebuild_index,
+        "no process empties an index that another one leads",
+        V3,
+    ),
+    *(
+        Seam(_TANTIVY, name, writers.after_own_changes, _SEARCHED, V3)
+        for name in ("search_ids", "autocomplete", "more_like_this_ids")
+    ),
+    Seam(
+        f"{_COMMANDS}.document_index",
+        "needs_rebuild",
+        writers.never_needed,
+        "the web server builds the index of its host",
+        V3,
+        late=True,
+    ),
+    Seam(
+        f"{_COMMANDS}.document_index",
+        "wipe_index",
+        writers.nothing,
+        "no command empties an index that is in use",
+        V3,
+        late=True,
+    ),
+    Seam("documents.index", "open_index", writers.open_index, "no process makes one anew", V2),
+    Seam(
+        "documents.index",
+        "open_index_writer",
+        writers.open_index_writer,
+        "the index of each host is fed",
+        V2,
+    ),
+    Seam(
+        "documents.index",
+        "update_document",
+        writers.update_document,
+        "only the number of a document matters to the stream",
+        V2,
+    ),
+    Seam("documents.tasks", "AsyncWriter", writers.async_writer, "as open_index_writer", V2),
+    Seam(
+        "documents.tasks",
+        "index_reindex",
+        writers.index_reindex,
+        "each host builds its own index",
+        V2,
+    ),
+)
+"""The search index of a fleet."""
+
+
 def _loading(original: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
     @functools.wraps(original)
     def load(app_name: str, name: str) -> Any:  # noqa: ANN401  # Django's
         command = original(app_name, name)
-        waiting = _waiting.pop(f"{app_name}.management.commands.{name}", None)
-        if waiting:
+        for waiting in _waiting.pop(f"{app_name}.management.commands.{name}", ()):
             _install(waiting)
         return command
 
@@ -134,15 +194,16 @@ def applying(configuration: AppConfiguration, version: str) -> Iterator[Seam]:
 
 _installed: dict[str, tuple[Any, str, Any, Any]] = {}
 """For each label: the owner, the name, the original and what stands in its place."""
-_waiting: dict[str, Seam] = {}
+_waiting: dict[str, tuple[Seam, ...]] = {}
 """Late seams by the module that they are for."""
 
 
 def install(configuration: AppConfiguration, version: str) -> None:
     """Replace every name of the table; raise ``ConfigurationError`` for one that is missing."""
+    _waiting.clear()
     for seam in applying(configuration, version):
         if seam.late and seam.owner not in sys.modules:
-            _waiting[seam.owner] = seam
+            _waiting[seam.owner] = (*_waiting.get(seam.owner, ()), seam)
         elif seam.label not in _installed:
             _install(seam)
 
@@ -177,14 +238,13 @@ def faults() -> Iterator[str]:
 
 def awaited(module: str) -> Callable[[Any], Any] | None:
     """Return what makes the seam of a command's module that is not loaded yet, None for none."""
-    seam = _waiting.get(module)
-    return seam.make if seam else None
+    return next((seam.make for seam in _waiting.get(module, ())), None)
 
 
 def reaches_commands() -> bool:
     """Load a small command of Django's; say whether it is one, and a seam was put in with it."""
     seam = Seam(_SMALL_COMMAND, "checks", lambda original: original, "tried at start", late=True)
-    _waiting[seam.owner] = seam
+    _waiting[seam.owner] = (seam,)
     try:
         command = management.load_command_class("django.core", "check")
         # With a name that was replaced it can be anything.

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from documents.file_handling import create_source_path_directory, generate_unique_filename
 from documents.models import Document
+from documents.search import get_backend
 from documents.utils import compute_checksum, copy_basic_file_stats
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def consume(
                 _write(archive, document.archive_path)
                 document.archive_checksum = compute_checksum(document.archive_path)
         document.save()
+        get_backend().add_or_update(document, document.get_effective_content())
         if then is not None:
             then(document)
         original.unlink()

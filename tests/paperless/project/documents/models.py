@@ -42,6 +42,10 @@ class Document(models.Model):
     def __str__(self) -> str:
         return str(self.title)
 
+    def get_effective_content(self) -> str:
+        """Return what a search finds beside the title."""
+        return f"about {self.checksum}"
+
     @property
     def file_type(self) -> str:
         return ".txt" if self.mime_type == "text/plain" else ".pdf"

@@ -20,6 +20,7 @@ from documents.consumer import consume
 from documents.data_models import ConsumableDocument, ConsumeFileSuccessResult
 from documents.file_handling import create_source_path_directory, generate_unique_filename
 from documents.models import Document
+from documents.search import get_backend
 from documents.utils import compute_checksum
 
 _log = logging.getLogger("paperless.tasks")
@@ -42,8 +43,12 @@ def update_document_content_maybe_archive_file(pk: int, archive: Path) -> None:
 @shared_task(name="documents.tasks.bulk_update_documents")  # type: ignore[untyped-decorator]
 def bulk_update_documents(document_ids: list[int]) -> None:
     """Let the files of documents follow what has changed for all of them."""
-    for document in Document.objects.filter(pk__in=document_ids):
+    documents = Document.objects.filter(pk__in=document_ids)
+    for document in documents:
         post_save.send(Document, instance=document, created=False)
+    with get_backend().batch_update() as batch:
+        for document in documents:
+            batch.add_or_update(document)
 
 
 @shared_task(bind=True, name="documents.tasks.consume_file")  # type: ignore[untyped-decorator]
@@ -90,6 +95,9 @@ def delete(doc_ids: list[int]) -> str:
     """Put documents into the trash."""
     for document in Document.objects.filter(pk__in=doc_ids):
         document.delete()
+    with get_backend().batch_update() as batch:
+        for number in doc_ids:
+            batch.remove(number)
     return "OK"
 
 

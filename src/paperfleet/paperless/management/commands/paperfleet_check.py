@@ -98,7 +98,7 @@ class Command(BaseCommand):
             )
         report.faults = faults
         report.storage = home.label
-        report.notes += _failed_tasks()
+        report.notes += _failed_tasks() + _search_indexes()
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
@@ -157,6 +157,15 @@ def _failed_tasks() -> list[str]:
     if not failed:
         return []
     return [f"{failed} tasks have failed, and their files are kept: see paperfleet_tasks"]
+
+
+def _search_indexes() -> list[str]:
+    """Tell how far the search index of each host is, in a fleet."""
+    if documents.configuration is None or not documents.configuration.settings.fleet:
+        return []
+    from paperfleet.paperless.search import stream  # noqa: PLC0415  # in a fleet alone
+
+    return [stream.told(one) for one in stream.replicas()]
 
 
 def _bar(blocks: ExitStack) -> Callable[[int, int], Callable[[int], None]]:

@@ -19,8 +19,15 @@ POINTS = (
     "finish.row",
     "finish.sent",
     "sweep.fenced",
+    "search.begun",
+    "search.built",
+    "search.switched",
+    "search.read",
+    "search.applied",
+    "search.noted",
 )
-"""In the order in which a task passes them; each is right after what it names."""
+"""In the order in which a task, or a search index, passes them; each is right after what it names.
+"""
 
 _listeners: list[Callable[[str], None]] = []
 
