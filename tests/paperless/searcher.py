@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PATIENCE = 60.0
 
@@ -57,7 +60,7 @@ def search(words: str) -> list[int]:
     return found
 
 
-DOES = {
+DOES: dict[str, Callable[..., Any]] = {
     "new": new,
     "rename": rename,
     "trash": trash,

@@ -33,6 +33,7 @@ from paperfleet.paperless.documents import active, files, medialock, transaction
 from paperfleet.paperless.documents.mounts import Mount
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import table as seams
+from paperfleet.paperless.search import writers
 from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class _Trial:
         return (
             *(self.paths, self.helpers, self.moves, self.opening, self.looking, self.copying),
             *(self.programs, self.archives, self.pdfs, self.net, self.documents),
-            *(self.local_files, self.rollback, self.trash, self.locks),
+            *(self.local_files, self.rollback, self.trash, self.locks, self.search),
         )
 
     def _stored(self) -> set[str]:
@@ -323,6 +324,12 @@ class _Trial:
         other = self._scratch / "other.lock"
         with lock(other) as taken:
             _require(taken.is_locked, f"{module} has no other locks")
+
+    def search(self) -> None:
+        """See paperless-ngx's own functions write into the stream, in a fleet, and no index."""
+        if seams.feed_search():
+            fault = writers.fault()
+            _require(not fault, f"{fault} would write an index of its own")
 
     @contextlib.contextmanager
     def _free(self, what: str) -> Iterator[None]:

@@ -229,6 +229,11 @@ def uninstall() -> None:
     _waiting.clear()
 
 
+def feed_search() -> bool:
+    """Say whether the search index is fed by a stream here."""
+    return any(seam.label in _installed for seam in _SEARCH)
+
+
 def faults() -> Iterator[str]:
     """Yield a text for each installed seam in whose place something else stands now."""
     for label, (owner, name, _, replacement) in _installed.items():

@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from django.conf import settings
 
@@ -33,6 +33,48 @@ originals: dict[str, Function] = {}
 def is_tantivy() -> bool:
     """Say whether this is a paperless-ngx 3."""
     return importlib.util.find_spec("documents.search") is not None
+
+
+class _Probe(NamedTuple):
+    pk: int
+
+
+def fault() -> str:
+    """Try paperless-ngx's own functions; return which one would write an index, '' for none."""
+    trials = _tantivy_trials() if is_tantivy() else _whoosh_trials()
+    for what, trial, expected in trials:
+        with stream.diverted() as noted:
+            trial()
+        if noted != [expected]:
+            return what
+    return ""
+
+
+def _tantivy_trials() -> list[tuple[str, Callable[[], object], int]]:
+    backend = importlib.import_module("documents.search").TantivyBackend()
+    one = _Probe(7)
+    return [
+        ("add_or_update", lambda: backend.add_or_update(one), one.pk),
+        ("remove", lambda: backend.remove(one.pk), one.pk),
+        ("rebuild", lambda: backend.rebuild(()), stream.REINDEX),
+    ]
+
+
+def _whoosh_trials() -> list[tuple[str, Callable[[], object], int]]:
+    index = importlib.import_module("documents.index")
+    tasks = importlib.import_module("documents.tasks")
+    one = _Probe(7)
+
+    def by_task() -> None:
+        with tasks.AsyncWriter(None) as writer:
+            index.update_document(writer, one)
+
+    return [
+        ("add_or_update_document", lambda: index.add_or_update_document(one), one.pk),
+        ("remove_document_from_index", lambda: index.remove_document_from_index(one), one.pk),
+        ("bulk_update_documents", by_task, one.pk),
+        ("index_reindex", tasks.index_reindex, stream.REINDEX),
+    ]
 
 
 class StreamBatch:
