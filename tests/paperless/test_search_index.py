@@ -172,6 +172,19 @@ def test_changes_that_nobody_noted_lead_to_a_new_index(fleet: Fleet) -> None:
         a.finds("noted", unnoted, new(fleet, "noted again"))
 
 
+def test_a_column_that_is_gone_stops_no_change_and_leads_to_a_new_index(fleet: Fleet) -> None:
+    fleet.ask("ALTER TABLE documents_document ADD root_document_id integer")
+    with searching(fleet.host("a")) as a:
+        root = new(fleet, "root")
+        a.finds("root", root)
+        built = a.state()["index"]
+        fleet.ask("ALTER TABLE documents_document DROP root_document_id")
+        later = new(fleet, "later")
+        a.finds("later", later)
+        a.finds("root", root)
+        assert a.state()["index"] != built
+
+
 def test_reindex_lets_each_host_build_its_index_anew(fleet: Fleet) -> None:
     host = fleet.host("a")
     with searching(host) as a, searching(fleet.host("b")) as b:

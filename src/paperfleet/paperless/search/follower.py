@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
@@ -21,10 +21,33 @@ from paperfleet.paperless.search import engines, own, stream
 from paperfleet.paperless.search.replica import Replica, State
 from paperfleet.running import searchstate
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 POLL_SECONDS: Final = 0.5
 _TELL_SECONDS: Final = 5.0
 _AWAY_SECONDS: Final = 2.0
 _log = logging.getLogger("paperfleet.paperless")
+
+
+class _Build(threading.Thread):
+    """A build in a thread of its own."""
+
+    def __init__(self, build: Callable[[], State]) -> None:
+        super().__init__(name="new search index", daemon=True)
+        self._build = build
+        self.state: State | None = None
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Build."""
+        try:
+            self.state = self._build()
+        except BaseException as error:  # noqa: BLE001  # told by whoever waits for it
+            self.error = error
+        finally:
+            connection.close()
 
 
 class Follower:
@@ -41,6 +64,7 @@ class Follower:
         self._tell_at = 0.0
         self._used = ""
         self._away = False
+        self._beside: list[_Build] = []
 
     def start(self) -> None:
         """Use the index that is there, and begin to follow."""
@@ -99,8 +123,13 @@ class Follower:
             return
         current = self._replica.follow()
         if current is None:
-            self._build()
+            while self._beside:  # it would be followed from a place that is lost
+                self._beside.pop().join()
+            self._note(None, "is being built")
+            self._finish(self._build())
             current = self._replica.follow()
+        elif self._replica.is_asked_anew():
+            self._build_beside()
         self._tell(current)
 
     def _join(self) -> None:
@@ -111,13 +140,27 @@ class Follower:
         elif state is not None:
             self._engine.refresh()
 
-    def _build(self) -> None:
+    def _build(self) -> State:
         begun = time.monotonic()
-        _log.info("the search index of this host is built")
-        self._note(None, "is being built")
-        self._use(self._replica.build())
+        _log.info("a search index of this host is built")
+        state = self._replica.build()
         _log.info("the search index of this host was built in %.1f s", time.monotonic() - begun)
+        return state
+
+    def _finish(self, state: State) -> None:
+        self._replica.switch(state)
+        self._use(state)
         self._tell_at = 0.0
+
+    def _build_beside(self) -> None:
+        """Build in a thread of its own, while searches and changes go on with the one in use."""
+        if not self._beside:
+            self._beside.append(_Build(self._build))
+        elif not self._beside[0].is_alive():
+            built = self._beside.pop()
+            if built.state is None:
+                raise OSError(f"no new search index was built: {built.error}")
+            self._finish(built.state)
 
     def _use(self, state: State) -> None:
         self._engine.use(self._replica.path(state))

@@ -43,7 +43,8 @@ class State:
     """The index in use: its name, what built it, and until where it has followed.
 
     ``done`` are rows beyond the cursor's horizon that asked for a new index, and have got this one.
-    ``failed`` are documents whose entries could not be made.
+    ``failed`` are documents whose entries could not be made. ``reindex``: somebody has asked for a
+    new index, and until there is one this one goes on.
     """
 
     index: str
@@ -54,6 +55,7 @@ class State:
     system: str
     done: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
+    reindex: bool = False
 
     @property
     def cursor(self) -> Cursor:
@@ -81,6 +83,7 @@ class Replica:
         self._triggers_at = 0.0
         self._prune_at = 0.0
         self._replaced_at: float | None = None
+        self._being_built = ""
         self._failures = 0
 
     @property
@@ -91,6 +94,10 @@ class Replica:
     def name(self) -> str:
         """Return what the index in use is called; '' before there is one."""
         return self._following.state.index if self._following else ""
+
+    def is_asked_anew(self) -> bool:
+        """Say whether the index in use goes on until a new one is built."""
+        return bool(self._following and self._following.state.reindex)
 
     def failed(self) -> tuple[int, ...]:
         """Return the documents whose entries could not be made."""
@@ -145,9 +152,12 @@ class Replica:
         points.passed("search.read")
         fresh = [row for row in found.rows if row.number not in following.seen] if found else []
         done = following.state.done
-        if found is None or any(r.document < stream.MARK and r.number not in done for r in fresh):
+        asked = {row.document for row in fresh if row.number not in done}
+        if found is None or stream.UNKNOWN in asked:
             self._following = None
             return None
+        if stream.REINDEX in asked:
+            following.state = replace(following.state, reindex=True)
         self._apply(following, fresh, found.horizon)
         following.seen = {row.number for row in found.rows if row.xid >= found.horizon}
         following.seen.add(following.cursor.row)
@@ -156,24 +166,28 @@ class Replica:
         return now
 
     def build(self) -> State:
-        """Make a new index, use it, and follow from where the stream was before."""
-        now = time.time()
+        """Make a new index beside the one in use, in any thread; ``switch`` uses it.
+
+        What commits meanwhile is in the stream after its cursor.
+        """
+        self._being_built = name = f"{int(time.time())}-{uuid.uuid4().hex[:8]}"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._remove_others()
         triggers.ensure()
         cursor, covered = stream.begin()
         points.passed("search.begun")
-        state = State(
-            f"{int(now)}-{uuid.uuid4().hex[:8]}", self._engine.kind(), *cursor, done=tuple(covered)
-        )
+        state = State(name, self._engine.kind(), *cursor, done=tuple(covered))
         self.path(state).mkdir()
         self._engine.build(self.path(state))
         points.passed("search.built")
+        return state
+
+    def switch(self, state: State) -> None:
+        """Use an index that was built, and follow from where the stream was before."""
         self._note(state)
         points.passed("search.switched")
-        self._following = _Following(state, cursor, {cursor.row, *covered})
-        self._replaced_at, self._failures = time.monotonic(), 0
-        return state
+        self._following = _Following(state, state.cursor, {state.row, *state.done})
+        self._replaced_at, self._failures, self._being_built = time.monotonic(), 0, ""
 
     def broken(self) -> None:
         """Hear that the engine failed; an index that fails again and again is built anew."""
@@ -267,6 +281,6 @@ class Replica:
         """Remove indexes that are not in use: replaced ones, and builds that were cut off."""
         state = self._following.state if self._following else self.usable()
         for path in self._folder.iterdir():
-            if path.is_dir() and (state is None or path.name != state.index):
+            if path.is_dir() and path.name not in {self._being_built, state and state.index}:
                 with contextlib.suppress(FileNotFoundError):
                     shutil.rmtree(path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django.db import connection, transaction
+from django.db import NotSupportedError, ProgrammingError, connection, transaction
 
 from paperfleet.paperless.models import SearchChange, SearchReplica
 
@@ -145,11 +145,20 @@ def _where() -> tuple[str, int, int]:
     """Return the cluster, the horizon, and the number of the next transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT system_identifier::text FROM pg_control_system()),"
-            " txid_snapshot_xmin(s), txid_snapshot_xmax(s) FROM txid_current_snapshot() AS s"
+            "SELECT txid_snapshot_xmin(s), txid_snapshot_xmax(s) FROM txid_current_snapshot() AS s"
         )
-        system, horizon, newest = cursor.fetchone()
-    return str(system), int(horizon), int(newest)
+        horizon, newest = cursor.fetchone()
+    return _system(), int(horizon), int(newest)
+
+
+def _system() -> str:
+    """Return the name of the database cluster; '' where a hosted one does not tell."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
+            return str(cursor.fetchone()[0])
+    except (ProgrammingError, NotSupportedError):
+        return ""
 
 
 def prune() -> None:

@@ -39,6 +39,15 @@ BEGIN
       TG_TABLE_SCHEMA);
   END IF;
   RETURN NULL;
+EXCEPTION WHEN undefined_column OR undefined_table THEN
+  -- A migration of paperless-ngx, or of ours, goes on; what changed is unknown.
+  IF to_regclass(format('%1$I.{_STREAM}', TG_TABLE_SCHEMA)) IS NOT NULL THEN
+    EXECUTE format(
+      'INSERT INTO %1$I.{_STREAM} (document, xid, happened)'
+      ' VALUES ({stream.UNKNOWN}, txid_current(), clock_timestamp())',
+      TG_TABLE_SCHEMA);
+  END IF;
+  RETURN NULL;
 END $body$;
 CREATE OR REPLACE FUNCTION {_PREFIX}truncated() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
