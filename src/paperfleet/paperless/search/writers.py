@@ -35,7 +35,7 @@ def is_tantivy() -> bool:
     return importlib.util.find_spec("documents.search") is not None
 
 
-class _Probe(NamedTuple):
+class _OneDocument(NamedTuple):
     pk: int
 
 
@@ -52,7 +52,7 @@ def fault() -> str:
 
 def _tantivy_trials() -> list[tuple[str, Callable[[], object], int]]:
     backend = importlib.import_module("documents.search").TantivyBackend()
-    one = _Probe(7)
+    one = _OneDocument(7)
     return [
         ("add_or_update", lambda: backend.add_or_update(one), one.pk),
         ("remove", lambda: backend.remove(one.pk), one.pk),
@@ -63,7 +63,7 @@ def _tantivy_trials() -> list[tuple[str, Callable[[], object], int]]:
 def _whoosh_trials() -> list[tuple[str, Callable[[], object], int]]:
     index = importlib.import_module("documents.index")
     tasks = importlib.import_module("documents.tasks")
-    one = _Probe(7)
+    one = _OneDocument(7)
 
     def by_task() -> None:
         with tasks.AsyncWriter(None) as writer:
