@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from tests.paperless.children import PROJECT, SMALL
-from tests.paperless.delivery_kit import Fleet, wait_for
+from tests.paperless.delivery_kit import PATIENCE, Fleet, wait_for
 from tests.paperless.search_kit import Searcher, folder_of, searching, state_of
 from tests.servers.base import HOST, free_port
 from tests.servers.moto_server import moto_server
@@ -129,7 +129,7 @@ def test_a_host_that_is_killed_never_has_an_index_that_misses_what_it_says_it_ha
     # Whatever happens to be there at the kill: a change before, and one after.
     killed = Searcher(host, PAPERFLEET_TEST_POINT=f"{point}:kill")
     second = new(fleet, "second")
-    assert killed.process.wait(60) == -signal.SIGKILL
+    assert killed.process.wait(PATIENCE) == -signal.SIGKILL
     killed.kill()
     third = new(fleet, "third")
     with searching(host) as a:
@@ -217,7 +217,7 @@ def test_a_document_without_an_entry_holds_nothing_up_and_is_told_of(fleet: Flee
     with searching(fleet.host("a")) as a:
         bad = new(fleet, "unindexable")
         a.finds("good", new(fleet, "good"))
-        assert a.state()["failed"] == [bad]
+        wait_for("it is kept in mind", lambda: a.state()["failed"] == [bad])
         wait_for(
             "it is told of",
             lambda: (
@@ -227,7 +227,7 @@ def test_a_document_without_an_entry_holds_nothing_up_and_is_told_of(fleet: Flee
         )
         fleet.ask("UPDATE documents_document SET title = 'mended' WHERE id = %s", bad)
         a.finds("mended", bad)
-        assert a.state()["failed"] == []
+        wait_for("it is mended", lambda: a.state()["failed"] == [])
 
 
 def test_a_host_without_a_web_server_has_no_index(fleet: Fleet) -> None:
