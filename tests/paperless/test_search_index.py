@@ -203,6 +203,31 @@ def test_reindex_lets_each_host_build_its_index_anew(fleet: Fleet) -> None:
         b.finds("new", number)
 
 
+WITHOUT = """
+from django.conf import settings
+from paperfleet.errors import ConfigurationError
+from paperfleet.paperless.seams import selftest, table
+selftest.run(settings)
+for label, (owner, name, original, replacement) in table._installed.items():
+    if label.startswith("documents.search."):
+        setattr(owner, name, original)
+        try:
+            selftest.run(settings)
+        except ConfigurationError as error:
+            assert "'search'" in str(error), error
+            print("noticed", name)
+        setattr(owner, name, replacement)
+"""
+
+
+def test_the_self_test_notices_each_seam_of_the_index_that_is_not_there(fleet: Fleet) -> None:
+    noticed = fleet.host("a").python(WITHOUT).split("noticed ")[1:]
+    assert {name.strip() for name in noticed} == {
+        *("batch_update", "rebuild", "open_or_rebuild_index"),
+        *("search_ids", "autocomplete", "more_like_this_ids"),
+    }
+
+
 def test_one_process_of_a_host_writes_and_another_takes_over(fleet: Fleet) -> None:
     host = fleet.host("a")
     with searching(host) as first, searching(host) as second:

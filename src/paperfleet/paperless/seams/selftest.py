@@ -329,7 +329,7 @@ class _Trial:
         """See paperless-ngx's own functions write into the stream, in a fleet, and no index."""
         if seams.feed_search():
             fault = writers.fault()
-            _require(not fault, f"{fault} would write an index of its own")
+            _require(not fault, fault)
 
     @contextlib.contextmanager
     def _free(self, what: str) -> Iterator[None]:

@@ -20,6 +20,8 @@ class _Own:
     """When it was committed, as ``time.time``."""
     has: Callable[[float], bool] | None = None
     """Says whether the index has everything that was committed at a time; None in no web server."""
+    waits = 0
+    """How often a search has asked."""
 
 
 _own = _Own()
@@ -35,8 +37,14 @@ def edited() -> None:
     _own.edited = time.time()
 
 
+def waits() -> int:
+    """Return how often a search of this process came here; for the self-test."""
+    return _own.waits
+
+
 def wait() -> None:
     """Return when the index has this process's own latest edit, or it is a second old."""
+    _own.waits += 1
     edit = _own.edited
     while _own.has is not None and time.time() < edit + LONGEST and not _own.has(edit):
         time.sleep(_LOOK)

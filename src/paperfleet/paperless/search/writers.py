@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -40,14 +41,48 @@ class _OneDocument(NamedTuple):
 
 
 def fault() -> str:
-    """Try paperless-ngx's own functions; return which one would write an index, '' for none."""
+    """Try paperless-ngx's own functions; return what one would do to an index, '' for none."""
     trials = _tantivy_trials() if is_tantivy() else _whoosh_trials()
     for what, trial, expected in trials:
         with stream.diverted() as noted:
             trial()
         if noted != [expected]:
-            return what
-    return ""
+            return f"{what} would write an index of its own"
+    for what, search in _tantivy_searches() if is_tantivy() else _whoosh_searches():
+        before = own.waits()
+        search()
+        if own.waits() == before:
+            return f"{what} would not wait for this process's own edit"
+    return _emptying() if is_tantivy() else ""
+
+
+def _tantivy_searches() -> list[tuple[str, Callable[[], object]]]:
+    backend = importlib.import_module("documents.search").TantivyBackend()
+    backend.open()
+    return [
+        ("search_ids", lambda: backend.search_ids("nothing", user=None)),
+        ("autocomplete", lambda: backend.autocomplete("nothing", 1)),
+        ("more_like_this_ids", lambda: backend.more_like_this_ids(1, user=None)),
+    ]
+
+
+def _whoosh_searches() -> list[tuple[str, Callable[[], object]]]:
+    index = importlib.import_module("documents.index")
+
+    def search() -> None:
+        with index.open_index_searcher():
+            pass
+
+    return [("open_index_searcher", search), ("open_index", index.open_index)]
+
+
+def _emptying() -> str:
+    """Say whether an index that another version has built would be emptied by opening it."""
+    with tempfile.TemporaryDirectory(prefix="paperfleet-") as folder:
+        file = Path(folder, "of another version")
+        file.touch()
+        importlib.import_module("documents.search").TantivyBackend(path=Path(folder)).open()
+        return "" if file.exists() else "opening an index would empty it"
 
 
 def _tantivy_trials() -> list[tuple[str, Callable[[], object], int]]:
