@@ -84,6 +84,8 @@ class Fleet:
                 }
             ),
             "PAPERFLEET_MEDIA_LOCK": "redis",
+            "PAPERLESS_CACHE_BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "PAPERLESS_CHANNELS_BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "PAPERFLEET_FLEET": "true",
             "PAPERFLEET_TASK_SILENCE_SECONDS": "15",
         }

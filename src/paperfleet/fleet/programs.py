@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError, NotReadyError
+from paperfleet.settings.fleet import STARTING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,14 +33,18 @@ def run_to_end(
     site: Site,
     command: Sequence[str],
     *,
+    role: str,
     stop: list[subprocess.Popen[bytes]],
 ) -> None:
     """Run a command of the table and show what it prints; raise ``NotReadyError`` when it fails.
 
+    It is told for which role.
+
     While it runs it is in ``stop``: whoever ends it makes this raise. An exception in here, such as
     that of a signal handler, ends it too.
     """
-    with subprocess.Popen(resolved(site, command), cwd=site.src, env=dict(site.environ)) as program:  # noqa: S603  # the table's
+    environ = {**site.environ, STARTING: role}
+    with subprocess.Popen(resolved(site, command), cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
         stop.append(program)
         try:
             code = program.wait()

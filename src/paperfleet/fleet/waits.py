@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from paperfleet.errors import ConfigurationError, NotReadyError
 from paperfleet.fleet.programs import asked
+from paperfleet.running.exitcodes import FAILED, FINE
 from paperfleet.running.rolelease import has_postgres, redis_address
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _PROTOCOL = 196608
 """Version 3.0 (PostgreSQL manual, "Message Formats", StartupMessage)."""
 _STARTING: Final = b"C57P03"
 """SQLSTATE cannot_connect_now (PostgreSQL manual, "Error Codes")."""
-_UNAPPLIED = ("python3", "manage.py", "migrate", "--check", "--skip-checks")
+_SCHEMA = ("python3", "manage.py", "paperfleet_schema")
+_REFUSAL: Final = "paperfleet: "
+"""How the text begins with which our app ends a process whose settings cannot be."""
 
 
 def wait_until(
@@ -153,8 +156,19 @@ def redis_fault(environ: Mapping[str, str]) -> str:
 
 
 def schema_fault(site: Site) -> str:
-    """Return that migrations are missing in the database, or why nobody knows; '' for neither."""
-    code, text = asked(site, _UNAPPLIED, _COMMAND_SECONDS)
-    if not code:
+    """Return that migrations are missing in the database, or why nobody knows; '' for neither.
+
+    Raises ``ConfigurationError`` for what no waiting mends: the tables of a newer version, or
+    settings that our app refuses.
+    """
+    code, text = asked(site, _SCHEMA, _COMMAND_SECONDS)
+    if code == FINE:
         return ""
-    return text.splitlines()[-1] if text else "migrations are missing"
+    last = text.splitlines()[-1] if text else "nobody knows why"
+    if code == FAILED:
+        raise ConfigurationError(
+            last, hint="Start the version that has made them: two versions do not work side by side"
+        )
+    if _REFUSAL in text:
+        raise ConfigurationError(text.rpartition(_REFUSAL)[2])
+    return last

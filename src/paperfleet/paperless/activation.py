@@ -37,7 +37,7 @@ from paperfleet.storage.wrappers.fenced import Fenced
 from paperfleet.storage.wrappers.retrying import Retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from paperfleet.paperless.config import AppConfiguration
     from paperfleet.storage.full import FullStorage
@@ -72,6 +72,8 @@ class Documents:
         """What the database called the storage when it was found usable."""
         self.version = ""
         """The version of paperless-ngx, where a storage is plugged in."""
+        self.look_beside: Callable[[AppConfiguration | None], list[ownership.Fault]] = lambda _: []
+        """What else forbids to touch documents, once the tables are there (``starts``)."""
         self._checking = threading.Lock()
 
     def opened(self) -> FullStorage:
@@ -94,6 +96,8 @@ class Documents:
             found = self.faults()
             if found is None and self.roots and sys.argv[1:2] != ["migrate"]:
                 found = [NO_TABLES]
+            if not found and found is not None:
+                found = self.look_beside(self.configuration)
             if found:
                 raise NotAStorageError(found[0].reason, hint=found[0].hint)
             if found is not None:

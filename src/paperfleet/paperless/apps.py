@@ -24,9 +24,9 @@ class PaperfleetConfig(AppConfig):
             task_prerun,
             worker_init,
         )
-        from django.db.models.signals import pre_delete, pre_save  # noqa: PLC0415
+        from django.db.models.signals import post_migrate, pre_delete, pre_save  # noqa: PLC0415
 
-        from paperfleet.paperless import activation, checks, role, workers  # noqa: F401, PLC0415
+        from paperfleet.paperless import activation, checks, role, starts, workers  # noqa: F401, PLC0415
         from paperfleet.paperless.documents import patience  # noqa: PLC0415
 
         try:
@@ -36,6 +36,8 @@ class PaperfleetConfig(AppConfig):
         role.take_up()
         worker_init.connect(workers.check_before_forking)
         beat_init.connect(workers.check_before_beating)
+        activation.documents.look_beside = starts.faults
+        post_migrate.connect(starts.after_migrate, sender=self)
         for signal in (pre_save, pre_delete):
             signal.connect(activation.before_document_changes, sender="documents.Document")
         if activation.documents.storage is not None:

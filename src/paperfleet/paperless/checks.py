@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.core.management import get_commands
 
-from paperfleet.paperless import activation, config, ownership, recorded, versions
+from paperfleet.paperless import activation, config, ownership, recorded, starts, versions
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import incidents
 from paperfleet.paperless.seams import table as seams
@@ -41,10 +41,7 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
     if text := versions.warning(documents.version) if documents.version else "":
         found.append(CheckWarning(text, hint=activation.UNTESTED_HINT, id="paperfleet.W103"))
     if asks_the_storage(*sys.argv[1:2]):
-        found += [
-            Error(fault.reason, hint=fault.hint, id="paperfleet.E002")
-            for fault in documents.faults() or []
-        ]
+        found += _of_storage_and_fleet()
     if error := mistake(os.environ):
         found.append(CheckWarning(error.message, hint=error.hint, id="paperfleet.W105"))
     if sys.argv[1:2] == ["check"]:
@@ -56,6 +53,27 @@ def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django'
             CheckWarning(incidents.told(one), hint=_HINT, id="paperfleet.W102")
             for one in incidents.known()
         ]
+    return found
+
+
+def _of_storage_and_fleet() -> list[CheckMessage]:
+    """Look at the storage, and in a fleet at what its hosts need to work beside each other."""
+    faults = documents.faults()
+    found: list[CheckMessage] = [
+        Error(fault.reason, hint=fault.hint, id="paperfleet.E002") for fault in faults or []
+    ]
+    if faults is None:
+        return found
+    configuration = documents.configuration
+    wrong = starts.faults(configuration)
+    doubtful: list[ownership.Fault] = []
+    if sys.argv[1:2] == ["check"]:
+        wrong += starts.faults_of_host(configuration)
+        doubtful = starts.warnings(configuration)
+    elif sys.argv[1:2] == [starts.CONSUMER]:
+        wrong += starts.fault_of_consumer(configuration)
+    found += [Error(one.reason, hint=one.hint, id="paperfleet.E003") for one in wrong]
+    found += [CheckWarning(one.reason, hint=one.hint, id="paperfleet.W106") for one in doubtful]
     return found
 
 

@@ -34,6 +34,11 @@ class Installation(models.Model):
         db_default="",
         help_text="The newest paperless-ngx that has worked on this database",
     )
+    agreed: models.TextField[str, str] = models.TextField(
+        default="",
+        db_default="",
+        help_text="What all hosts of the fleet have alike, as JSON",
+    )
 
 
 class StrippedName(models.Model):

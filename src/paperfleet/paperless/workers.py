@@ -9,16 +9,21 @@ import traceback
 
 from django.db import connections
 
-from paperfleet.errors import NotAStorageError
+from paperfleet.errors import ConfigurationError, NotAStorageError
+from paperfleet.paperless import starts
 from paperfleet.paperless.activation import documents, stop
 from paperfleet.storage.bucket import findings
 
 
 def check_before_beating(**_signal: object) -> None:
-    """End Celery's scheduler unless the documents are where this process would look for them."""
+    """End Celery's scheduler unless the documents are where this process would look for them.
+
+    In a fleet it is also ended where it holds no lease.
+    """
     try:
+        starts.require_lease(documents.configuration, "scheduler")
         documents.require_usable()
-    except NotAStorageError as error:
+    except (ConfigurationError, NotAStorageError) as error:
         raise stop(error) from error
 
 

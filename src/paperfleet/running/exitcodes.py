@@ -76,6 +76,16 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FINE: "database, storage and checksums agree",
         WRONG: "they do not, or it could not be found out",
     },
+    "manage.py paperfleet_fleet": {
+        FINE: "this process has what all hosts of the fleet have",
+        WRONG: "it has something else, or work that waits forbids the change",
+    },
+    "manage.py paperfleet_schema": {
+        FINE: "the tables are those of this version",
+        WRONG: "it could not be found out",
+        FAILED: "they are those of a newer version",
+        UNFINISHED: "migrations are missing",
+    },
     "manage.py paperfleet_events": {
         FINE: "all is printed, or it was stopped by a signal, as asked",
         WRONG: "the outbox is off, or the database does not answer",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from paperfleet.errors import ConfigurationError
+from paperfleet.locks.registry import open_lease_store
 from paperfleet.secret import Secret
 from paperfleet.settings import app, fleet
 from paperfleet.settings.environment import values_of
@@ -19,6 +20,8 @@ SINGLETONS: Final = frozenset({"scheduler", "consumer", "migrate"})
 """Roles of which one process works at a time."""
 REDIS_VARIABLE: Final = "PAPERLESS_REDIS"
 REDIS_DEFAULT: Final = "redis://localhost:6379"
+PREFIX_VARIABLE: Final = "PAPERLESS_REDIS_PREFIX"
+"""By this paperless-ngx itself separates installations on one Redis (``settings``)."""
 _TLS: Final = {
     "sslmode": "PAPERLESS_DBSSLMODE",
     "sslrootcert": "PAPERLESS_DBSSLROOTCERT",
@@ -53,9 +56,23 @@ def settings_in(environ: Mapping[str, str]) -> fleet.FleetSettings:
 def lease_of(role: str, environ: Mapping[str, str]) -> RoleLease:
     """Return the lease of a role; raise ``ConfigurationError`` for settings that cannot be."""
     settings = settings_in(environ)
-    # paperless-ngx itself separates installations on one Redis or database by this prefix.
-    name = f"{environ.get('PAPERLESS_REDIS_PREFIX', '')}role {role}"
+    name = prefixed(f"role {role}", environ)
     return RoleLease(_address(settings, environ), name, settings.role_lease_seconds)
+
+
+def prefixed(name: str, environ: Mapping[str, str]) -> str:
+    """Return the name of a lease as this installation calls it, beside others on one server."""
+    return environ.get(PREFIX_VARIABLE, "") + name
+
+
+def place_of_leases(environ: Mapping[str, str]) -> str:
+    """Return where the leases of roles lie, for people: a word, or an address without secrets."""
+    settings = settings_in(environ)
+    kind = _kind(settings, environ)
+    if kind in {fleet.DATABASE, fleet.REDIS}:
+        return kind
+    with open_lease_store(kind) as store:
+        return store.label
 
 
 def launched_text(role: str, state: Path) -> str:
@@ -104,11 +121,15 @@ def database_address(environ: Mapping[str, str]) -> Secret:
     return Secret(f"postgresql://{user}:{password}@/{name}?{urlencode(about)}")
 
 
-def _address(settings: fleet.FleetSettings, environ: Mapping[str, str]) -> Secret:
+def _kind(settings: fleet.FleetSettings, environ: Mapping[str, str]) -> str:
     given = settings.role_lease.reveal() if settings.role_lease else ""
     if settings.role_lease_file:
         given = _in_file(settings.role_lease_file)
-    kind = given or (fleet.DATABASE if has_postgres(environ) else fleet.REDIS)
+    return given or (fleet.DATABASE if has_postgres(environ) else fleet.REDIS)
+
+
+def _address(settings: fleet.FleetSettings, environ: Mapping[str, str]) -> Secret:
+    kind = _kind(settings, environ)
     if kind == fleet.REDIS:
         return _as_long_as_others(redis_address(environ), environ)
     if kind != fleet.DATABASE:

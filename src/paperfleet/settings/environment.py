@@ -35,7 +35,11 @@ def variables() -> frozenset[str]:
 
     tables = (mirror.table(), options.table(), app.table(), fleet.table())
     rows = (row for table in tables for row in table.values())
-    return frozenset(row.variable for row in rows) | {CONFIG_VARIABLE, fleet.LAUNCHED}
+    return frozenset(row.variable for row in rows) | {
+        CONFIG_VARIABLE,
+        fleet.LAUNCHED,
+        fleet.STARTING,
+    }
 
 
 def set_in(table: Mapping[str, Setting], environ: Mapping[str, str]) -> dict[str, FoundSetting]:

@@ -10,6 +10,8 @@ from paperfleet.settings.table import DAY, PREFIX, About, Setting, rows_of
 
 LAUNCHED = PREFIX + "LAUNCHED"
 """Set by the launcher for the program that it becomes; nobody else sets it."""
+STARTING = PREFIX + "STARTING"
+"""Set by the launcher for the commands that come before a role's program: the role."""
 DATABASE, REDIS = "postgres", "redis"
 
 

@@ -13,13 +13,14 @@ import os
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.locks.registry import open_lease_store
 from paperfleet.paperless.documents import looks, patience
+from paperfleet.running.rolelease import prefixed, redis_address
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class MediaLock:
         """
         longest = patience.REQUEST_LOCK if patience.is_answering() else math.inf
         waits = longest if timeout is None or timeout < 0 else timeout
-        name = os.environ.get("PAPERLESS_REDIS_PREFIX", "") + _NAME
+        name = prefixed(_NAME, os.environ)
         lease = self._store().acquire(name, ttl=self._ttl, timeout=waits, reentrant=True)
         self._mine.append(lease)
         if not _held.leases:
@@ -144,7 +145,7 @@ def address_of(kind: str) -> Secret:
     if kind == "file":
         return Secret(f"file:{quote(str(settings.DATA_DIR / 'paperfleet' / 'leases'))}")
     if kind == "redis":
-        return Secret(os.environ.get("PAPERLESS_REDIS", "redis://localhost:6379"))
+        return Secret(redis_address(os.environ))
     if kind == "postgres":
         return _database()
     if ":" not in kind:
@@ -181,7 +182,8 @@ def _database() -> Secret:
         quote(database.get("HOST", "") or "localhost", safe=""),
         database.get("PORT") or 5432,
     )
-    sslmode = database.get("OPTIONS", {}).get("sslmode")
-    query = f"?sslmode={sslmode}" if sslmode else ""
+    options = database.get("OPTIONS", {}).items()
+    about = {key: str(value) for key, value in options if key.startswith("ssl") and value}
+    query = f"?{urlencode(about)}" if about else ""
     name = quote(str(database["NAME"]), safe="")
     return Secret(f"postgresql://{user}:{password}@{host}:{port}/{name}{query}")

@@ -56,6 +56,23 @@ if host := os.environ.get("PAPERLESS_DBHOST"):
     }
 
 CELERY_BROKER_URL = os.environ.get("PAPERLESS_REDIS", "redis://localhost:6379")
+CACHES = {
+    "default": {
+        "BACKEND": os.environ.get(
+            "PAPERLESS_CACHE_BACKEND", "django.core.cache.backends.redis.RedisCache"
+        ),
+        "LOCATION": CELERY_BROKER_URL,
+        "KEY_PREFIX": os.environ.get("PAPERLESS_REDIS_PREFIX", ""),
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": os.environ.get(
+            "PAPERLESS_CHANNELS_BACKEND", "channels_redis.pubsub.RedisPubSubChannelLayer"
+        )
+    }
+}
+AI_ENABLED = os.environ.get("PAPERLESS_AI_ENABLED") == "true"
 CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "documents.tasks.tick",

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from paperfleet.errors import ConfigurationError, PaperfleetError
+from paperfleet.paperless.agreement import require_no_work
 from paperfleet.paperless.care import setup
 from paperfleet.paperless.care.migrating import DocumentMigration, MigratedDocuments, prove_apart
 from paperfleet.paperless.care.surveying import Part, survey
@@ -80,6 +81,7 @@ class Command(BaseCommand):
             setup.require_sensible(parts, old)
             if dry:
                 return True
+            require_no_work("their files lie in the storage that the documents would leave")
             setup.require_ours(new, mine, take=True)
             setup.note_source(mine, old.label)
             result = self._migrate(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from paperfleet.errors import PaperfleetError
+from paperfleet.paperless import starts
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.care import repairing, setup
 from paperfleet.paperless.care.atrest import documents_at_rest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from paperfleet.paperless.care.report import Report
     from paperfleet.paperless.homes import Home
+    from paperfleet.paperless.ownership import Fault
 
 _LEAVING = (
     "Before the app or its settings go, bring them home: docs/how-to/paperless-storage.md, Back"
@@ -85,7 +87,7 @@ class Command(BaseCommand):
     def _run(self, home: Home, options: dict[str, Any]) -> Report:
         if options["take_ownership"]:
             setup.take_ownership(home)
-        faults = list(setup.faults(home))
+        faults = [*setup.faults(home), *map(str, _fleet_faults())]
         if faults and options["repair"]:
             raise CommandError(readable(f"nothing is repaired: {faults[0]}"))
         with ExitStack() as blocks:
@@ -97,6 +99,7 @@ class Command(BaseCommand):
                 begin=_bar(blocks),
             )
         report.faults = faults
+        report.notes += starts.notes(documents.configuration)
         report.storage = home.label
         report.notes += _failed_tasks() + _search_indexes()
         report.findings += left_behind(home, documents.roots)
@@ -145,6 +148,11 @@ class Command(BaseCommand):
         tell(self.stdout, total)
         if documents.roots:
             tell(self.stdout, f"the documents are in {report.storage}. {_LEAVING}")
+
+
+def _fleet_faults() -> list[Fault]:
+    found = documents.configuration
+    return [*starts.faults(found), *starts.faults_of_host(found)]
 
 
 def _failed_tasks() -> list[str]:
