@@ -71,14 +71,24 @@ class Fleet:
             "PYTHONUNBUFFERED": "1",
         }
 
+    @property
+    def address(self) -> str:
+        """The address of its database."""
+        return f"{self.servers.postgres.url.rpartition('/')[0]}/{self.name}"
+
     def published(self) -> list[str]:
         """Return the tasks in the queue: the last part of the name, and the arguments of each."""
-        found = []
+        return [f"{one['task'].rpartition('.')[2]}{one['argsrepr']}" for one in self._headers()]
+
+    def publishers(self) -> list[int]:
+        """Return the process that published each task in the queue, the first one first."""
+        found = [one["origin"] for one in self._headers()]  # gen<process>@<host>
+        return [int(one.partition("@")[0].removeprefix("gen")) for one in reversed(found)]
+
+    def _headers(self) -> list[dict[str, str]]:
         with contextlib.closing(redis.Redis.from_url(self.servers.redis.url)) as client:
-            for message in client.lrange(f"{self.name}celery", 0, -1):
-                headers = json.loads(message)["headers"]
-                found.append(f"{headers['task'].rpartition('.')[2]}{headers['argsrepr']}")
-        return found
+            messages = client.lrange(f"{self.name}celery", 0, -1)
+        return [json.loads(message)["headers"] for message in messages]
 
     def started(self, child: Child) -> Child:
         self._running.append(child)

@@ -62,6 +62,7 @@ def run(name: str, environ: Mapping[str, str], say: Callable[[str], object]) -> 
         if role.leads:
             _wait_for_turn(role, site, say)
         _tell(role, site, rolestate.STARTING)
+        _keep_signals(role)
     return _become(role, site)
 
 
@@ -240,6 +241,17 @@ def _become(role: Role, site: Site) -> NoReturn:
             f"{command[0]} cannot be run: {error.strerror}",
             hint="Name the Python that can run paperless-ngx in PAPERLESS_PYTHON",
         ) from None
+
+
+def _keep_signals(role: Role) -> None:
+    """Let SIGTERM wait until the program hears it, where our app is in the program's own process.
+
+    Until a program has a handler, the kernel passes the signal over for the first process of a
+    container (pid_namespaces(7)). One that is blocked waits, also through execve(2), and the app
+    lets it in (``paperless.role.hear``).
+    """
+    if role.ready == "told":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
 def _forget_ticks(site: Site) -> None:

@@ -29,6 +29,7 @@ class PaperfleetConfig(AppConfig):
         from paperfleet.paperless import activation, checks, role, starts, workers  # noqa: F401, PLC0415
         from paperfleet.paperless.documents import patience  # noqa: PLC0415
 
+        role.hear()
         try:
             activation.activate()
         except ConfigurationError as error:

@@ -46,6 +46,18 @@ UNDER_LEASE: Final[Mapping[str, tuple[Callable[[Lease], object], ...]]] = {
 """By role, what runs in a thread of its own for as long as the process holds the role's lease."""
 
 
+def hear() -> None:
+    """Let in the SIGTERM that the launcher has let wait, if one has come: it ends this process.
+
+    Raises ``SystemExit`` then. Celery's own handler takes the place of this one later.
+    """
+    if signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 def take_up() -> None:
     """Take the lease of the role that this process was launched for, if it was.
 
@@ -63,8 +75,6 @@ def take_up() -> None:
     lease = _taken(found)
     if found.role == "consumer":  # it has no signal of Celery's, and from here on only watches
         rolestate.tell(found.state, rolestate.WORKING)
-        # It leaves SIGTERM to the kernel, which ignores it for the first process of a container.
-        signal.signal(signal.SIGTERM, _leave)
     atexit.register(lease.release)
     _LeaseWatch(lease).start()
     # A process that was stopped and goes on must not start a task before the watch has looked.
@@ -97,6 +107,7 @@ def _taken(found: Launched) -> Lease:
         raise stop(error) from error
     except LeaseError as error:
         _say(f"{error.message}: {found.role} stands by again")
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it hears again
         again = [sys.executable, "-P", "-m", "paperfleet", "run", found.role]
         os.execv(sys.executable, again)  # noqa: S606  # itself
 

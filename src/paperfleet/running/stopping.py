@@ -75,6 +75,8 @@ def signals_to(stopper: Stopper) -> Iterator[None]:
     before = {
         number: signal.signal(number, stopper.handle) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    # Whoever became this process may have let it wait until now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     try:
         yield
     finally:

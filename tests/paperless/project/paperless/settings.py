@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 
@@ -27,6 +28,13 @@ MEDIA_LOCK = MEDIA_ROOT / "media.lock"
 EMPTY_TRASH_DIR = None
 FILENAME_FORMAT = os.environ.get("PAPERLESS_FILENAME_FORMAT")
 
+if (gate := os.environ.get("PAPERFLEET_TEST_START_GATE")) and "PAPERFLEET_LAUNCHED" in os.environ:
+    # A program that starts for as long as a test wants.
+    Path(gate).touch()
+    for _ in range(1200):
+        if Path(f"{gate}.go").exists():
+            break
+        time.sleep(0.1)
 SECRET_KEY = os.environ.get("PAPERLESS_SECRET_KEY", "x")
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
