@@ -46,6 +46,21 @@ def test_it_is_held_within_the_block(locks: LeaseFactory) -> None:
     assert not lock.is_locked
 
 
+def test_installations_on_one_server_have_locks_of_their_own(
+    locks: LeaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locks(settings.MEDIA_LOCK):
+
+        def other() -> object:
+            return locks(settings.MEDIA_LOCK).acquire(timeout=0)
+
+        assert isinstance(in_thread(other)[0], LeaseTimeoutError)
+        monkeypatch.setenv("PAPERLESS_REDIS_PREFIX", "other ")
+        (lock,) = in_thread(other)
+        assert isinstance(lock, MediaLock)
+        lock.release()
+
+
 def test_a_thread_enters_again(locks: LeaseFactory) -> None:
     with locks(settings.MEDIA_LOCK), locks(settings.MEDIA_LOCK) as inner:
         with inner:
@@ -162,6 +177,8 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAPERLESS_REDIS", "redis://:geheim@cache:6379/3")
     assert medialock.address_of("redis").reveal() == "redis://:geheim@cache:6379/3"
     assert "geheim" not in repr(medialock.address_of("redis"))
+    monkeypatch.setenv("PAPERLESS_REDIS", "redis+socket:///run/redis.sock?virtual_host=3")
+    assert medialock.address_of("redis").reveal() == "unix:///run/redis.sock?db=3"
     assert medialock.address_of("file").reveal().startswith("file:/")
     assert medialock.address_of("memory:").reveal() == "memory:"
     with pytest.raises(ConfigurationError, match="There are: file, redis, postgres"):
@@ -175,11 +192,14 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         "PASSWORD": "p#:/",
         "HOST": "db",
         "PORT": "5433",
-        "OPTIONS": {"sslmode": "require"},
+        "OPTIONS": {"sslmode": "require", "sslrootcert": "/ca.pem", "pool": {"max_size": 3}},
     }
     monkeypatch.setitem(settings.DATABASES, "default", database)
     address = medialock.address_of("postgres").reveal()
-    assert address == "postgresql://u%40x:p%23%3A%2F@db:5433/paper%2Fless?sslmode=require"
+    assert (
+        address
+        == "postgresql://u%40x:p%23%3A%2F@db:5433/paper%2Fless?sslmode=require&sslrootcert=%2Fca.pem"
+    )
 
 
 def test_every_module_has_the_same_lock() -> None:
