@@ -62,7 +62,7 @@ def _of_storage_and_fleet() -> list[CheckMessage]:
     found: list[CheckMessage] = [
         Error(fault.reason, hint=fault.hint, id="paperfleet.E002") for fault in faults or []
     ]
-    if faults is None:
+    if not ownership.has_tables():  # of this release
         return found
     configuration = documents.configuration
     wrong = starts.faults(configuration)
