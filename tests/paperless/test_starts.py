@@ -11,6 +11,7 @@ from tests.paperless.delivery_kit import Fleet
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
+from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +114,7 @@ def test_consumer_and_scheduler_of_a_fleet_start_with_their_lease_alone(fleet: F
     assert "Start it by `paperfleet run scheduler`" in told
 
 
+@WIDE
 def test_a_container_of_one_role_counts_the_connections_of_that_alone(fleet: Fleet) -> None:
     counts: dict[str, Any] = {"PAPERLESS_TASK_WORKERS": "500", "PAPERFLEET_STARTING": "web"}
     manage(fleet, "two", "check", **counts)
@@ -144,6 +146,7 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_known(fleet: Fleet) -> No
         fleet.ask(restored, name, number)
 
 
+@WIDE
 def test_a_setting_is_changed_for_all_on_purpose(fleet: Fleet) -> None:
     told = manage(fleet, "one", "paperfleet_fleet", code=1, PAPERLESS_REDIS_PREFIX="new ")
     assert "'pre '" in told
@@ -171,6 +174,7 @@ def test_neither_key_nor_storage_change_and_no_fleet_ends_while_work_waits(fleet
     manage(fleet, "two", "check", **OFF)
 
 
+@WIDE
 def test_the_check_of_documents_tells_of_the_fleet(fleet: Fleet) -> None:
     told = manage(fleet, "one", "paperfleet_check")
     assert "this host may open" in told
@@ -179,5 +183,6 @@ def test_the_check_of_documents_tells_of_the_fleet(fleet: Fleet) -> None:
     assert "fault: the secret key" in told
 
 
+@WIDE
 def test_an_llm_index_in_a_fleet_deserves_a_word(fleet: Fleet) -> None:
     assert "the LLM index is on" in manage(fleet, "one", "check", PAPERLESS_AI_ENABLED="true")
