@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OURS = ("documents", "paperless", "paperfleet")
 """How the modules of those apps begin whose migrations are looked at for newer ones."""
-NEWER = "the tables are those of a newer version"
+_SHOWN = 3
 NEWER_HINT = (
     "Start the version that has made them, or one after it. To stay with this one, restore a backup"
     " of database and documents from before"
@@ -36,9 +36,17 @@ def schema() -> Schema:
     return Schema(missing, _newer(executor.loader))
 
 
-def newer() -> list[str]:
-    """Return the migrations of a newer program that the database has had."""
-    return schema().newer
+def newer() -> str:
+    """Say that a newer program has migrated the database; empty when none has."""
+    return told(schema().newer)
+
+
+def told(newer: list[str]) -> str:
+    """Say which migrations of a newer program the database has had; empty for none."""
+    if not newer:
+        return ""
+    rest = f" and {len(newer) - _SHOWN} more" if len(newer) > _SHOWN else ""
+    return f"the tables are those of a newer version: {', '.join(newer[:_SHOWN])}{rest}"
 
 
 def _newer(loader: MigrationLoader) -> list[str]:

@@ -58,7 +58,7 @@ def faults_of_host(configuration: AppConfiguration | None) -> list[Fault]:
     """Return what ``check`` and ``paperfleet_check`` look at beside: tables and connections."""
     if not is_fleet(configuration):
         return []
-    found = [Fault(_newer(names), schema.NEWER_HINT)] if (names := schema.newer()) else []
+    found = [Fault(text, schema.NEWER_HINT)] if (text := schema.newer()) else []
     if (looked := connections.fault(os.environ)) and looked[1]:
         found.append(looked[0])
     return found
@@ -71,8 +71,8 @@ def warnings(configuration: AppConfiguration | None) -> list[Fault]:
         if (looked := connections.fault(os.environ)) and not looked[1]:
             found.append(looked[0])
         found += _llm_index()
-    elif names := schema.newer():
-        found.append(Fault(_newer(names), schema.NEWER_HINT))
+    elif text := schema.newer():
+        found.append(Fault(text, schema.NEWER_HINT))
     return found
 
 
@@ -81,10 +81,6 @@ def notes(configuration: AppConfiguration | None) -> list[str]:
     if not is_fleet(configuration):
         return []
     return [connections.summary(os.environ), *map(str, warnings(configuration))]
-
-
-def _newer(names: list[str]) -> str:
-    return f"{schema.NEWER}: {', '.join(names)}"
 
 
 def fault_of_consumer(configuration: AppConfiguration | None) -> list[Fault]:

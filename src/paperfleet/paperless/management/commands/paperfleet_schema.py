@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from paperfleet.paperless.schema import NEWER, schema
+from paperfleet.paperless.schema import schema, told
 from paperfleet.running.exitcodes import FAILED, UNFINISHED
 from paperfleet.running.printing import tell
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         """Run it."""
         found = schema()
         if found.newer:
-            tell(self.stdout, f"{NEWER}: {', '.join(found.newer)}")
+            tell(self.stdout, told(found.newer))
             raise SystemExit(FAILED)
         if found.missing:
             tell(self.stdout, f"{len(found.missing)} migrations are missing: {found.missing[0]} …")
