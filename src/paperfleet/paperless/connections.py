@@ -49,7 +49,8 @@ def counted(environ: Mapping[str, str]) -> list[Counted]:
     webs = _number(environ, "GRANIAN_WORKERS", "PAPERLESS_WEBSERVER_WORKERS")
     tasks = _number(environ, "PAPERLESS_TASK_WORKERS")
     programs = {
-        "web": Counted(webs * pool, f"web {webs} times {each}"),
+        # Without a pool each thread has one: what answers, and what follows changes for search.
+        "web": Counted(webs * max(pool, 2), f"web {webs} times {each if pool > 1 else 2}"),
         # The heartbeat of a running task has a connection, and so has the program above them.
         "worker": Counted(tasks * (pool + 1) + 1, f"worker {tasks} times ({each} + 1) + 1"),
         # The lease of the role has one; the sweeper is a thread of the scheduler.
