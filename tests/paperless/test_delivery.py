@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -131,6 +132,23 @@ def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: 
     assert fleet.titles() == ["a"]
     assert fleet.statuses() == ["success"]
     print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
+
+
+def test_what_a_dead_worker_had_taken_and_not_begun_runs_elsewhere(fleet: Fleet) -> None:
+    """Without ``--disable-prefetch`` (Celery before 5.6) a worker takes more than it runs."""
+    for name in "abc":
+        fleet.host("web").upload(f"{name}.pdf", f"content of {name}")
+    with fleet.host("first").worker("run.restored:wait") as worker:
+        passed(fleet, "run.restored")
+        with contextlib.closing(fleet.broker()) as broker:
+            wait_for("it takes more", lambda: broker.hlen("pre unacked") > 1)
+        fleet.host("first").kill(worker)
+    fleet.age(61)
+    assert set(fleet.host("web").sweep()) == {"Fence", "Offer"}
+    with fleet.host("second").worker():
+        wait_for("all documents", fleet.all_ended)
+    assert fleet.titles() == ["a", "b", "c"]
+    assert fleet.objects("staging") == []
 
 
 @WIDE

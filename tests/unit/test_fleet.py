@@ -11,7 +11,7 @@ import pytest
 
 from paperfleet.cli import main
 from paperfleet.errors import ConfigurationError, NotReadyError
-from paperfleet.fleet import launcher, site
+from paperfleet.fleet import launcher, programs, site
 from paperfleet.fleet.languages import require_languages
 from paperfleet.fleet.processors import limit
 from paperfleet.fleet.roles import ROLES, role_of, web_address
@@ -173,6 +173,18 @@ def test_flower_gets_its_file_only_where_there_is_one(src: Path) -> None:
     file = src / "paperless" / "flowerconfig.py"
     file.touch()
     assert list(flower.more(at(src))) == [f"--conf={file}"]
+
+
+@pytest.mark.parametrize(
+    ("celery", "added"),
+    [((5, 5, 3), ["--prefetch-multiplier", "1"]), ((5, 6, 0), ["--disable-prefetch"])],
+)
+def test_a_worker_takes_no_more_than_it_must(
+    src: Path, monkeypatch: pytest.MonkeyPatch, celery: tuple[int, ...], added: list[str]
+) -> None:
+    monkeypatch.setattr(programs, "version_of", lambda *_: celery)
+    more = ROLES["worker"].more(site_of({"PAPERLESS_SRC": str(src)}))
+    assert more == ["-n", "worker@%h", *added]
 
 
 def test_the_mirror_follows_the_outbox_where_the_documents_are_in_a_storage() -> None:

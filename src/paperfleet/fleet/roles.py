@@ -118,7 +118,10 @@ def _granian(site: Site) -> Mapping[str, str]:
 def _worker(site: Site) -> Sequence[str]:
     from paperfleet.fleet.programs import version_of  # noqa: PLC0415  # it asks the other Python
 
-    prefetch = ["--disable-prefetch"] if version_of(site, "celery") >= _PREFETCH_SINCE else []
+    if version_of(site, "celery") >= _PREFETCH_SINCE:
+        prefetch = ["--disable-prefetch"]
+    else:  # the least that it can: one beside each that runs, not four
+        prefetch = ["--prefetch-multiplier", "1"]
     return ["-n", "worker@%h", *prefetch]
 
 

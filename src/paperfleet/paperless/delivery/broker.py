@@ -1,8 +1,8 @@
-r"""Which tasks the broker has: those that wait in its lists and those that it gave to a worker.
+r"""Which tasks the broker has for whoever asks: those that wait in its lists.
 
-Lists and hash of kombu's Redis transport (``kombu/transport/redis.py``): ``QUEUE`` and, for each
-priority, ``QUEUE\x06\x16N``; ``unacked`` has what workers took and did not acknowledge. All begin
-with ``global_keyprefix``.
+Lists of kombu's Redis transport (``kombu/transport/redis.py``): ``QUEUE`` and, for each priority,
+``QUEUE\x06\x16N``. All begin with ``global_keyprefix``. What it gave to a worker (``unacked``) does
+not count: nothing there says which worker, and a dead one had taken more than it ran.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 def tasks_in(app: Celery) -> frozenset[str] | None:
-    """Return the numbers of all tasks that the broker has, None when it does not answer.
+    """Return the numbers of all tasks in the queues, None when the broker does not answer.
 
-    A message that is just being handed over may be missing; to publish it again does no harm.
+    A message that a worker holds is missing; to publish it again does no harm.
     """
     try:
         with app.connection_for_read() as connection:
@@ -49,8 +49,6 @@ def _numbers(client: Any, channel: Any, app: Celery) -> Iterator[str]:  # noqa: 
     for queue in app.amqp.queues:
         for priority in channel.priority_steps:
             yield from map(_number, _list(client, prefix + channel._q_for_pri(queue, priority)))  # noqa: SLF001  # kombu's only name of it
-    for _, entry in client.hscan_iter(prefix + channel.unacked_key, count=PORTION):
-        yield _number(json.dumps(json.loads(entry)[0]))
 
 
 def _list(client: Any, key: str) -> Iterator[Any]:  # noqa: ANN401  # redis'

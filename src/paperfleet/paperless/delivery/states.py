@@ -97,8 +97,9 @@ def decide(
 ) -> Iterator[Action]:
     """Yield what is to be done about rows.
 
-    ``queued`` are the tasks that the broker has, waiting or with a worker; None when it does not
-    answer, and then nothing is missed there.
+    ``queued`` are the tasks that wait in a queue of the broker; None when it does not answer, and
+    then nothing is missed there. One that a worker has taken and not begun is published again, so
+    that it does not wait for one that may have died; the second message is dropped.
     """
     for row in rows:
         if row.state == RUNNING and row.silent > limits.silence:
