@@ -206,13 +206,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def s3_faults(server: S3Server) -> Iterator[tuple[S3Server, S3Faults]]:
-    """Yield the server as seen through the proxy, and the switchboard."""
+def s3_faults(server: S3Server, *, host: str = HOST) -> Iterator[tuple[S3Server, S3Faults]]:
+    """Yield the server as seen through the proxy, at an address of ``host``; the switchboard."""
     faults = S3Faults()
     upstream = urlsplit(server.endpoint_url).netloc
     handler = type("Handler", (_Handler,), {"faults": faults, "upstream": upstream})
-    proxy = ThreadingHTTPServer((HOST, 0), handler)
+    proxy = ThreadingHTTPServer((host, 0), handler)
     proxy.daemon_threads = True
     with proxy, server_thread(lambda: proxy.serve_forever(0.05), proxy.shutdown, "s3-faults"):
-        url = f"http://{HOST}:{proxy.server_address[1]}"
+        url = f"http://{host}:{proxy.server_address[1]}"
         yield replace(server, endpoint_url=url, _clients=[]), faults
