@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE, PYTHON = "PAPERLESS_SRC", "PAPERLESS_PYTHON"
 CLIENT_PYTHON = "PYPAPERLESS_PYTHON"
+RESUME = "PAPERFLEET_TEST_RESUME"
+"""Names a file of the end-to-end cases that have passed, each with its version: they are left."""
 _VERSION = re.compile(r"__version__: Final\[tuple\[int, int, int\]\] = \((\d+), (\d+), (\d+)\)")
 
 

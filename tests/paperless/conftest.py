@@ -7,11 +7,14 @@ children.
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless import agreement, checkout
 from tests.paperless.broken import Broken
+from tests.paperless.checkout import RESUME
 from tests.paperless.installation import Bucket, Installation, Servers, installed
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
@@ -22,7 +25,6 @@ from tests.servers.s3 import new_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.paperless.rest import Rest
     from tests.servers.s3 import S3Bypass, S3Server
@@ -33,17 +35,36 @@ MISSING = checkout.missing() or postgres_missing() or redis_missing()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what needs a paperless-ngx that is not given; give it time."""
+    passed = _passed()
     for item in items:
         if item.get_closest_marker("paperless"):
-            item.add_marker(pytest.mark.timeout(900))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(900))
             if MISSING:
                 item.add_marker(pytest.mark.skip(reason=MISSING))
+            elif _line(item) in passed:
+                item.add_marker(
+                    pytest.mark.skip(reason=f"it has passed, says {os.environ[RESUME]}")
+                )
+
+
+def _passed() -> set[str]:
+    noted = Path(os.environ.get(RESUME) or os.devnull)
+    return set(noted.read_text(encoding="utf-8").splitlines()) if noted.exists() else set()
+
+
+def _line(item: pytest.Item) -> str:
+    return f"{checkout.checkout().label} {item.nodeid}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show the logs of an installation whose test failed."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
+    noted = os.environ.get(RESUME)
+    if noted and report.passed and report.when == "call" and item.get_closest_marker("paperless"):
+        with Path(noted).open("a", encoding="utf-8") as stream:
+            stream.write(f"{_line(item)}\n")
     used = getattr(item, "funcargs", {})
     paperless, storage = used.get("paperless"), used.get("storage")
     if report.failed and isinstance(storage, Broken):

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given.files:
             results.store_comparison(paperless, comparison)
     if given.only != "own" and not given.files:
-        good = end_to_end(paperless) and good
+        good = end_to_end(paperless, given.resume) and good
     results.write_page()
     return 0 if good else 1
 
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="*", help="files of paperless-ngx's tests; all without any")
     parser.add_argument("--only", choices=("own", "e2e"), help="paperless-ngx's tests, or ours")
     parser.add_argument("--without", type=Path, help="a JUnit file of the run without the app")
+    parser.add_argument("--resume", type=Path, help="a file that notes which of ours have passed")
     return parser
 
 
@@ -175,8 +176,12 @@ def _options(paperless: Checkout) -> list[str]:
     return [word for name in found for word in options[name]]
 
 
-def end_to_end(paperless: Checkout) -> bool:
-    """Run our own tests on a whole installation; store and return whether they pass."""
+def end_to_end(paperless: Checkout, resume: Path | None = None) -> bool:
+    """Run our own tests on a whole installation; store and return whether they pass.
+
+    What ``resume`` notes as passed is not run again; it goes on where a run was ended.
+    """
+    environ = os.environ | ({checkout.RESUME: str(resume.absolute())} if resume else {})
     with tempfile.TemporaryDirectory(prefix="paperless-") as temp:
         junit = Path(temp) / "junit.xml"
         command = [
@@ -185,7 +190,9 @@ def end_to_end(paperless: Checkout) -> bool:
             # They mostly wait; each file has an installation of its own.
             *("-n", "2", "--dist", "loadfile"),
         ]
-        code = subprocess.run(command, cwd=checkout.ROOT, timeout=SUITE_TIMEOUT).returncode
+        code = subprocess.run(
+            command, cwd=checkout.ROOT, env=environ, timeout=SUITE_TIMEOUT
+        ).returncode
         if junit.is_file():
             results.store_end_to_end(paperless, read_junit(junit))
         return code == 0
