@@ -1,0 +1,310 @@
+"""What is sent to a fleet, and what must hold of it afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+import httpx
+from tests.paperless import agreement, papers
+from tests.paperless.machine_fleet import IDLE_TIMEOUT, Fleet, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.paperless.rest import Rest
+
+KINDS: tuple[tuple[str, Callable[[], bytes]], ...] = (
+    ("pdf", papers.pdf),
+    ("txt", papers.plain),
+    ("png", papers.scan),
+    ("pdf", lambda: papers.pdf(pages=3)),
+)
+FOLDER = "folder"
+"""What stands for a task's number of what went through the consume folder."""
+STAGING_LATER = 7200.0
+"""Seconds after which the sweeper removes what a killed process has left in the staging area."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A document, and its way in: the name of a host, or the consume folder of one."""
+
+    name: str
+    content: bytes = field(repr=False)
+    way: str
+    folder: bool = False
+
+    @property
+    def word(self) -> str:
+        """A word of its title that no other one has."""
+        return self.name.split()[2].partition(".")[0]
+
+
+@dataclass
+class Sent:
+    """What became of papers: ``accepted`` with the task's number, ``unknown`` without an answer."""
+
+    accepted: dict[Paper, str] = field(default_factory=dict)
+    unknown: dict[Paper, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        return {"accepted": len(self.accepted), "unknown": len(self.unknown)}
+
+
+class Sending:
+    """Sends papers by all ways at once: through each web server, and into the consume folder.
+
+    With the block each way begins, in a thread of its own; with its end each of them ends, after it
+    has sent at least ``least``. Before that it sends no more than ``most``. Between two papers pass
+    0 to ``2 * pace`` seconds. A paper for a web server that nobody reaches goes to another one, as
+    a load balancer would have it.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        random: Random,
+        *,
+        least: int = 4,
+        most: int = 0,
+        pace: float = 0.5,
+        kinds: Sequence[int] = range(len(KINDS)),
+    ) -> None:
+        self._fleet, self._pace, self._kinds = fleet, pace, kinds
+        self._least, self._most = least, max(least, most)
+        self.sent, self._lock, self._enough = Sent(), threading.Lock(), threading.Event()
+        self._clients = {host.name: host.rest() for host in fleet.webs}
+        for client in self._clients.values():  # none is kept that a restart closes in between
+            client.headers["Connection"] = "close"
+        ways = [(host.name, False) for host in fleet.webs] + [("one", True)]
+        self._threads = [
+            threading.Thread(target=self._send, args=(*way, Random(random.random())))  # noqa: S311  # of a test
+            for way in ways
+        ]
+
+    def __enter__(self) -> Sent:
+        for thread in self._threads:
+            thread.start()
+        return self.sent
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join(IDLE_TIMEOUT)
+        for client in self._clients.values():
+            client.close()
+
+    def _send(self, way: str, folder: bool, random: Random) -> None:
+        number = 0
+        while number < self._least or not (self._enough.is_set() or number >= self._most):
+            ending, make = KINDS[self._kinds[number % len(self._kinds)]]
+            paper = Paper(f"{papers.new_text()[:24].strip()}.{ending}", make(), way, folder)
+            accepted, told = self._put(paper) if folder else self._post(paper)
+            with self._lock:
+                (self.sent.accepted if accepted else self.sent.unknown)[paper] = told
+            number += 1
+            self._enough.wait(random.uniform(0, 2 * self._pace))
+
+    def _put(self, paper: Paper) -> tuple[bool, str]:
+        put(self._fleet.hosts[paper.way], paper)
+        return True, FOLDER
+
+    def _post(self, paper: Paper) -> tuple[bool, str]:
+        others = [name for name in self._clients if name != paper.way]
+        end = time.monotonic() + IDLE_TIMEOUT
+        while time.monotonic() < end:
+            for name in (paper.way, *others):
+                try:
+                    return True, self._clients[name].post_document(paper.name, paper.content)
+                except (httpx.ConnectError, httpx.ConnectTimeout):
+                    continue  # it was not even asked
+                except httpx.HTTPError as error:
+                    return False, repr(error)
+        raise AssertionError("no web server was to be reached")
+
+
+def put(host: Host, paper: Paper) -> None:
+    """Put a paper into a consume folder, whole or not at all."""
+    draft = host.machine.folder / f"{paper.name}.part"
+    draft.write_bytes(paper.content)
+    draft.rename(host.consume / paper.name)
+
+
+def wait_until_idle(fleet: Fleet, timeout: float = IDLE_TIMEOUT) -> None:
+    """Return once nothing is to be done: no file, no row, no task in paperless-ngx's list."""
+
+    def idle() -> bool:
+        for name, state, *more in fleet.work():
+            assert state != "failed", f"{name} has failed: {more}"
+        waiting = [path for host in fleet.hosts.values() for path in host.consume.rglob("*")]
+        return not waiting and not fleet.work() and not fleet.unfinished()
+
+    fleet.until(idle, "the fleet has nothing to do", timeout)
+
+
+def require_well(fleet: Fleet, sent: Sent, *, killed: bool = False) -> dict[str, object]:
+    """Require what a fleet promises once it is idle; return what was seen.
+
+    Each accepted paper is there once, and can be read and downloaded on every host; of the others
+    none is there twice. No task is open, nothing is staged, and the check is clean. Where a process
+    was ``killed``, files that no document has may be left, which the check's repair removes.
+    """
+    wait_until_idle(fleet)
+    numbers = require_once(fleet, sent)
+    failed = [
+        (paper.name, task)
+        for paper, task in sent.accepted.items()
+        if task != FOLDER and _status(fleet, task) != "success"
+    ]
+    assert not failed, f"these were accepted, and their tasks failed: {failed}"
+    for host in fleet.hosts.values():
+        if "web" in host.roles:
+            require_served(host, numbers)
+        else:
+            require_readable(host, numbers)
+    swept = require_nothing_staged(fleet)
+    orphans = require_agreement(fleet, killed=killed)
+    assert not local_documents(fleet), "documents are in the storage alone"
+    left = {"swept": swept, "orphans": len(orphans)}
+    return {**sent.counts, "documents": len(documents(fleet)), **left}
+
+
+def require_agreement(fleet: Fleet, *, killed: bool) -> list[str]:
+    """Require that rows and objects agree, past the app and by its check; return the orphans."""
+    comparison = fleet.compare()
+    comparison.require_nothing_lost()
+    host = next(iter(fleet.hosts.values()))
+    if not killed:
+        comparison.require_agreement()
+    elif comparison.orphans:
+        host.manage("paperfleet_check", "--repair", "--delete-orphans")
+        fleet.compare().require_agreement()
+    told = host.manage("paperfleet_check", "--json")
+    checked = json.loads(told[told.index("{") : told.rindex("}") + 1])  # a log may stand before it
+    assert checked["agrees"], checked
+    return comparison.orphans
+
+
+def documents(fleet: Fleet) -> dict[int, str]:
+    """Return the checksum of each document's original, also in the trash."""
+    return dict(fleet.ask("SELECT id, checksum FROM documents_document"))
+
+
+def require_once(fleet: Fleet, sent: Sent) -> dict[int, Paper]:
+    """Require each accepted paper once, each other one at most once; return them by number."""
+    found = documents(fleet)
+    like = next(iter(found.values()), "0" * 64)
+    by_checksum: dict[str, list[int]] = {}
+    for number, checksum in found.items():
+        by_checksum.setdefault(checksum, []).append(number)
+    numbers: dict[int, Paper] = {}
+    wrong = []
+    for paper in (*sent.accepted, *sent.unknown):
+        there = by_checksum.get(agreement.checksum(paper.content, like), [])
+        if len(there) > 1 or (paper in sent.accepted and not there):
+            wrong.append(f"{paper} is there {len(there)} times: {there}")
+        numbers |= dict.fromkeys(there, paper)
+    assert not wrong, wrong
+    return numbers
+
+
+def _status(fleet: Fleet, task: str) -> str:
+    rows = fleet.ask("SELECT status FROM documents_paperlesstask WHERE task_id = %s", task)
+    assert len(rows) == 1, f"task {task} is in the list {len(rows)} times"
+    return str(rows[0][0]).lower()
+
+
+def require_served(host: Host, numbers: dict[int, Paper]) -> None:
+    """Require that a web server finds each paper, and gives original, archive and thumbnail."""
+    with contextlib.closing(host.rest()) as client:
+        known = {one["id"] for one in client.documents()}
+        assert numbers.keys() <= known, f"{host.name} lists {sorted(known)}"
+        for number, paper in numbers.items():
+            where = f"{paper} as document {number} on {host.name}"
+            assert client.download(number).content == paper.content, where
+            about = client.metadata(number)
+            if about["has_archive_version"]:
+                archive = client.download(number, original=False).content
+                kept = about["archive_checksum"]
+                assert agreement.checksum(archive, kept) == kept, where
+            thumbnail = client.get(f"documents/{number}/thumb/").content
+            assert thumbnail[:4] == b"RIFF", where
+            require_found(client, number, paper.word)
+
+
+def require_found(client: Rest, number: int, word: str) -> None:
+    """Require that a web server finds a document, and nothing else, by a word of its title."""
+
+    def found() -> bool:
+        return [one["id"] for one in client.documents(query=word)] == [number]
+
+    client.until(found, f"document {number} to be found by {word} at {client.base_url}")
+
+
+READ = """
+import hashlib, json
+from documents.models import Document
+told = {}
+for document in Document.objects.all():
+    with document.source_file as stream:
+        original = hashlib.sha256(stream.read()).hexdigest()
+    with document.thumbnail_file as stream:
+        assert stream.read(4) == b"RIFF", document.pk
+    if document.has_archive_version:
+        with document.archive_file as stream:
+            assert stream.read(4) == b"%PDF", document.pk
+    told[document.pk] = original
+print(json.dumps(told))
+"""
+
+
+def require_readable(host: Host, numbers: dict[int, Paper]) -> None:
+    """Require that a host without a web server reads each paper through the app."""
+    told = json.loads(host.shell(READ).splitlines()[-1])
+    for number, paper in numbers.items():
+        expected = hashlib.sha256(paper.content).hexdigest()
+        assert told[str(number)] == expected, f"{paper} as document {number} on {host.name}"
+
+
+SWEEP = f"""
+import time
+from celery import current_app
+from paperfleet.paperless.delivery import states, sweeper
+later = lambda: time.time() + {STAGING_LATER}
+one = sweeper.Sweeper(current_app, states.DeliveryLimits(), now=later)
+one.sweep_staging()
+print(len(one.sweep_staging()))
+"""
+
+
+def require_nothing_staged(fleet: Fleet) -> int:
+    """Require an empty staging area; return how many objects the sweeper had to remove.
+
+    A process that is killed between the end of a row and that of its files leaves them; no row
+    names them any more, and the sweeper takes them after an hour. Here it is told that it is later.
+    """
+    if not fleet.staged():
+        return 0
+    swept = int(next(iter(fleet.hosts.values())).shell(SWEEP).splitlines()[-1])
+    assert not fleet.staged(), "the sweeper leaves them too"
+    return swept
+
+
+def local_documents(fleet: Fleet) -> list[str]:
+    """Return the files in the local folders of documents."""
+    return [
+        f"{host.name}: {path.name}"
+        for host in fleet.hosts.values()
+        for area in ("originals", "archive", "thumbnails")
+        for path in (host.machine.folder / "media" / "documents" / area).rglob("*")
+        if path.is_file()
+    ]

@@ -1,0 +1,114 @@
+"""A fleet on three machines without a common folder: paperless-ngx, PostgreSQL, Redis and S3.
+
+``PAPERFLEET_TEST_SEED`` repeats a case with the chance of another run, which prints it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, closing
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless import checkout
+from tests.paperless.fleet_edits import Edits
+from tests.paperless.fleet_proof import Sending, Sent, require_well
+from tests.paperless.machine_fleet import Fleet, machine_fleet
+from tests.servers.machines import machines_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from tests.paperless.rest import Rest
+
+    Tell: TypeAlias = Callable[[dict[str, object]], None]
+
+MISSING = checkout.missing() or machines_missing()
+pytestmark = [
+    pytest.mark.paperless,
+    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
+    pytest.mark.timeout(2400),
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with machine_fleet(checkout.checkout(), tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(made: Fleet) -> Iterator[Fleet]:
+    """Give the fleet with all of its roles; what one case has broken is not the next one's."""
+    made.faults.heal()
+    made.complete()
+    yield made
+    print("\n".join(host.tail() for host in made.hosts.values()))
+
+
+@pytest.fixture
+def webs(fleet: Fleet) -> Iterator[tuple[Rest, Rest]]:
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(closing(host.rest())) for host in fleet.webs)
+        yield first, second
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Give what notes for the JUnit file what a case has seen, with the seconds it took."""
+    began = time.monotonic()
+
+    def told(seen: dict[str, object]) -> None:
+        for name, value in (seen | {"seconds": round(time.monotonic() - began)}).items():
+            record_property(name, value)
+
+    return told
+
+
+@pytest.fixture
+def random(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Random:
+    given = os.environ.get("PAPERFLEET_TEST_SEED")
+    seed = int(given) if given else SystemRandom().randrange(2**32)
+    record_property("seed", seed)
+    print(f"PAPERFLEET_TEST_SEED={seed} pytest -k '{request.node.name}'")
+    return Random(seed)  # noqa: S311  # of a test
+
+
+def test_hosts_have_no_folder_in_common_and_no_way_out(fleet: Fleet) -> None:
+    one, two = fleet.hosts["one"], fleet.hosts["two"]
+    (one.machine.folder / "data" / "mark").write_text("here")
+    look = f"ls {one.machine.home}/data; ls {fleet.folder}/machines; ls /dev/shm /run /var/tmp; pwd"
+    for host in (one, two):
+        told = host.machine.run(["sh", "-c", look], host.environ, host.machine.home, 60).stdout
+        assert ("mark" in told) is (host is one)
+        assert not {"one", "two", "three"} & set(told.split())
+    (one.machine.folder / "data" / "mark").unlink()
+    common = [fleet.paperless.checkout.src, checkout.ROOT, fleet.folder, "/tmp", "/etc", "/root"]  # noqa: S108  # it must not be one
+    for place in map(str, common):
+        touch = ["touch", f"{place}/of {two.name}"]
+        answer = two.machine.run(touch, two.environ, two.machine.home, 60)
+        assert "Read-only file system" in answer.stdout, place
+    routes = two.machine.run(["ip", "route"], two.environ, two.machine.home, 60).stdout
+    assert routes.split()[0] == "198.18.0.0/24"
+    assert len(routes.splitlines()) == 1
+
+
+def test_papers_by_all_ways_are_there_once_on_all_hosts(
+    fleet: Fleet, random: Random, tell: Tell
+) -> None:
+    with Sending(fleet, random, least=2) as sent:
+        pass
+    assert not sent.unknown
+    tell(require_well(fleet, sent))
+
+
+def test_edits_through_one_host_are_done_by_any_and_seen_on_all(
+    fleet: Fleet, webs: tuple[Rest, Rest], tell: Tell
+) -> None:
+    Edits(fleet, *webs).run()
+    tell(require_well(fleet, Sent()))
