@@ -23,6 +23,7 @@ from paperfleet.errors import (
 )
 from paperfleet.model import ABSENT, Upload
 from paperfleet.paperless import config, homes, ownership, recorded, versions
+from paperfleet.paperless.areas import CACHED
 from paperfleet.paperless.documents import active, files, medialock, net, patience
 from paperfleet.paperless.documents import transactions as observing
 from paperfleet.paperless.documents.mounts import Mount
@@ -214,7 +215,7 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
         seams.install(found, version)
         documents.roots = seams.mounted(settings, found.mounts)
         for root, key in documents.roots.items():
-            active.mounts.add(Mount(root, key, storage))
+            active.mounts.add(Mount(root, key, storage, cached=key in CACHED))
         net.hang()
         selftest.run(settings)
     except ConfigurationError:

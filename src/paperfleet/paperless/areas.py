@@ -12,9 +12,10 @@ from typing import NamedTuple
 class Area(NamedTuple):
     """An area of documents.
 
-    ``setting`` names its local folder; ``field`` is where a document's row has the file's name,
-    empty where it has none. An ``optional`` area is in the storage only if the operator chose it;
-    ``mirrored`` are those whose changes are told.
+    ``setting`` names its local folder, or with ``below`` the one above it; ``field`` is where a
+    document's row has the file's name, empty where it has none. An ``optional`` area is in the
+    storage only if the operator chose it, or in a fleet; ``mirrored`` are those whose changes are
+    told. Of one that is not ``named`` no row of the database knows the files.
     """
 
     key: str
@@ -22,12 +23,21 @@ class Area(NamedTuple):
     field: str = ""
     optional: bool = True
     mirrored: bool = False
+    below: str = ""
+    named: bool = True
+
+    def folder(self, settings: object) -> str:
+        """Return its local folder, '' where the settings have none."""
+        root = getattr(settings, self.setting, None)
+        return f"{root}/{self.below}".rstrip("/") if root else ""
 
 
 ORIGINALS = "originals"
 ARCHIVE = "archive"
 THUMBNAILS = "thumbnails"
 BUNDLES = "share_link_bundles"
+LOGO = "logo"
+TRASH = "trash"
 CLASSIFIER = "classifier"
 STAGING = "staging"
 """The folder of files that one host gives another to work on; no area of documents."""
@@ -39,9 +49,11 @@ AREAS = {
         Area(ARCHIVE, "ARCHIVE_DIR", "archive_filename", optional=False, mirrored=True),
         Area(THUMBNAILS, "THUMBNAIL_DIR"),
         Area(BUNDLES, "SHARE_LINK_BUNDLE_DIR"),
+        Area(LOGO, "MEDIA_ROOT", below="logo"),  # paperless/models.py: upload_to
+        Area(TRASH, "EMPTY_TRASH_DIR", named=False),
     )
 }
-"""The areas whose files the database names, by key."""
+"""The areas whose files are of lasting worth, by key."""
 
 ALWAYS = tuple(area.key for area in AREAS.values() if not area.optional)
 """The keys of the areas that every storage has."""
@@ -52,5 +64,8 @@ MIRRORED = frozenset(area.key for area in AREAS.values() if area.mirrored)
 FIELDS = {area.field: area for area in AREAS.values() if area.field}
 """The areas by the field of a document that names their files."""
 
+CACHED = frozenset({CLASSIFIER, LOGO})
+"""The keys of the areas whose files are read whole, again and again."""
+
 OPTIONAL = (*(area.key for area in AREAS.values() if area.optional), CLASSIFIER)
-"""The keys that may be chosen; no row of the database names the file of the classifier."""
+"""The keys that may be chosen; the classifier is one file, which is made again when it is lost."""

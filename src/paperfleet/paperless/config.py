@@ -35,7 +35,7 @@ class AppConfiguration:
     """What one process was told, and what follows from it.
 
     ``backend`` is empty when paperless-ngx keeps its documents itself; ``mounts`` are the areas
-    that lie in the storage beside originals and archives.
+    that lie in the storage beside originals and archives: in a fleet all.
     """
 
     backend: str
@@ -89,7 +89,10 @@ def read(environ: Mapping[str, str]) -> AppConfiguration:
             hint=f"Name the storage, such as {BACKEND}=paperfleet.S3CompatibleBackend",
         )
     _require_place(backend, options)
-    return AppConfiguration(backend, options, _mounts(settings.mounts), settings)
+    chosen = _mounts(settings.mounts)
+    if settings.fleet:  # its hosts share no folder
+        chosen = frozenset(areas.OPTIONAL)
+    return AppConfiguration(backend, options, chosen, settings)
 
 
 def backend_named(named: str) -> str:

@@ -132,9 +132,9 @@ def own_folders(*, create: bool) -> Home:
     Without ``create`` a folder that is missing is empty, and not made.
     """
     folders = {
-        area.key: _folder(str(getattr(settings, area.setting)), create=create)
+        area.key: _folder(folder, create=create)
         for area in AREAS.values()
-        if hasattr(settings, area.setting)
+        if (folder := area.folder(settings))
     }
     return Home(_folder(str(local_root()), create=create), folders, local_label())
 

@@ -15,7 +15,7 @@ from django.core.checks import run_checks
 from tests.paperless.inside import stores
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import activation, checks, config
+from paperfleet.paperless import activation, areas, checks, config
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import active
 from paperfleet.paperless.documents.paths import StoragePath
@@ -289,6 +289,37 @@ def test_optional_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert stores.memory.files["classifier/classification_model.pickle"] == b"model"
     finally:
         settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE = before
+
+
+@pytest.mark.usefixtures("_inactive")
+def test_in_a_fleet_all_areas_are_in_the_storage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever was chosen: what one host keeps for itself, the others would miss."""
+    names = ("MEDIA_ROOT", "THUMBNAIL_DIR", "SHARE_LINK_BUNDLE_DIR", "MODEL_FILE")
+    before = {name: getattr(settings, name) for name in (*names, "EMPTY_TRASH_DIR")}
+    settings.EMPTY_TRASH_DIR = tmp_path / "trash"
+    monkeypatch.setenv(app.FLEET, "true")
+    monkeypatch.setenv(app.MOUNTS, "thumbnails")
+    try:
+        activation.activate()
+        assert {mount.key for mount in active.mounts} == {*areas.AREAS, areas.CLASSIFIER}
+        found = {mount.root: mount.key for mount in active.mounts}
+        assert found[str(tmp_path / "trash")] == "trash"
+        assert found[f"{settings.MEDIA_ROOT}/logo"] == "logo"
+        assert active.place_of(settings.EMPTY_TRASH_DIR / "a.pdf")
+    finally:
+        for name, value in before.items():
+            setattr(settings, name, value)
+
+
+@pytest.mark.usefixtures("_inactive")
+def test_an_area_without_a_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.EMPTY_TRASH_DIR is None
+    monkeypatch.setenv(app.MOUNTS, "trash")
+    activation.activate()
+    assert {mount.key for mount in active.mounts} == {"originals", "archive"}
+    assert settings.EMPTY_TRASH_DIR is None
 
 
 @pytest.mark.parametrize("case", ["options are not JSON", "a class that lacks a method"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.paperless.inside import stores
-from tests.paperless.inside.stores import store
+from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import UnavailableError
 from paperfleet.paperless.documents import active, files, localcopies
@@ -149,20 +151,69 @@ def test_a_fetch_that_fails_leaves_nothing(originals: Path, stored: Stored, cach
     assert list(cache.rglob("*")) == []
 
 
-def test_a_document_that_shrinks_while_it_is_fetched_is_no_copy(
-    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("arrived", [b"cut", b"whale"])
+def test_what_arrives_otherwise_than_it_was_seen_is_no_copy(
+    arrived: bytes,
+    originals: Path,
+    stored: Stored,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stored["originals/a.pdf"] = b"whole"
-    real = files.open_stream
-
-    def cut(place: Any) -> object:  # noqa: ANN401  # a Place
-        stored["originals/a.pdf"] = b"cut"
-        return real(place)
-
-    monkeypatch.setattr(files, "open_stream", cut)
-    with pytest.raises(OSError, match=r"3 of 5 bytes"):
+    vouching(monkeypatch)
+    monkeypatch.setattr(files, "open_stream", lambda _place: io.BytesIO(arrived))
+    with pytest.raises(OSError, match=r"3 of 5 bytes|other bytes arrived"):
         copied(originals / "a.pdf")
     assert list(cache.rglob("*.pdf")) == []
+
+
+def test_a_copy_is_known_by_its_content_where_the_storage_tells_it(
+    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vouching(monkeypatch)
+    for content in (b"one", b"two", b"one"):  # each with a version of its own
+        stored["originals/a.pdf"] = content
+        assert copied(originals / "a.pdf").read_bytes() == content
+    assert store.count("open") == 2
+    assert len(list(cache.rglob("*.pdf"))) == 2
+
+
+def test_a_copy_with_other_bytes_than_the_storage_tells_is_fetched_again(
+    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a power cut: the size is right, and no row has a checksum."""
+    vouching(monkeypatch)
+    stored["originals/a.pdf"] = b"whole"
+    copy = copied(originals / "a.pdf")
+    subprocess.run(["/bin/sh", "-c", f"chmod u+w '{copy}'; printf whale > '{copy}'"], check=True)
+    assert copied(originals / "a.pdf").read_bytes() == b"whole"
+    assert list(cache.glob("fetching-*")) == []
+
+
+def vouching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the storage tell the SHA-256 of what it has, as a bucket does."""
+    real = files.stat
+
+    def stat(place: Any) -> Any:  # noqa: ANN401  # a Place, a FileStat
+        digest = hashlib.sha256(memory.files[f"{place.mount.key}/{place.name}"]).hexdigest()
+        return real(place)._replace(sha256=digest)
+
+    monkeypatch.setattr(files, "stat", stat)
+
+
+def test_of_what_is_replaced_while_it_is_fetched_the_new_one_is_copied(
+    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored["originals/a.pdf"] = b"old"
+    real = files.open_stream
+
+    def replacing(place: Any) -> object:  # noqa: ANN401  # a Place
+        stored["originals/a.pdf"] = b"newer"
+        return real(place)
+
+    monkeypatch.setattr(files, "open_stream", replacing)
+    assert copied(originals / "a.pdf").read_bytes() == b"newer"
+    assert [path.read_bytes() for path in cache.rglob("*.pdf")] == [b"newer"]
 
 
 def test_threads_share_a_copy(originals: Path, stored: Stored, cache: Path) -> None:

@@ -18,6 +18,9 @@ import pikepdf
 import pytest
 from django.conf import settings
 from django.core import management
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.db import transaction
 from tests.paperless.inside.stores import memory, store
 
@@ -202,6 +205,51 @@ def empty_trash(_: Ground) -> None:
     assert seen == [True]
 
 
+def logo_path(g: Ground) -> None:
+    storage = FileSystemStorage(location=str(g.originals))
+    name = storage.save("x.svg", ContentFile(b"<svg/>"))
+    path = storage.path(name)
+    assert os.path.isfile(path)  # noqa: PTH113  # what libmagic sees
+    assert output(["/bin/cat", path]) == "<svg/>"
+    assert storage.size(name) == 6
+    local = FileSystemStorage(location=str(g.folder))
+    assert local.path("a/b.svg") == f"{g.folder}/a/b.svg"
+
+
+def logo_save(g: Ground) -> None:
+    storage = FileSystemStorage(location=str(g.originals))
+    names = [storage.save("logo/x.svg", ContentFile(text)) for text in (b"one", "två")]
+    assert [g.stored[f"originals/{name}"] for name in names] == [b"one", "två".encode()]
+    assert names[0] == "logo/x.svg" != names[1]
+    with pytest.raises(SuspiciousFileOperation):
+        storage.save("../x.svg", ContentFile(b"out"))
+    local = FileSystemStorage(location=str(g.folder))
+    assert (g.folder / local.save("x.svg", ContentFile(b"local"))).read_bytes() == b"local"
+
+
+def logo_delete(g: Ground) -> None:
+    storage = FileSystemStorage(location=str(g.originals))
+    g.document("x.svg")
+    for _ in range(2):
+        storage.delete("x.svg")
+        assert documents_in(g) == []
+    local = FileSystemStorage(location=str(g.folder))
+    local.delete(g.local().name)
+    assert list(g.folder.glob("*.pdf")) == []
+    with pytest.raises(ValueError, match="must be given"):
+        storage.delete("")
+
+
+def path_check(g: Ground) -> None:
+    check = importlib.import_module("paperless.checks").path_check
+    store.calls.clear()
+    assert check("PAPERLESS_EMPTY_TRASH_DIR", g.originals) == []
+    assert store.calls == []
+    assert check("PAPERLESS_DATA_DIR", g.folder) == []
+    assert len(check("PAPERLESS_DATA_DIR", g.folder / "missing")) == 1
+    assert check("PAPERLESS_EMPTY_TRASH_DIR", None) == []
+
+
 COMMANDS = "documents.management.commands"
 
 
@@ -240,6 +288,10 @@ CHECKS: dict[str, Callable[[Ground], None]] = {
     "pathlib.Path.__new__": path_new,
     "builtins.open": builtin_open,
     "documents.tasks.empty_trash": empty_trash,
+    "django.core.files.storage.filesystem.FileSystemStorage.path": logo_path,
+    "django.core.files.storage.filesystem.FileSystemStorage._save": logo_save,
+    "django.core.files.storage.filesystem.FileSystemStorage.delete": logo_delete,
+    "paperless.checks.path_check": path_check,
     "shutil.move": move,
     "shutil.copy": copies(shutil.copy),
     "shutil.copy2": copy2,

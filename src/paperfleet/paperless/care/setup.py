@@ -38,7 +38,11 @@ def areas_in_storage() -> list[str]:
     chosen = documents.configuration.mounts if documents.configuration else frozenset()
     if configured() is None:
         return list(ALWAYS)
-    return [area for area in AREAS if area in ALWAYS or area in chosen]
+    return [
+        area.key
+        for area in AREAS.values()
+        if area.named and (area.key in ALWAYS or area.key in chosen)
+    ]
 
 
 def faults(home: Home) -> Iterator[str]:

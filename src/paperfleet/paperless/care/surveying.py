@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from paperfleet.errors import InvalidNameError
 from paperfleet.model import Obstacle
+from paperfleet.paperless.areas import AREAS
 from paperfleet.paperless.documents import rows
+from paperfleet.paperless.documents.rows import Expected
 from paperfleet.paperless.homes import IGNORED
 from paperfleet.storage.names import is_below
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from paperfleet.model import FileStat
-    from paperfleet.paperless.documents.rows import Expected
     from paperfleet.paperless.homes import Home
     from paperfleet.storage.full import FullStorage
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 class Part:
     """What there is to do in one area.
 
-    ``files`` are at the source and named by the database; ``there`` is what the destination has
-    under their names. ``only_there`` are at the destination alone, ``missing`` nowhere, and
-    ``unlisted`` are names at the source that the database does not know. ``obstacles`` are what is
-    at the source and cannot be read as a file, with the reason; ``blocked`` are names of the
-    database that one of them is, or hides.
+    ``files`` are at the source and named by the database, or all where no row names any; ``there``
+    is what the destination has under their names. ``only_there`` are at the destination alone,
+    ``missing`` nowhere, and ``unlisted`` are names at the source that the database does not know.
+    ``obstacles`` are what is at the source and cannot be read as a file, with the reason;
+    ``blocked`` are names of the database that one of them is, or hides.
     """
 
     area: str
@@ -53,8 +54,19 @@ def survey(source: Home, target: Home, areas: Collection[str]) -> list[Part]:
     for file in rows.expected(areas):
         parts[file.area].expected[file.name] = file
     for part in parts.values():
+        if not AREAS[part.area].named:
+            part.expected = _all_of(part.area, source)
+    for part in parts.values():
         _look(part, source, target)
     return list(parts.values())
+
+
+def _all_of(area: str, source: Home) -> dict[str, Expected]:
+    """Return every file of an area of which no row knows the files: all of them are to come."""
+    names = (found.name for found in source.stats(area))
+    return {
+        name: Expected(area, name, 0) for name in names if name.rpartition("/")[2] not in IGNORED
+    }
 
 
 def _look(part: Part, source: Home, target: Home) -> None:

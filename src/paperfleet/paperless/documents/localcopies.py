@@ -1,10 +1,13 @@
 """Local copies of documents, for programs and C libraries that need a real path.
 
-A copy is kept under a key of its storage, name and version, so that it is never stale, and shared
-by all processes of the host: it is fetched under a temporary name and renamed, so that a crash
-leaves nothing that looks whole. Copies are removed, the longest unused first, when together they
-are larger than allowed; one that was asked for in the last hour is kept, since nobody says when a
-program is done with it (the task limit of paperless-ngx is half an hour).
+A copy is kept under a key of its storage, name and content (its SHA-256 where the storage tells it,
+else its version), so that it is never stale, and shared by all processes of the host: it is fetched
+under a temporary name and renamed, so that a crash leaves nothing that looks whole. Its bytes are
+compared with the checksum that the database has, or else the storage, before it is used.
+
+Copies are removed, the longest unused first, when together they are larger than allowed; one that
+was asked for in the last hour is kept, since nobody says when a program is done with it (the task
+limit of paperless-ngx is half an hour).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from paperfleet.paperless.documents import files, verification
+from paperfleet.paperless.documents import files, looks, verification
 from paperfleet.paperless.documents.digests import FileDigests, digests_of
 from paperfleet.storage.hashing import CHUNK
 
@@ -47,6 +50,10 @@ class _Copy(NamedTuple):
     folder: Path
 
 
+class _OtherContentError(OSError):
+    """What arrived is not what was looked at before."""
+
+
 class LocalCopies:
     """The copies in one folder, together at most ``limit`` bytes where that can be."""
 
@@ -58,7 +65,18 @@ class LocalCopies:
     def path_of(self, place: Place) -> Path:
         """Return the path of a copy of the document as it is now; raise ``OSError``."""
         found = files.stat(place)
-        version = found.etag or found.modified_ns
+        while True:
+            try:
+                return self._copy_of(place, found)
+            except _OtherContentError:
+                looks.changed(place)
+                now = files.stat(place)
+                if now == found:
+                    raise
+                found = now  # somebody has replaced it meanwhile
+
+    def _copy_of(self, place: Place, found: FileStat) -> Path:
+        version = found.sha256 or found.etag or found.modified_ns
         if version is None:  # nothing tells whether a copy is still right
             return self._fetch(place, found, self._entry(place, found, os.urandom(8).hex()))
         entry = self._entry(place, found, str(version))
@@ -73,17 +91,20 @@ class LocalCopies:
     def _usable(self, entry: Path, place: Place, found: FileStat) -> Path | None:
         path = entry / _file_name(place)
         try:
-            if path.stat().st_size != found.size or not self._is_right(path, place):
+            if path.stat().st_size != found.size or not self._is_right(path, place, found):
                 return None
             os.utime(entry)  # the time of the folder is when it was last asked for
         except FileNotFoundError:
             return None
         return path
 
-    def _is_right(self, path: Path, place: Place) -> bool:
-        """Compare a copy with the database; its bytes are read once, and when they may differ."""
+    def _is_right(self, path: Path, place: Place, stat: FileStat) -> bool:
+        """Compare a copy with the database, or else with what the storage says of the content.
+
+        Its bytes are read once, and when they may differ.
+        """
         known = verification.expected(place)
-        if known is None:
+        if known is None and stat.sha256 is None:
             return True
         about = path.stat()
         state = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
@@ -91,6 +112,8 @@ class LocalCopies:
         if found is None or noted != state:
             found = digests_of(path)
             self._hashed[path] = state, found
+        if known is None:
+            return found.sha256 == stat.sha256
         return verification.agrees(place, known, found)
 
     def _fetch(self, place: Place, found: FileStat, entry: Path) -> Path:
@@ -106,8 +129,13 @@ class LocalCopies:
                 shutil.copyfileobj(content, copy, CHUNK)
                 arrived = copy.tell()
             if arrived != found.size:
-                raise OSError(errno.EIO, f"{arrived} of {found.size} bytes arrived", place.path)
+                text = f"{arrived} of {found.size} bytes arrived"
+                raise _OtherContentError(errno.EIO, text, place.path)
             target.chmod(0o444)  # what a program wrote there would reach nobody
+            is_right, read = self._is_right(target, place, found), self._hashed.pop(target, None)
+            if not is_right:
+                text = "other bytes arrived than the storage or the database says that it has"
+                raise _OtherContentError(errno.EIO, text, place.path)
             with self._alone():
                 path = self._usable(entry, place, found)
                 if path is None:
@@ -115,6 +143,8 @@ class LocalCopies:
                         entry.rename(Path(scratch) / "damaged")
                     with suppress(OSError):  # what could not be moved away
                         fetched.rename(entry)
+                        if read:
+                            self._hashed[entry / target.name] = read
                     path = self._usable(entry, place, found)
         if path is None:
             raise OSError(

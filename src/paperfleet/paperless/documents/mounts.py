@@ -21,11 +21,13 @@ class Mount:
 
     ``root`` is an absolute, normalized path. ``key`` is the folder's name in the storage, such as
     ``originals``. ``opened`` returns the storage of this process that has all keys, entered.
+    ``cached`` is for what is read whole, again and again: it is read from a local copy.
     """
 
     root: str
     key: str
     opened: Callable[[], DocumentStorage]
+    cached: bool = False
 
     @property
     def base(self) -> FullStorage:

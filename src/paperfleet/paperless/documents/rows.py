@@ -9,10 +9,18 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import Q
 
-from paperfleet.paperless.areas import ARCHIVE, AREAS, BUNDLES, FIELDS, ORIGINALS, THUMBNAILS
+from paperfleet.paperless.areas import (
+    ARCHIVE,
+    AREAS,
+    BUNDLES,
+    FIELDS,
+    LOGO,
+    ORIGINALS,
+    THUMBNAILS,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 _AT_ONCE = 500
 
@@ -21,7 +29,7 @@ class Expected(NamedTuple):
     """A file that the database names.
 
     ``checksum`` is the database's own, in hex: SHA-256 (paperless-ngx 3) or MD5 (2); empty where it
-    keeps none. ``row`` is the primary key of the document, or of the bundle.
+    keeps none. ``row`` is the primary key of the document, the bundle or the configuration.
     """
 
     area: str
@@ -61,8 +69,9 @@ def expected(areas: Collection[str]) -> Iterator[Expected]:
     rows = all_documents().order_by("pk")
     for document in rows.only(*_fields(rows.model)).iterator(chunk_size=_AT_ONCE):
         yield from of_document(document, areas)
-    if BUNDLES in areas:
-        yield from _bundles()
+    for area, others in _OTHERS.items():
+        if area in areas:
+            yield from others()
 
 
 def _fields(model: Any) -> list[str]:  # noqa: ANN401  # a model
@@ -94,10 +103,23 @@ def _bundles() -> Iterator[Expected]:
         yield Expected(BUNDLES, normal(path), pk)
 
 
+def _logo() -> Iterator[Expected]:
+    configurations = apps.get_model("paperless", "ApplicationConfiguration")
+    rows = configurations._base_manager.order_by("pk")  # noqa: SLF001  # Django's documented name
+    for pk, name in rows.values_list("pk", "app_logo"):
+        folder, _, rest = str(name or "").partition("/")
+        if folder == LOGO and rest:
+            yield Expected(LOGO, normal(rest), pk)
+
+
+_OTHERS: Mapping[str, Callable[[], Iterator[Expected]]] = {BUNDLES: _bundles, LOGO: _logo}
+"""What names the files of an area that are of no single document."""
+
+
 def again(file: Expected) -> Expected | None:
     """Return what the row says of this file now; None when it is gone or names none any more."""
-    if file.area == BUNDLES:
-        return file
+    if others := _OTHERS.get(file.area):
+        return file if file in others() else None
     present = all_documents()
     document = present.only(*_fields(present.model)).filter(pk=file.row).first()
     if document is None:

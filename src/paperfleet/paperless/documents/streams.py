@@ -10,7 +10,7 @@ import time
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from paperfleet.model import Upload
-from paperfleet.paperless.documents import files
+from paperfleet.paperless.documents import active, files
 from paperfleet.storage.hashing import CHUNK
 from paperfleet.storage.streams import ReaderAround
 
@@ -90,6 +90,8 @@ def _parsed(mode: str) -> tuple[str, bool, bool]:
 
 
 def _reading(place: Place) -> IO[bytes]:
+    if place.mount.cached:
+        return active.scratch.copies.path_of(place).open("rb")
     stream = files.open_stream(place)
     if hasattr(stream, "name") and hasattr(stream, "fileno"):
         return stream

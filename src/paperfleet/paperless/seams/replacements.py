@@ -163,6 +163,19 @@ def pdf_save(original: Function) -> Function:
     return new
 
 
+def path_check(original: Function) -> Function:
+    """Try whether a folder can be written, unless it is in a storage, which has checks of its own.
+
+    Django runs its checks before most commands, also before those that mend the storage.
+    """
+
+    @functools.wraps(original)
+    def new(var: str, directory: Path | None) -> list[Any]:
+        return [] if directory and place_of(directory) else list(original(var, directory))
+
+    return new
+
+
 def delete_empty_directories(original: Function) -> Function:
     """Remove empty folders where a storage has folders; where it has none, ask nothing."""
 

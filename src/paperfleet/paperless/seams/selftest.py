@@ -32,6 +32,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.paperless.documents import active, files, medialock, transactions
 from paperfleet.paperless.documents.mounts import Mount
 from paperfleet.paperless.documents.paths import StoragePath
+from paperfleet.paperless.seams import modelfiles
 from paperfleet.paperless.seams import table as seams
 from paperfleet.paperless.search import writers
 from paperfleet.storage.memory.backend import MemoryBackend
@@ -116,7 +117,8 @@ class _Trial:
         """Return what is tried, in order: each leaves what the next one needs."""
         return (
             *(self.paths, self.helpers, self.moves, self.opening, self.looking, self.copying),
-            *(self.programs, self.archives, self.pdfs, self.net, self.documents),
+            *(self.programs, self.archives, self.pdfs, self.model_files, self.net),
+            *(self.documents, self.folder_checks),
             *(self.local_files, self.rollback, self.trash, self.locks, self.search),
         )
 
@@ -229,6 +231,21 @@ class _Trial:
         _require(path.stat().st_size, "a PDF that is saved in place does not reach the storage")
         _require(local.stat().st_size, "a local PDF is not saved")
         path.unlink()
+
+    def model_files(self) -> None:
+        """Save, read and delete a file of a model, such as the logo; the same on the local disk."""
+        for location in (self._root, self._scratch):
+            for name in modelfiles.tried(location):
+                is_stored = name in self._stored()
+                _require(is_stored == (location == self._root), "a logo is saved elsewhere")
+
+    def folder_checks(self) -> None:
+        """See paperless-ngx try to write into its local folders, and into no storage."""
+        checks = importlib.import_module("paperless.checks")
+        with self._free("a check of a folder"):
+            _require(checks.path_check("", self._root) == [], "a folder of a storage is refused")
+        found = checks.path_check("", self._scratch / "missing")
+        _require(len(found) == 1, "a local folder that is missing is passed over")
 
     def net(self) -> None:
         """See what goes past all seams be refused instead of written to the local disk."""

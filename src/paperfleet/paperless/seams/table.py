@@ -20,6 +20,7 @@ from paperfleet.errors import ConfigurationError
 from paperfleet.paperless.areas import AREAS, CLASSIFIER
 from paperfleet.paperless.documents.medialock import LeaseFactory
 from paperfleet.paperless.documents.paths import StoragePath
+from paperfleet.paperless.seams import modelfiles
 from paperfleet.paperless.seams import replacements as new
 from paperfleet.paperless.search import writers
 
@@ -101,6 +102,15 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
             new.atomic_exit,
             "what a rolled back transaction wrote is taken back",
         ),
+        Seam(_DJANGO_FILES, "path", modelfiles.path, "the logo is read by a C library"),
+        Seam(_DJANGO_FILES, "_save", modelfiles.save, "Django saves the logo by os.open"),
+        Seam(_DJANGO_FILES, "delete", modelfiles.delete, "Django deletes it by os.remove"),
+        Seam(
+            "paperless.checks",
+            "path_check",
+            new.path_check,
+            "it would write into the trash folder in a storage that may be another's",
+        ),
         Seam("documents.consumer", "FileLock", lease, lock),
         Seam("documents.tasks", "FileLock", lease, lock),
         Seam("documents.mail", "FileLock", lease, lock),
@@ -114,6 +124,7 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
     )
 
 
+_DJANGO_FILES = "django.core.files.storage.filesystem:FileSystemStorage"
 _COMMANDS = "documents.management.commands"
 
 
@@ -287,9 +298,9 @@ def mounted(settings: Any, chosen: frozenset[str]) -> dict[str, str]:  # noqa: A
     areas = [
         area
         for area in AREAS.values()
-        if not area.optional or (area.key in chosen and hasattr(settings, area.setting))
+        if not area.optional or (area.key in chosen and area.folder(settings))
     ]
-    roots = {str(getattr(settings, area.setting)): area.key for area in areas}
+    roots = {area.folder(settings): area.key for area in areas}
     for name in ("MEDIA_ROOT", *(area.setting for area in areas)):
         setattr(settings, name, StoragePath(str(getattr(settings, name))))
     if CLASSIFIER in chosen:

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+_TRASH = "PAPERLESS_EMPTY_TRASH_DIR"
+
 
 def _folder(variable: str) -> Path:
     return Path(os.environ[variable]).resolve()
@@ -25,7 +27,7 @@ CONSUMPTION_DIR = _folder("PAPERLESS_CONSUMPTION_DIR")
 CONSUMER_COLLATE_DOUBLE_SIDED_SUBDIR_NAME = "double-sided"
 MODEL_FILE = DATA_DIR / "classification_model.pickle"
 MEDIA_LOCK = MEDIA_ROOT / "media.lock"
-EMPTY_TRASH_DIR = None
+EMPTY_TRASH_DIR = _folder(_TRASH) if _TRASH in os.environ else None
 FILENAME_FORMAT = os.environ.get("PAPERLESS_FILENAME_FORMAT")
 
 if (gate := os.environ.get("PAPERFLEET_TEST_START_GATE")) and "PAPERFLEET_LAUNCHED" in os.environ:

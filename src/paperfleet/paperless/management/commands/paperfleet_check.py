@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from paperfleet.errors import PaperfleetError
 from paperfleet.paperless import starts
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.care import repairing, setup
+from paperfleet.paperless.areas import TRASH
+from paperfleet.paperless.care import beside, repairing, setup
 from paperfleet.paperless.care.atrest import documents_at_rest
 from paperfleet.paperless.care.checking import check, left_behind, settle_incidents
 from paperfleet.paperless.care.report import BROKEN
@@ -101,10 +102,11 @@ class Command(BaseCommand):
         report.faults = faults
         report.notes += starts.notes(documents.configuration)
         report.storage = home.label
-        report.notes += _failed_tasks() + _search_indexes()
+        report.notes += _search_indexes()
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
+        _look_beside(home, report, by_bytes=not options["quick"])
         settle_incidents(report, home)
         return report
 
@@ -155,16 +157,12 @@ def _fleet_faults() -> list[Fault]:
     return [*starts.faults(found), *starts.faults_of_host(found)]
 
 
-def _failed_tasks() -> list[str]:
-    """Tell of files that wait for somebody's word, in a fleet."""
-    if documents.configuration is None or not documents.configuration.settings.fleet:
-        return []
-    from paperfleet.paperless.delivery import rows  # noqa: PLC0415  # in a fleet alone
-
-    failed = rows.count_failed()
-    if not failed:
-        return []
-    return [f"{failed} tasks have failed, and their files are kept: see paperfleet_tasks"]
+def _look_beside(home: Home, report: Report, *, by_bytes: bool) -> None:
+    found = documents.configuration
+    if TRASH in documents.roots.values():
+        beside.tell_of_trash(home, report)
+    in_fleet = found is not None and found.settings.fleet
+    beside.look_at_staging(home, report, in_fleet=in_fleet, by_bytes=by_bytes)
 
 
 def _search_indexes() -> list[str]:

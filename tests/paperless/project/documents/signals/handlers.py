@@ -75,9 +75,16 @@ def task_failed(task_id: Any = None, exception: Any = None, **_: Any) -> None:
 def cleanup_document_deletion(sender: Any, instance: Any, **_: Any) -> None:  # noqa: ARG001
     with FileLock(settings.MEDIA_LOCK):
         if settings.EMPTY_TRASH_DIR:
-            shutil.move(
-                instance.source_path, settings.EMPTY_TRASH_DIR / Path(instance.source_path).name
-            )
+            name, counter = Path(instance.source_path), 0
+            target = settings.EMPTY_TRASH_DIR / name.name
+            while target.exists():
+                counter += 1
+                target = settings.EMPTY_TRASH_DIR / f"{name.stem}_{counter:02}{name.suffix}"
+            try:
+                shutil.move(instance.source_path, target)
+            except OSError as error:
+                _log.error("%s was not moved to the trash: %s", instance.source_path, error)
+                return
         for path in (instance.archive_path, instance.thumbnail_path, instance.source_path):
             if path and path.is_file():
                 try:

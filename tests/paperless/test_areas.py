@@ -1,0 +1,220 @@
+"""What hosts of a fleet keep beside documents: real PostgreSQL and Redis, S3 by moto.
+
+Each host has folders of its own, and nothing else in common.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless.children import SMALL
+from tests.paperless.delivery_kit import LOCATION, Fleet, Host
+from tests.servers.moto_server import moto_server
+from tests.servers.postgres_server import postgres_missing, postgres_server
+from tests.servers.redis_server import redis_missing, redis_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MISSING = postgres_missing() or redis_missing()
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
+    pytest.mark.timeout(300),
+]
+AREAS = ("thumbnails", "share_link_bundles", "logo", "trash", "classifier")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
+        fleet = Fleet(postgres, redis, s3, tmp_path_factory.mktemp("fleet"), SMALL)
+        done = SMALL.run(
+            ["manage.py", "migrate", "--verbosity", "0"], fleet.host("first").environment()
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield fleet
+
+
+@pytest.fixture
+def fleet(servers: Fleet, tmp_path: Path) -> Fleet:
+    servers.clear()
+    servers.ask("TRUNCATE paperless_applicationconfiguration")
+    for area in AREAS:
+        for key in servers.objects(area):
+            servers.s3.client.delete_object(Bucket=servers.s3.bucket, Key=key)
+    return Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SMALL)
+
+
+def local_files(host: Host) -> list[str]:
+    """Return what a host keeps, but for local copies."""
+    below = (path.relative_to(host.folder) for path in host.folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in below if "paperfleet/copies" not in str(path))
+
+
+def keys(fleet: Fleet, area: str) -> list[str]:
+    return [key.removeprefix(f"{LOCATION}/") for key in fleet.objects(area)]
+
+
+def check(host: Host, *options: str, fails: bool = False, **more: str) -> str:
+    """Run ``paperfleet_check``; return what it prints."""
+    done = SMALL.run(["manage.py", "paperfleet_check", *options], host.environment(**more))
+    assert bool(done.returncode) is fails, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_thumbnails_and_bundles_are_on_every_host(fleet: Fleet) -> None:
+    fleet.host("first").python(
+        "from django.conf import settings\n"
+        "settings.SHARE_LINK_BUNDLE_DIR.mkdir(parents=True, exist_ok=True)\n"
+        "(settings.SHARE_LINK_BUNDLE_DIR / 'a.zip').write_bytes(b'bundle')\n"
+        "(settings.THUMBNAIL_DIR / '0000001.webp').write_bytes(b'small')\n"
+    )
+    told = fleet.host("second").python(
+        "from django.conf import settings\n"
+        "print((settings.SHARE_LINK_BUNDLE_DIR / 'a.zip').read_bytes())\n"
+        "print((settings.THUMBNAIL_DIR / '0000001.webp').read_bytes())\n"
+    )
+    assert told.split() == ["b'bundle'", "b'small'"]
+    assert local_files(fleet.host("first")) == local_files(fleet.host("second")) == []
+
+
+SET_LOGO = """
+from django.core.files.base import ContentFile
+from paperless.models import ApplicationConfiguration
+mine, _ = ApplicationConfiguration.objects.get_or_create(pk=1)
+if mine.app_logo:
+    mine.app_logo.delete()
+mine.app_logo.save("a.svg", ContentFile({content!r}))
+print(mine.app_logo.name)
+"""
+GET_LOGO = """
+import subprocess
+from paperless.models import ApplicationConfiguration
+logo = ApplicationConfiguration.objects.get().app_logo
+with logo.open("rb") as stream:
+    print(stream.read(), logo.size)
+print(subprocess.run(["/bin/cat", logo.path], capture_output=True, check=True).stdout)
+"""
+
+
+def test_the_logo_is_on_every_host(fleet: Fleet) -> None:
+    first, second = fleet.host("first"), fleet.host("second")
+    for content in (b"<svg/>", b"<svg></svg>"):
+        assert first.python(SET_LOGO.format(content=content)).split() == ["logo/a.svg"]
+        assert second.python(GET_LOGO).splitlines() == [
+            f"{content!r} {len(content)}",
+            f"{content!r}",
+        ]
+    assert keys(fleet, "logo") == ["logo/a.svg"]
+    assert local_files(first) == local_files(second) == []
+
+
+def test_a_check_misses_a_logo(fleet: Fleet) -> None:
+    first = fleet.host("first")
+    first.python(SET_LOGO.format(content=b"<svg/>"))
+    assert "all agree" in check(fleet.host("second"))
+    (key,) = fleet.objects("logo")
+    fleet.s3.client.delete_object(Bucket=fleet.s3.bucket, Key=key)
+    assert "logo/a.svg" in check(first, fails=True)
+
+
+def deleted_for_good(host: Host, trash: str) -> None:
+    host.python(
+        "import pathlib\n"
+        "from documents.consumer import consume\n"
+        "from documents import tasks\n"
+        "from django.conf import settings\n"
+        "path = settings.SCRATCH_DIR / 'a.pdf'\n"
+        "path.write_bytes(b'content')\n"
+        "consume(path, 'a').delete()\n"
+        "assert tasks.empty_trash() is not None\n",
+        PAPERLESS_EMPTY_TRASH_DIR=trash,
+        PAPERLESS_FILENAME_FORMAT="a",
+    )
+
+
+def test_what_is_deleted_lies_in_the_trash_of_the_storage(fleet: Fleet, tmp_path: Path) -> None:
+    trash = str(tmp_path / "trash")  # on no host
+    for host in ("first", "second"):
+        deleted_for_good(fleet.host(host), trash)
+        assert local_files(fleet.host(host)) == []
+    assert keys(fleet, "originals") == []
+    assert keys(fleet, "trash") == ["trash/a.pdf", "trash/a_01.pdf"]
+    told = check(
+        fleet.host("first"), "--repair", "--delete-orphans", PAPERLESS_EMPTY_TRASH_DIR=trash
+    )
+    assert "2 files (14 B) of deleted documents" in told
+    assert keys(fleet, "trash") == ["trash/a.pdf", "trash/a_01.pdf"]
+
+
+SAVE = "from documents import classifier\nclassifier.save({model!r})\n"
+LOAD = "from documents import classifier\nprint(classifier.load_classifier())\n"
+
+
+def test_the_model_of_one_host_is_loaded_by_all(fleet: Fleet) -> None:
+    first, second = fleet.host("first"), fleet.host("second")
+    assert second.python(LOAD).split() == ["None"]
+    for model in (b"one", b"two"):
+        first.python(SAVE.format(model=model))
+        assert second.python(LOAD).split() == [f"{model!r}"]
+    assert keys(fleet, "classifier") == ["classifier/classification_model.pickle"]
+    assert local_files(first) == local_files(second) == []
+    copies = second.folder / "scratch_dir" / "paperfleet" / "copies"
+    before = {path: path.stat().st_ino for path in copies.rglob("*.pickle")}
+    assert second.python(LOAD).split() == ["b'two'"]
+    assert {path: path.stat().st_ino for path in copies.rglob("*.pickle")} == before
+
+
+KILLED = """
+import os, signal
+from documents import classifier
+from paperfleet.paperless.documents.paths import StoragePath
+StoragePath.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+classifier.save(b"newer")
+"""
+
+
+def test_a_host_killed_while_it_saves_a_model_leaves_the_old_one(fleet: Fleet) -> None:
+    fleet.host("first").python(SAVE.format(model=b"old"))
+    fleet.host("first").python(KILLED, fails=True)
+    assert fleet.host("second").python(LOAD).split() == ["b'old'"]
+    fleet.host("second").python(SAVE.format(model=b"newest"))
+    assert fleet.host("first").python(LOAD).split() == ["b'newest'"]
+    assert keys(fleet, "classifier") == ["classifier/classification_model.pickle"]
+
+
+def test_a_model_that_arrives_damaged_is_not_loaded_and_stays(fleet: Fleet) -> None:
+    """paperless-ngx deletes a model that it takes for damaged: the one of all hosts."""
+    fleet.host("first").python(SAVE.format(model=b"model"))
+    cut = (
+        "import io\n"
+        "from paperfleet.paperless.documents import files\n"
+        "files.open_stream = lambda place: io.BytesIO(b'mod')\n"
+    )
+    assert fleet.host("second").python(cut + LOAD).split() == ["None"]
+    assert fleet.host("second").python(LOAD).split() == ["b'model'"]
+
+
+def test_a_check_looks_at_what_waits_for_workers(fleet: Fleet) -> None:
+    web = fleet.host("web")
+    web.upload("a.pdf", "content of a")
+    (key,) = fleet.objects("staging")
+    assert "all agree" in check(web)
+    fleet.s3.client.put_object(Bucket=fleet.s3.bucket, Key=key, Body=b"other bytes!")
+    assert "damaged: 1" in check(web, fails=True)
+    fleet.s3.client.delete_object(Bucket=fleet.s3.bucket, Key=key)
+    told = check(web, "--repair", fails=True)
+    assert "missing: 1" in told
+    assert f"{key.removeprefix('fleet/')}: task " in told
+    assert "1 tasks wait for workers of a fleet" in check(
+        web, "--quick", fails=True, PAPERFLEET_FLEET="false"
+    )
+
+
+def test_a_check_tells_of_staged_files_of_no_task(fleet: Fleet) -> None:
+    fleet.s3.client.put_object(
+        Bucket=fleet.s3.bucket, Key=f"{LOCATION}/staging/gone/0", Body=b"left"
+    )
+    assert "staging/ has 1 file (4 B) of no task" in check(fleet.host("web"))
