@@ -69,8 +69,9 @@ class AppSettings:
     mounts: Annotated[
         str,
         About(
-            "What else lies in the storage: `thumbnails`, `share_link_bundles`, `classifier`, "
-            "separated by commas"
+            "What else lies in the storage: `thumbnails`, `share_link_bundles`, `logo`, `trash` "
+            "(what `PAPERLESS_EMPTY_TRASH_DIR` keeps), `classifier`, separated by commas. In a "
+            "fleet all of them, whatever is set"
         ),
     ] = ""
     cache_dir: Annotated[
