@@ -218,3 +218,55 @@ def test_a_check_tells_of_staged_files_of_no_task(fleet: Fleet) -> None:
         Bucket=fleet.s3.bucket, Key=f"{LOCATION}/staging/gone/0", Body=b"left"
     )
     assert "staging/ has 1 file (4 B) of no task" in check(fleet.host("web"))
+
+
+ON_A_DISK = """
+from django.conf import settings
+from documents.consumer import consume
+path = settings.SCRATCH_DIR / "a.pdf"
+path.write_bytes(b"content")
+document = consume(path, "a")
+settings.THUMBNAIL_DIR.mkdir(parents=True, exist_ok=True)
+document.thumbnail_path.write_bytes(b"small")
+settings.EMPTY_TRASH_DIR.mkdir(parents=True, exist_ok=True)
+for name in ("b.pdf", "c d.pdf"):
+    (settings.EMPTY_TRASH_DIR / name).write_bytes(b"deleted")
+"""
+
+
+def manage(host: Host, *command: str, fails: bool = False, **more: str) -> str:
+    done = SMALL.run(["manage.py", *command], host.environment(**more))
+    assert bool(done.returncode) is fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_a_host_has_on_its_disk_moves_to_the_fleet_and_back(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    host, trash = fleet.host("first"), str(tmp_path / "first" / "trash")
+    alone = {"PAPERFLEET_FLEET": "false", "PAPERLESS_EMPTY_TRASH_DIR": trash}
+    host.python(ON_A_DISK + SET_LOGO.format(content=b"<svg/>"), **alone)
+    before = local_files(host)
+    assert len(before) == 4
+    told = manage(host, "check", fails=True, PAPERLESS_EMPTY_TRASH_DIR=trash)
+    assert "is on the local disk, and not in s3://" in told
+    assert "migrate_storage" in told
+
+    manage(host, "migrate_storage", PAPERLESS_EMPTY_TRASH_DIR=trash)
+    assert [name for name in local_files(host) if "migration" not in name] == []
+    assert "all agree" in check(host, PAPERLESS_EMPTY_TRASH_DIR=trash)
+    assert keys(fleet, "trash") == ["trash/b.pdf", "trash/c d.pdf"]
+    assert fleet.host("second").python(GET_LOGO).startswith("b'<svg/>'")
+
+    home = {**alone, "PAPERLESS_DOCUMENT_STORAGE_BACKEND": ""}
+    source = host.environment()["PAPERLESS_DOCUMENT_STORAGE_OPTIONS"]
+    home |= {"PAPERLESS_DOCUMENT_STORAGE_OPTIONS": "", "PAPERFLEET_SOURCE_OPTIONS": source}
+    where = "--source-backend=paperfleet.S3CompatibleBackend"
+    manage(host, "migrate_storage", where, **home)
+    after = [name for name in local_files(host) if "migration" not in name]
+    (original,) = set(after) - set(before)
+    assert original.startswith("media_root/documents/originals/")
+    assert set(before) <= set(after)
+    assert all(keys(fleet, area) == [] for area in (*AREAS, "originals"))
+    assert (tmp_path / "first" / "trash" / "c d.pdf").read_bytes() == b"deleted"
+    host.python(GET_LOGO, **home)
