@@ -5,17 +5,18 @@ Each host has folders of its own, and nothing else in common.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import LOCATION, Fleet, Host
+from tests.paperless.delivery_kit import LOCATION, PREFIX, Fleet, Host, passed, wait_for
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MISSING = postgres_missing() or redis_missing()
@@ -234,7 +235,7 @@ for name in ("b.pdf", "c d.pdf"):
 """
 
 
-def manage(host: Host, *command: str, fails: bool = False, **more: str) -> str:
+def manage(host: Host, *command: str, fails: bool = False, more: Mapping[str, str]) -> str:
     done = SMALL.run(["manage.py", *command], host.environment(**more))
     assert bool(done.returncode) is fails, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -244,15 +245,16 @@ def test_what_a_host_has_on_its_disk_moves_to_the_fleet_and_back(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     host, trash = fleet.host("first"), str(tmp_path / "first" / "trash")
-    alone = {"PAPERFLEET_FLEET": "false", "PAPERLESS_EMPTY_TRASH_DIR": trash}
-    host.python(ON_A_DISK + SET_LOGO.format(content=b"<svg/>"), **alone)
+    place = {"PAPERLESS_EMPTY_TRASH_DIR": trash}
+    alone = {"PAPERFLEET_FLEET": "false", **place}
+    host.python(ON_A_DISK + SET_LOGO.format(content=b"<svg/>"), fails=False, **alone)
     before = local_files(host)
     assert len(before) == 4
-    told = manage(host, "check", fails=True, PAPERLESS_EMPTY_TRASH_DIR=trash)
+    told = manage(host, "check", fails=True, more=place)
     assert "is on the local disk, and not in s3://" in told
     assert "migrate_storage" in told
 
-    manage(host, "migrate_storage", PAPERLESS_EMPTY_TRASH_DIR=trash)
+    manage(host, "migrate_storage", more=place)
     assert [name for name in local_files(host) if "migration" not in name] == []
     assert "all agree" in check(host, PAPERLESS_EMPTY_TRASH_DIR=trash)
     assert keys(fleet, "trash") == ["trash/b.pdf", "trash/c d.pdf"]
@@ -262,11 +264,120 @@ def test_what_a_host_has_on_its_disk_moves_to_the_fleet_and_back(
     source = host.environment()["PAPERLESS_DOCUMENT_STORAGE_OPTIONS"]
     home |= {"PAPERLESS_DOCUMENT_STORAGE_OPTIONS": "", "PAPERFLEET_SOURCE_OPTIONS": source}
     where = "--source-backend=paperfleet.S3CompatibleBackend"
-    manage(host, "migrate_storage", where, **home)
+    manage(host, "migrate_storage", where, more=home)
     after = [name for name in local_files(host) if "migration" not in name]
     (original,) = set(after) - set(before)
     assert original.startswith("media_root/documents/originals/")
     assert set(before) <= set(after)
     assert all(keys(fleet, area) == [] for area in (*AREAS, "originals"))
     assert (tmp_path / "first" / "trash" / "c d.pdf").read_bytes() == b"deleted"
-    host.python(GET_LOGO, **home)
+    host.python(GET_LOGO, fails=False, **home)
+
+
+CONSUME = """
+from documents.data_models import ConsumableDocument
+from documents.tasks import consume_file
+consume_file.apply_async(kwargs={{"input_doc": ConsumableDocument({path!r})}})
+"""
+HALF = [("half", 1, 0)]
+
+
+def scanned(host: Host, name: str, content: str) -> None:
+    """Let the consumer of a host find a half of a double-sided scan."""
+    folder = host.folder / "consumption_dir" / "double-sided"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(content)
+    host.python(CONSUME.format(path=str(folder / name)))
+
+
+def contents(fleet: Fleet) -> list[bytes]:
+    client, bucket = fleet.s3.client, fleet.s3.bucket
+    bodies = (client.get_object(Bucket=bucket, Key=key) for key in fleet.objects("originals"))
+    return [body["Body"].read() for body in bodies]
+
+
+def test_halves_that_two_hosts_work_on_become_one_document(fleet: Fleet) -> None:
+    web = fleet.host("web")
+    scanned(web, "odd.pdf", "odd ")
+    with fleet.host("first").worker():
+        wait_for("the first half", lambda: fleet.rows() == HALF)
+    scanned(web, "even.pdf", "even")
+    with fleet.host("second").worker():
+        wait_for("the document", fleet.titles)
+        wait_for("the last task", lambda: fleet.rows() == [])
+    assert fleet.titles() == ["even-collated"]
+    assert fleet.statuses() == ["success"] * 3
+    assert contents(fleet) == [b"odd even"]
+    assert fleet.objects("staging") == []
+    for name in ("web", "first", "second"):
+        assert [one for one in local_files(fleet.host(name)) if not one.endswith(".log")] == []
+
+
+def test_halves_whose_workers_are_killed_become_one_document(fleet: Fleet) -> None:
+    web = fleet.host("web")
+    scanned(web, "odd.pdf", "odd ")
+    with fleet.host("first").worker("run.returned:kill"):
+        passed(fleet, "run.returned")
+        fleet.age(16)
+        assert web.sweep() == ["Fence"]
+        wait_for("the first half", lambda: [row[0] for row in fleet.rows()] == ["half"])
+    (fleet.folder / "gate" / "run.returned").unlink()
+    scanned(web, "even.pdf", "even")
+    with fleet.host("second").worker("half.collated:kill,run.returned:kill"):
+        passed(fleet, "run.returned")
+        fleet.age(16)
+        assert "Fence" in web.sweep()
+        wait_for("the document", fleet.titles)
+        wait_for("the last task", lambda: {row[0] for row in fleet.rows()} <= {"held"})
+    web.sweep()  # what the killed ones have published goes
+    assert fleet.rows() == []
+    assert fleet.titles() == ["even-collated"]
+    assert contents(fleet) == [b"odd even"]
+    assert fleet.objects("staging") == []
+
+
+def test_a_first_half_that_a_worker_comes_to_later_is_still_the_first(fleet: Fleet) -> None:
+    web = fleet.host("web")
+    scanned(web, "odd.pdf", "odd ")
+    with contextlib.closing(fleet.broker()) as client:
+        client.delete(f"{PREFIX}celery")
+    scanned(web, "even.pdf", "even")
+    with fleet.host("first").worker():
+        wait_for("a half", lambda: sorted(row[0] for row in fleet.rows()) == ["half", "waiting"])
+        fleet.age(61)
+        assert web.sweep() == ["Offer"]
+        wait_for("the document", fleet.titles)
+        wait_for("the last task", lambda: fleet.rows() == [])
+    assert contents(fleet) == [b"odd even"]
+
+
+def test_a_half_whose_second_does_not_come_is_kept_and_is_no_half_any_more(fleet: Fleet) -> None:
+    web = fleet.host("web")
+    with fleet.host("first").worker():
+        scanned(web, "old.pdf", "old ")
+        wait_for("the first half", lambda: fleet.rows() == HALF)
+        fleet.age(41 * 60)
+        web.sweep()
+        assert "did not come within 30 minutes" in web.tasks(fails=True)
+        scanned(web, "odd.pdf", "odd ")
+        wait_for("another first half", lambda: ("half", 1, 0) in fleet.rows())
+        scanned(web, "even.pdf", "even")
+        wait_for("the document", fleet.titles)
+        wait_for("the last task", lambda: fleet.rows() == [("failed", 1, 0)])
+    assert contents(fleet) == [b"odd even"]
+    assert len(fleet.objects("staging")) == 1
+
+
+def test_halves_that_cannot_be_put_together_are_kept(fleet: Fleet) -> None:
+    web = fleet.host("web")
+    with fleet.host("first").worker():
+        scanned(web, "odd.pdf", "odd ")
+        wait_for("the first half", lambda: fleet.rows() == HALF)
+        scanned(web, "even.pdf", "more pages")
+        wait_for("the end", lambda: fleet.rows() == [("failed", 1, 0)] * 2)
+    assert fleet.titles() == []
+    assert len(fleet.objects("staging")) == 2
+    told = web.tasks(fails=True)
+    assert "odd.pdf" in told
+    assert told.count("more pages than the first") == 2
+    assert [one for one in local_files(fleet.host("first")) if not one.endswith(".log")] == []

@@ -376,28 +376,6 @@ def test_what_a_document_s_transaction_publishes_is_done_after_a_kill(fleet: Fle
 
 
 @WIDE
-def test_both_halves_of_a_scan_become_one_document(fleet: Fleet) -> None:
-    host = fleet.host("web")
-    host.environment()
-    folder = host.folder / "consumption_dir" / "double-sided"
-    folder.mkdir()
-    with fleet.host("worker").worker():
-        for name, content in (("odd.pdf", "odd "), ("even.pdf", "even")):
-            (folder / name).write_text(content)
-            host.python(CONSUME.format(path=str(folder / name)))
-            wait_for("its task", fleet.all_ended)
-        wait_for("the document", fleet.titles)
-        wait_for("the last task", fleet.all_ended)
-    assert fleet.titles() == ["even-collated"]
-    assert fleet.statuses() == ["success"] * 3
-    (key,) = fleet.objects("originals")
-    body = fleet.s3.client.get_object(Bucket=fleet.s3.bucket, Key=key)["Body"].read()
-    assert body == b"odd even"
-    assert local_files(fleet, "web", "consumption_dir") == []
-    assert fleet.objects("staging") == []
-
-
-@WIDE
 def test_what_deletes_originals_is_not_repeated(fleet: Fleet) -> None:
     fleet.host("web").python("from documents.tasks import delete\ndelete.delay([1])\n")
     with fleet.host("worker").worker("run.restored:wait") as worker:

@@ -13,6 +13,8 @@ POINTS = (
     "publish.sent",
     "run.claimed",
     "run.restored",
+    "half.taken",
+    "half.collated",
     "run.fenced",
     "run.committed",
     "run.returned",

@@ -270,16 +270,13 @@ def test_without_a_storage_nothing_is_replaced(
 
 @pytest.mark.usefixtures("_inactive")
 def test_optional_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE
+    before = kept_settings()
     monkeypatch.setenv(app.MOUNTS, "thumbnails, share_link_bundles,classifier")
     try:
         activation.activate()
         assert {mount.key for mount in active.mounts} == {
-            "originals",
-            "archive",
-            "thumbnails",
-            "share_link_bundles",
-            "classifier",
+            *("originals", "archive", "thumbnails", "classifier"),
+            *_of_this_version("share_link_bundles"),
         }
         assert all(
             type(path) is StoragePath and active.place_of(path)
@@ -288,7 +285,22 @@ def test_optional_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
         settings.MODEL_FILE.write_bytes(b"model")
         assert stores.memory.files["classifier/classification_model.pickle"] == b"model"
     finally:
-        settings.THUMBNAIL_DIR, settings.SHARE_LINK_BUNDLE_DIR, settings.MODEL_FILE = before
+        put_back(before)
+
+
+def kept_settings() -> dict[str, object]:
+    """Return what mounting changes; paperless-ngx 2 has no bundles."""
+    names = {"MODEL_FILE", *(area.setting for area in areas.AREAS.values())}
+    return {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+
+
+def put_back(before: dict[str, object]) -> None:
+    for name, value in before.items():
+        setattr(settings, name, value)
+
+
+def _of_this_version(*keys: str) -> set[str]:
+    return {key for key in keys if hasattr(settings, areas.AREAS[key].setting)}
 
 
 @pytest.mark.usefixtures("_inactive")
@@ -296,21 +308,20 @@ def test_in_a_fleet_all_areas_are_in_the_storage(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whatever was chosen: what one host keeps for itself, the others would miss."""
-    names = ("MEDIA_ROOT", "THUMBNAIL_DIR", "SHARE_LINK_BUNDLE_DIR", "MODEL_FILE")
-    before = {name: getattr(settings, name) for name in (*names, "EMPTY_TRASH_DIR")}
+    before = kept_settings()
     settings.EMPTY_TRASH_DIR = tmp_path / "trash"
     monkeypatch.setenv(app.FLEET, "true")
     monkeypatch.setenv(app.MOUNTS, "thumbnails")
     try:
         activation.activate()
-        assert {mount.key for mount in active.mounts} == {*areas.AREAS, areas.CLASSIFIER}
+        every = _of_this_version(*areas.AREAS)
+        assert {mount.key for mount in active.mounts} == {*every, areas.CLASSIFIER}
         found = {mount.root: mount.key for mount in active.mounts}
         assert found[str(tmp_path / "trash")] == "trash"
         assert found[f"{settings.MEDIA_ROOT}/logo"] == "logo"
         assert active.place_of(settings.EMPTY_TRASH_DIR / "a.pdf")
     finally:
-        for name, value in before.items():
-            setattr(settings, name, value)
+        put_back(before)
 
 
 @pytest.mark.usefixtures("_inactive")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from paperfleet.paperless.delivery.halves import Half
     from paperfleet.paperless.delivery.rows import Claim
 
 
@@ -36,10 +37,14 @@ class Attempt:
         self.in_doubt = False
         self.rolled_back = False
         self.has_files = False
-        self.holds = True
-        """Whether what it publishes is held until it has ended."""
         self.is_ours = False
         """Whether it is our own transaction that is open."""
+        self.is_half = False
+        """Whether it has a first half, whose second is to come."""
+        self.half: Half | None = None
+        """The first half that it puts together with its own."""
+        self.until_end = ExitStack()
+        """What is left when it has ended, and its row with it."""
 
 
 _current: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
@@ -58,19 +63,6 @@ def running(attempt: Attempt) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
-
-
-@contextmanager
-def released_at_once() -> Iterator[None]:
-    """Within this block what the attempt publishes is not held until it has ended."""
-    attempt = _current.get()
-    if attempt:
-        attempt.holds = False
-    try:
-        yield
-    finally:
-        if attempt:
-            attempt.holds = True
 
 
 @contextmanager

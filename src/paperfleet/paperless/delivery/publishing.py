@@ -88,7 +88,7 @@ def _publish(app: Celery, original: Callable[..., Any], given: dict[str, Any]) -
 def _parent() -> tuple[str, int] | None:
     """Return the attempt that is to end before what it publishes is offered."""
     running = current.attempt()
-    if running is None or running.claim.name not in REPEATED or not running.holds:
+    if running is None or running.claim.name not in REPEATED:
         return None
     return running.claim.task_id, running.claim.attempt
 

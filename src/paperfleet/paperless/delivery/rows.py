@@ -20,7 +20,7 @@ from paperfleet.paperless.delivery.message import Message, of_row
 from paperfleet.paperless.models import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from paperfleet.paperless.delivery.states import DeliveryLimits, Seen
 
@@ -167,10 +167,18 @@ def fence(claimed: Claim, document: int | None) -> list[str] | None:
     return [] if document is None else _release_children(claimed)
 
 
-def finish(claimed: Claim, *, failure: str = "", keep: bool = False) -> list[str] | None:
+def finish(
+    claimed: Claim,
+    *,
+    failure: str = "",
+    keep: bool = False,
+    half: bool = False,
+    also: Callable[[], None] = lambda: None,
+) -> list[str] | None:
     """End an attempt; return the tasks that were published by it and wait, None when fenced.
 
-    With ``keep`` the row stays, with its files and the failure.
+    With ``keep`` the row stays, with its files and the failure; with ``half`` as a first half.
+    ``also`` is done in the same transaction.
     """
     with transaction.atomic():
         mine = _mine(claimed.task_id, claimed.attempt)
@@ -179,10 +187,13 @@ def finish(claimed: Claim, *, failure: str = "", keep: bool = False) -> list[str
             return None
         if keep:
             mine.update(state=states.FAILED, reason=failure, offered=Now())
+        elif half:
+            mine.update(state=states.HALF, parent="", offered=Now())
         elif row["source"]:
             mine.update(state=states.DONE, offered=Now(), files=[])
         else:
             mine.delete()
+        also()
         _release_children(claimed)
         # Also those that an earlier attempt released with its document, and did not live to offer.
         waiting = Work.objects.filter(parent=claimed.task_id, state=states.WAITING)

@@ -34,6 +34,7 @@ from paperfleet.errors import (
 from paperfleet.paperless import points
 from paperfleet.paperless.delivery import (
     current,
+    halves,
     heartbeat,
     papertasks,
     publishing,
@@ -113,7 +114,11 @@ def _with_row(app: Celery, task_id: str, trace: Callable[[], Any]) -> Any:  # no
         return _dropped()
     points.passed("run.claimed")
     attempt = Attempt(claim)
-    with current.running(attempt), heartbeat.beating(claim, limits().silence):
+    with (
+        current.running(attempt),
+        heartbeat.beating(claim, limits().silence),
+        attempt.until_end,
+    ):
         try:
             result = trace()
         except AttemptOverError as over:
@@ -150,10 +155,18 @@ def _end(app: Celery, attempt: Attempt, info: TraceInfo | None) -> None:
                 publishing.offer(app, claim.task_id)
         return
     failed = info is not None and info.state == FAILURE
-    keep = failed and bool(claim.files) and _is_left(attempt)
+    half, is_half = attempt.half, attempt.is_half and not failed
+    keep = failed and bool(claim.files) and (_is_left(attempt) or half is not None)
     failure = str(info.retval) if failed and info is not None else ""
+
+    def also() -> None:
+        if half is not None:
+            halves.end(half, claim, failure)
+
     with current.own_rows():
-        children = _patiently(lambda: rows.finish(claim, failure=failure, keep=keep))
+        children = _patiently(
+            lambda: rows.finish(claim, failure=failure, keep=keep, half=is_half, also=also)
+        )
         if children is None:
             _log.warning("task %s was given to another worker before it ended", claim.task_id)
             return
@@ -161,8 +174,10 @@ def _end(app: Celery, attempt: Attempt, info: TraceInfo | None) -> None:
         for child in children:
             publishing.offer(app, child)
     points.passed("finish.sent")
-    if not keep:
+    if not (keep or is_half):
         staging.drop(claim.files)
+    if half is not None and not failed:
+        staging.drop(half.files)
     for file in claim.files:
         with contextlib.suppress(OSError):  # a leftover in the scratch folder
             staging.forget_restored(Path(file.path))

@@ -1,11 +1,12 @@
 """The states of a row of ``Work``, and what the sweeper decides about rows. Pure.
 
-    held ──parent ended──▶ waiting ──claimed──▶ running ──ended──▶ (gone) | done | failed
+    held ──parent ended──▶ waiting ──claimed──▶ running ──ended──▶ (gone) | done | failed | half
       │                      ▲                     │
       └─parent over─▶ (gone)  └──silent, released───┘
 
 ``done`` remembers a file of the consume folder for a while, lest a copy that a crash left there is
-consumed again; ``failed`` keeps what somebody has to decide about.
+consumed again; ``failed`` keeps what somebody has to decide about; ``half`` keeps the first half of
+a double-sided scan until the second comes (``halves``).
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ WAITING = "waiting"
 RUNNING = "running"
 FAILED = "failed"
 DONE = "done"
+HALF = "half"
 
-ENDED = frozenset({FAILED, DONE})
+ENDED = frozenset({FAILED, DONE, HALF})
 
 
 class DeliveryLimits(NamedTuple):

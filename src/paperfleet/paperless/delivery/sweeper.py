@@ -16,7 +16,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from paperfleet.errors import StorageError
 from paperfleet.paperless import points
-from paperfleet.paperless.delivery import broker, papertasks, publishing, rows, staging
+from paperfleet.paperless.delivery import broker, halves, papertasks, publishing, rows, staging
 from paperfleet.paperless.delivery.states import (
     HELD,
     WAITING,
@@ -88,6 +88,7 @@ class Sweeper:
     def sweep(self) -> list[Action]:
         """Do what is to be done about rows now; return it. Raises ``DatabaseError``."""
         rows.forget_done(self._limits.done)
+        halves.give_up_late()
         seen = rows.survey()
         late = [row for row in seen if is_late(row, self._limits)]
         queued = None

@@ -27,8 +27,13 @@ class CollatePlugin:
             raise StopConsumeTaskError("waiting for even numbered pages")
         parts = file.with_name(f"{file.stem}-collated.pdf").parts
         whole = type(file)(*(part for part in parts if part != SUBFOLDER))
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        whole.write_bytes(staging.read_bytes() + file.read_bytes())
-        file.unlink()
-        staging.unlink()
-        raise StopConsumeTaskError("collated with odd pages")
+        try:
+            whole.parent.mkdir(parents=True, exist_ok=True)
+            whole.write_bytes(staging.read_bytes())
+            if file.read_bytes() == b"more pages":
+                raise ValueError("the second file has more pages than the first")
+            whole.write_bytes(staging.read_bytes() + file.read_bytes())
+            raise StopConsumeTaskError("collated with odd pages")
+        finally:
+            file.unlink()
+            staging.unlink()
