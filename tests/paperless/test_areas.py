@@ -14,6 +14,7 @@ from tests.paperless.delivery_kit import LOCATION, PREFIX, Fleet, Host, passed, 
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
+from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,6 +113,7 @@ def test_the_logo_is_on_every_host(fleet: Fleet) -> None:
     assert local_files(first) == local_files(second) == []
 
 
+@WIDE
 def test_a_check_misses_a_logo(fleet: Fleet) -> None:
     first = fleet.host("first")
     first.python(SET_LOGO.format(content=b"<svg/>"))
@@ -214,6 +216,7 @@ def test_a_check_looks_at_what_waits_for_workers(fleet: Fleet) -> None:
     )
 
 
+@WIDE
 def test_a_check_tells_of_staged_files_of_no_task(fleet: Fleet) -> None:
     fleet.s3.client.put_object(
         Bucket=fleet.s3.bucket, Key=f"{LOCATION}/staging/gone/0", Body=b"left"
@@ -296,6 +299,7 @@ def contents(fleet: Fleet) -> list[bytes]:
     return [body["Body"].read() for body in bodies]
 
 
+@WIDE
 def test_halves_that_two_hosts_work_on_become_one_document(fleet: Fleet) -> None:
     web = fleet.host("web")
     scanned(web, "odd.pdf", "odd ")
@@ -336,6 +340,7 @@ def test_halves_whose_workers_are_killed_become_one_document(fleet: Fleet) -> No
     assert fleet.objects("staging") == []
 
 
+@WIDE
 def test_a_first_half_that_a_worker_comes_to_later_is_still_the_first(fleet: Fleet) -> None:
     web = fleet.host("web")
     scanned(web, "odd.pdf", "odd ")
@@ -351,6 +356,7 @@ def test_a_first_half_that_a_worker_comes_to_later_is_still_the_first(fleet: Fle
     assert contents(fleet) == [b"odd even"]
 
 
+@WIDE
 def test_a_half_whose_second_does_not_come_is_kept_and_is_no_half_any_more(fleet: Fleet) -> None:
     web = fleet.host("web")
     with fleet.host("first").worker():
@@ -368,6 +374,7 @@ def test_a_half_whose_second_does_not_come_is_kept_and_is_no_half_any_more(fleet
     assert len(fleet.objects("staging")) == 1
 
 
+@WIDE
 def test_halves_that_cannot_be_put_together_are_kept(fleet: Fleet) -> None:
     web = fleet.host("web")
     with fleet.host("first").worker():
