@@ -152,6 +152,32 @@ def test_what_is_deleted_lies_in_the_trash_of_the_storage(fleet: Fleet, tmp_path
     assert keys(fleet, "trash") == ["trash/a.pdf", "trash/a_01.pdf"]
 
 
+TRASHED_AND_KILLED = """
+import os, signal
+from documents import tasks
+from documents.consumer import consume
+from django.conf import settings
+from paperfleet.paperless.documents import moving
+path = settings.SCRATCH_DIR / "a.pdf"
+path.write_bytes(b"content")
+consume(path, "a").delete()
+moving.files.delete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+tasks.empty_trash()
+"""
+
+
+@WIDE
+def test_a_host_killed_while_it_empties_the_trash_loses_nothing(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    trash = str(tmp_path / "trash")
+    host = fleet.host("first")
+    host.python(TRASHED_AND_KILLED, fails=True, PAPERLESS_EMPTY_TRASH_DIR=trash)
+    assert fleet.titles() == ["a"]
+    assert len(keys(fleet, "originals")) == len(keys(fleet, "trash")) == 1
+    assert "all agree" in check(host, PAPERLESS_EMPTY_TRASH_DIR=trash)
+
+
 SAVE = "from documents import classifier\nclassifier.save({model!r})\n"
 LOAD = "from documents import classifier\nprint(classifier.load_classifier())\n"
 

@@ -18,6 +18,7 @@ from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import InvalidNameError, UnavailableError
 from paperfleet.paperless.documents import active
+from paperfleet.paperless.documents.mounts import Mount
 from paperfleet.paperless.documents.paths import StoragePath
 
 if TYPE_CHECKING:
@@ -498,3 +499,16 @@ def test_a_listing_costs_one_request(inside: Path) -> None:
     found = [path for path in inside.rglob("*") if path.is_file() or path.is_dir()]
     assert len(found) == 8
     assert store.count("list_files", "list_stats") < 8
+
+
+def test_a_mount_that_is_made_with_its_parents_lets_the_local_ones_be_listed(
+    tmp_path: Path,
+) -> None:
+    """As paperless-ngx 2 does when it migrates a new database."""
+    root = tmp_path / "media" / "documents" / "originals"
+    active.mounts.add(Mount(str(root), "originals", lambda: memory))
+    try:
+        Path(str(root)).mkdir(parents=True)
+        assert os.listdir(root.parent) == []  # noqa: PTH208  # past the seams
+    finally:
+        active.mounts.remove(str(root))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path, PosixPath
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -257,11 +258,18 @@ class StoragePath(PosixPath):
             self.open("xb").close()
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Make a folder where the storage has folders of their own."""
+        """Make a folder where the storage has folders of their own.
+
+        The local ones above a mount are made, too: paperless-ngx 2 lists them when it migrates
+        (``documents/migrations/0012``).
+        """
         place = self._place()
         if place is None:
             super().mkdir(mode, parents, exist_ok)
             return
+        if parents and not place.name:
+            with suppress(OSError):  # nothing of ours needs them
+                os.makedirs(os.path.dirname(place.path), exist_ok=True)  # noqa: PTH103, PTH120  # past the seams
         # paperless-ngx says exist_ok before each save, which would be one more request.
         if not exist_ok and (files.find(place) is not None or files.is_folder(place)):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self))
