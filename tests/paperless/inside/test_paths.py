@@ -508,7 +508,7 @@ def test_a_mount_that_is_made_with_its_parents_lets_the_local_ones_be_listed(
     root = tmp_path / "media" / "documents" / "originals"
     active.mounts.add(Mount(str(root), "originals", lambda: memory))
     try:
-        Path(str(root)).mkdir(parents=True)
+        Path(str(root)).mkdir(parents=True, exist_ok=True)
         assert os.listdir(root.parent) == []  # noqa: PTH208  # past the seams
     finally:
         active.mounts.remove(str(root))
