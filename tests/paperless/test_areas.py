@@ -160,7 +160,9 @@ from django.conf import settings
 from paperfleet.paperless.documents import moving
 path = settings.SCRATCH_DIR / "a.pdf"
 path.write_bytes(b"content")
-consume(path, "a").delete()
+document = consume(path, "a")
+document.thumbnail_path.write_bytes(b"small")
+document.delete()
 moving.files.delete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 tasks.empty_trash()
 """
