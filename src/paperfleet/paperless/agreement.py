@@ -88,8 +88,15 @@ def facts(configuration: AppConfiguration) -> list[Fact]:
         Fact("the time of the media lock", lock.variable, f"{found.media_lock_seconds} s"),
         Fact("the lease of roles", roles.variable, place_of_leases(os.environ)),
         Fact("the time of the lease of roles", role_seconds.variable, f"{seconds} s"),
-        Fact("what else lies in the storage", app.MOUNTS, ", ".join(sorted(configuration.mounts))),
+        Fact("what is kept of an emptied trash", _TRASH, "its originals" if _has_trash() else ""),
     ]
+
+
+_TRASH = "PAPERLESS_EMPTY_TRASH_DIR"
+
+
+def _has_trash() -> bool:
+    return getattr(settings, "EMPTY_TRASH_DIR", None) is not None
 
 
 def _lock(kind: str) -> str:

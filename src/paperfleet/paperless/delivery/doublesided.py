@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from paperfleet.paperless.delivery import current, halves, papertasks, points, staging
+from paperfleet.paperless import points
+from paperfleet.paperless.delivery import current, halves, papertasks, staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

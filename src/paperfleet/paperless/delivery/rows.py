@@ -315,11 +315,6 @@ def not_done() -> list[Work]:
     return list(Work.objects.exclude(state=states.DONE).defer("body", "envelope"))
 
 
-def count_failed() -> int:
-    """Return how many rows are kept after a failure."""
-    return Work.objects.filter(state=states.FAILED).count()
-
-
 def files_of(task_id: str, state: str) -> list[StagedFile] | None:
     """Return the files of a row that is in this state, None when it is not."""
     found = Work.objects.filter(task_id=task_id, state=state).values_list("files", flat=True)
