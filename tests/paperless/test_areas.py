@@ -6,6 +6,7 @@ Each host has folders of its own, and nothing else in common.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,14 +26,15 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
     pytest.mark.timeout(300),
 ]
+SITE = replace(SMALL, variables={"PAPERLESS_EMPTY_TRASH_DIR": "/nowhere/trash"})
 AREAS = ("thumbnails", "share_link_bundles", "logo", "trash", "classifier")
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
-        fleet = Fleet(postgres, redis, s3, tmp_path_factory.mktemp("fleet"), SMALL)
-        done = SMALL.run(
+        fleet = Fleet(postgres, redis, s3, tmp_path_factory.mktemp("fleet"), SITE)
+        done = SITE.run(
             ["manage.py", "migrate", "--verbosity", "0"], fleet.host("first").environment()
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -46,7 +48,7 @@ def fleet(servers: Fleet, tmp_path: Path) -> Fleet:
     for area in AREAS:
         for key in servers.objects(area):
             servers.s3.client.delete_object(Bucket=servers.s3.bucket, Key=key)
-    return Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SMALL)
+    return Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SITE)
 
 
 def local_files(host: Host) -> list[str]:
@@ -61,7 +63,7 @@ def keys(fleet: Fleet, area: str) -> list[str]:
 
 def check(host: Host, *options: str, fails: bool = False, **more: str) -> str:
     """Run ``paperfleet_check``; return what it prints."""
-    done = SMALL.run(["manage.py", "paperfleet_check", *options], host.environment(**more))
+    done = SITE.run(["manage.py", "paperfleet_check", *options], host.environment(**more))
     assert bool(done.returncode) is fails, done.stdout + done.stderr
     return done.stdout
 
@@ -267,7 +269,7 @@ for name in ("b.pdf", "c d.pdf"):
 
 
 def manage(host: Host, *command: str, fails: bool = False, more: Mapping[str, str]) -> str:
-    done = SMALL.run(["manage.py", *command], host.environment(**more))
+    done = SITE.run(["manage.py", *command], host.environment(**more))
     assert bool(done.returncode) is fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 
