@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _numbers = count(1)
+_UNLOCKING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -91,4 +93,14 @@ def folder_at(kind: Kind, server: WebDavServer) -> Iterator[Target]:
         try:
             yield target
         finally:
-            client.delete(target.url).raise_for_status()
+            _remove(client, target.url)
+
+
+def _remove(client: httpx.Client, url: str) -> None:
+    """Remove a folder; a Nextcloud refuses with 423 while it works on what a client left."""
+    ends_at = time.monotonic() + _UNLOCKING_SECONDS
+    while (answer := client.delete(url)).status_code == httpx.codes.LOCKED:
+        if time.monotonic() > ends_at:
+            break
+        time.sleep(0.5)
+    answer.raise_for_status()
