@@ -11,8 +11,9 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
   bucket widens the kills too, but for a few moments.
 * Of a fleet, whose programs take seconds to start, ``make test`` has one way through each promise;
   the rest is wide. So is what installs packages.
-* Every moment of a kill widens some of them: on the double of a Nextcloud in `make test-all`, on
-  the other servers in `make soak`.
+* Kills on a plain WebDAV server widen those on the double of a Nextcloud, but for the moments
+  around what puts a file in its place. Every moment of a kill widens some of them: on the double in
+  ``make test-all``, on the other servers in ``make soak``.
 * A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.
 """
 

@@ -26,7 +26,7 @@ from tests.servers.apache_server import apache_missing, apache_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.wsgidav_server import wsgidav_server
 from tests.trees import read_tree
-from tests.wide import WIDE, first_of
+from tests.wide import first_of
 
 from paperfleet.journal.journal import Journal
 
@@ -59,7 +59,7 @@ FEW_POINTS = ["journal.start:after", "journal.complete_many:before"]
 FEW_POINTS += [
     f"http.{method}:{when}" for method in ("PUT", "DELETE") for when in ("before", "after")
 ]
-"""Around what a bucket is changed with; on the others all points are in ``make test``."""
+"""Around what a bucket is changed with; on a Nextcloud all points are in ``make test``."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,7 +71,7 @@ def _imports_are_done_once() -> None:
         forkserver.ensure_running()
 
 
-@pytest.fixture(scope="module", params=["nextcloud", "wsgidav", pytest.param("bucket", marks=WIDE)])
+@pytest.fixture(scope="module", params=first_of(SERVERS))
 def server(request: pytest.FixtureRequest) -> Iterator[WebDavServer | BucketServer]:
     with SERVERS[request.param]() as running:
         yield running
@@ -126,6 +126,18 @@ def test_killed_and_started_again(
 def test_killed_beside_a_bucket(bucket: BucketPair, point: str) -> None:
     times = kill_and_start_again(bucket, point, SOME_REACHES, synced=True)
     assert times, "the point is reached"
+
+
+@pytest.mark.parametrize("point", ["http.PUT:after", "http.MOVE:before", "http.MOVE:after"])
+def test_killed_beside_a_plain_server(tmp_path: Path, plain: WebDavServer, point: str) -> None:
+    """There a file is moved into its place."""
+    assert kill_and_start_again(DavPair(plain, tmp_path), point, SOME_REACHES, synced=True)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[WebDavServer]:
+    with wsgidav_server() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

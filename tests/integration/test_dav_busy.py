@@ -10,6 +10,7 @@ import pytest
 from tests.integration.mirror_kit import Rig
 from tests.integration.mirror_places import ServerPlace, storage_on
 from tests.servers.dialect_server import Dialect, DialectServer, dialect_server
+from tests.wide import first_of
 
 from paperfleet import errors
 from paperfleet.mirror.events import Paused, Resumed
@@ -51,7 +52,7 @@ def sent(server: DialectServer) -> list[str]:
     return [path for path in puts if not trial_above(path)]
 
 
-@pytest.mark.parametrize("answer", SPOKEN, ids=["425", "503 processing", "503", "404"])
+@pytest.mark.parametrize("answer", first_of(SPOKEN), ids=["425", "503 processing", "503", "404"])
 def test_a_file_that_is_worked_on_is_waited_for_and_sent_once(
     rig: Rig, server: DialectServer, answer: Answer
 ) -> None:
@@ -62,12 +63,15 @@ def test_a_file_that_is_worked_on_is_waited_for_and_sent_once(
     assert not rig.seen(Paused)
 
 
+def nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (arrivals, webdav, trials):
+        monkeypatch.setattr(module, "WORKING", ())
+
+
 def test_an_upload_that_is_not_ready_in_time_is_kept_and_put_in_place_later(
     server: DialectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrivals, "WORKING", ())
-    monkeypatch.setattr(webdav, "WORKING", ())
-    monkeypatch.setattr(trials, "WORKING", ())
+    nobody_is_waited_for(monkeypatch)
     busy = Dialect(answer=lambda method, _: (425, {}, b"") if method == "MOVE" else None)
     upload = Upload(lambda: io.BytesIO(b"content"), 7, sha256=SHA256)
     server.dialect = busy
@@ -87,7 +91,7 @@ def test_an_upload_that_is_not_ready_in_time_is_kept_and_put_in_place_later(
 def test_a_kept_upload_makes_way_for_other_content(
     server: DialectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webdav, "WORKING", ())
+    nobody_is_waited_for(monkeypatch)
     server.dialect = Dialect(answer=lambda m, _: (425, {}, b"") if m == "MOVE" else None)
     store = storage_on(server)
     assert isinstance(store, WebDavBackend)
