@@ -90,7 +90,7 @@ class Site:
                 process.kill()
 
 
-SMALL = Site("project", PROJECT, sys.executable, patience=100)
+SMALL = Site("project", PROJECT, sys.executable, patience=240)
 
 
 def real_site() -> Site | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.paperless.installation import Servers
 
-TIMEOUT = 100.0
+TIMEOUT = 200.0
 PROGRAM = (sys.executable, "-P", "-m", "paperfleet", "run")
 _numbers = itertools.count(1)
 _CLEAN = {

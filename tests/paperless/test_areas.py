@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MISSING = postgres_missing() or redis_missing()
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 SITE = replace(SMALL, variables={"PAPERLESS_EMPTY_TRASH_DIR": "/nowhere/trash"})
 AREAS = ("thumbnails", "share_link_bundles", "logo", "trash", "classifier")

@@ -24,7 +24,7 @@ SITE = SMALL
 MISSING = postgres_missing() or redis_missing()
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 

@@ -179,7 +179,7 @@ def test_documents_in_a_bucket_arrive_at_a_webdav_server(
     ]
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_lines_are_told_as_they_happen_and_pruned(tmp_path: Path, bucket: S3Server) -> None:
     there = Installation(SMALL, tmp_path, bucket, "events followed")
     with there.worker() as act:

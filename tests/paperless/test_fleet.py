@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MISSING = postgres_missing() or redis_missing()
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(400),  # several programs start in each, one after the other
+    pytest.mark.timeout(600),  # several programs start in each, one after the other
 ]
 STANDS_BY = ("standing by: ",)
 

@@ -58,7 +58,7 @@ def test_inside(
         pytest.fail(f"{where.name}: {module}\n{done.stdout}{done.stderr}", pytrace=False)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("module", ["test_outbox", "test_delivery_machine"])
 def test_on_postgresql(module: str, tmp_path: Path, lease_servers: dict[str, str]) -> None:
     address = lease_servers.get("PAPERFLEET_TEST_POSTGRES")

@@ -58,7 +58,7 @@ def test_a_rename_costs_what_the_docs_say_on_other_stores(
     assert free + counted.count == told
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_each_operation_costs_what_the_docs_say(tmp_path: Path) -> None:
     data = migrated(SMALL, tmp_path)
     assert data.is_dir()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MISSING = postgres_missing() or redis_missing()
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 INSERT = (
     "INSERT INTO documents_document (title, mime_type, checksum, modified)"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MISSING = postgres_missing() or redis_missing()
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 SECRET = "of host one and nobody else"
 OFF: dict[str, Any] = {"PAPERFLEET_FLEET": ""}
