@@ -1,19 +1,23 @@
 """A fleet on three machines without a common folder: paperless-ngx, PostgreSQL, Redis and S3.
 
 ``PAPERFLEET_TEST_SEED`` repeats a case with the chance of another run, which prints it.
+``PAPERFLEET_TEST_PAPERS`` says how many papers the large case sends.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import time
+import zipfile
 from contextlib import ExitStack, closing
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.paperless import checkout
+from tests.paperless import checkout, papers
 from tests.paperless.fleet_edits import Edits
+from tests.paperless.fleet_faults import FAULTS, KILLS, rolling_restart
 from tests.paperless.fleet_proof import Sending, Sent, require_well
 from tests.paperless.machine_fleet import Fleet, machine_fleet
 from tests.servers.machines import machines_missing
@@ -32,6 +36,9 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
     pytest.mark.timeout(2400),
 ]
+PAPERS = int(os.environ.get("PAPERFLEET_TEST_PAPERS", "120"))
+TEXTS = (1,)
+"""The kind of papers that cost a worker the least (``fleet_proof.KINDS``)."""
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +119,64 @@ def test_edits_through_one_host_are_done_by_any_and_seen_on_all(
 ) -> None:
     Edits(fleet, *webs).run()
     tell(require_well(fleet, Sent()))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_nothing_is_lost_and_nothing_is_double(
+    fleet: Fleet, random: Random, name: str, tell: Tell
+) -> None:
+    with Sending(fleet, random, least=4, most=8, pace=3.0) as sent:
+        seen = FAULTS[name](fleet, random)
+        fleet.complete()
+    tell(seen | require_well(fleet, sent, killed=name in KILLS))
+    assert len(sent.accepted) > len(sent.unknown)
+
+
+def test_a_rolling_restart_loses_no_accepted_request(
+    fleet: Fleet, random: Random, tell: Tell
+) -> None:
+    with Sending(fleet, random, least=4, most=20, pace=5.0) as sent:
+        seen = rolling_restart(fleet)
+    tell(seen | require_well(fleet, sent))
+    assert not sent.unknown, "a web server answers what it has begun"
+
+
+def test_many_papers_and_edits_at_once(
+    fleet: Fleet, webs: tuple[Rest, Rest], random: Random, tell: Tell
+) -> None:
+    with Sending(fleet, random, least=PAPERS // 3, pace=0.3, kinds=(*TEXTS * 3, 0, 2)) as sent:
+        Edits(fleet, *webs).run()
+    assert not sent.unknown
+    tell(require_well(fleet, sent))
+
+
+def test_share_links_work_on_all_hosts(fleet: Fleet, webs: tuple[Rest, Rest]) -> None:
+    content = papers.plain()
+    number = webs[0].upload("shared.txt", content)
+    body = {"document": number, "file_version": "original"}
+    slug = webs[0].post("share_links/", json=body).json()["slug"]
+    for host in fleet.webs:
+        with closing(host.rest()) as client:
+            client.headers.pop("Authorization")
+            assert client.get(f"{host.url}/share/{slug}").content == content
+
+
+def test_a_bundle_of_share_links_works_on_all_hosts(fleet: Fleet, webs: tuple[Rest, Rest]) -> None:
+    if fleet.version < (3, 0, 0):
+        pytest.skip("there are bundles since v3")
+    contents = [papers.plain(), papers.plain()]
+    numbers = [webs[0].upload(f"bundle {n}.txt", text) for n, text in enumerate(contents)]
+    body = {"document_ids": numbers, "file_version": "original"}
+    bundle = webs[1].post("share_link_bundles/", json=body).json()
+
+    def ready() -> bool:
+        found = webs[0].get(f"share_link_bundles/{bundle['id']}/").json()
+        return bool(found["status"] == "ready")
+
+    webs[0].until(ready, "the bundle")
+    for host in fleet.webs:
+        with closing(host.rest()) as client:
+            client.headers.pop("Authorization")
+            answer = client.get(f"{host.url}/share/{bundle['slug']}")
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert sorted(map(archive.read, archive.namelist())) == sorted(contents)
