@@ -28,6 +28,9 @@ KINDS: tuple[tuple[str, Callable[[], bytes]], ...] = (
 )
 FOLDER = "folder"
 """What stands for a task's number of what went through the consume folder."""
+UNSEEN = 20.0
+"""Seconds after which a file of the consume folder is touched. paperless-ngx's watcher misses one
+that comes while it begins anew, and looks for those after 300 s (``document_consumer.py``)."""
 STAGING_LATER = 7200.0
 """Seconds after which the sweeper removes what a killed process has left in the staging area."""
 
@@ -146,6 +149,10 @@ def wait_until_idle(fleet: Fleet, timeout: float = IDLE_TIMEOUT) -> None:
         for name, state, *more in fleet.work():
             assert state != "failed", f"{name} has failed: {more}"
         waiting = [path for host in fleet.hosts.values() for path in host.consume.rglob("*")]
+        for path in waiting:
+            with contextlib.suppress(FileNotFoundError):  # it was just taken
+                if time.time() - path.stat().st_mtime > UNSEEN:
+                    path.touch()
         return not waiting and not fleet.work() and not fleet.unfinished()
 
     fleet.until(idle, "the fleet has nothing to do", timeout)
