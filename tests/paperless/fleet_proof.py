@@ -149,10 +149,11 @@ def wait_until_idle(fleet: Fleet, timeout: float = IDLE_TIMEOUT) -> None:
         for name, state, *more in fleet.work():
             assert state != "failed", f"{name} has failed: {more}"
         waiting = [path for host in fleet.hosts.values() for path in host.consume.rglob("*")]
-        for path in waiting:
-            with contextlib.suppress(FileNotFoundError):  # it was just taken
-                if time.time() - path.stat().st_mtime > UNSEEN:
-                    path.touch()
+        if waiting and not fleet.work():  # else it may be what a worker has restored there
+            for path in waiting:
+                with contextlib.suppress(FileNotFoundError):  # it was just taken
+                    if time.time() - path.stat().st_mtime > UNSEEN:
+                        path.touch()
         return not waiting and not fleet.work() and not fleet.unfinished()
 
     fleet.until(idle, "the fleet has nothing to do", timeout)
