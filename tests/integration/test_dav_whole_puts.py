@@ -521,12 +521,13 @@ class TestApache:
         with on(apache) as storage:
             storage.make_folder("f")
             save(storage, "f/warm.pdf", b"x")
-            before = len(apache.logged())
             for number in range(1, 21):
                 save(storage, f"f/{number}.pdf", b"x" * (number * 1000))
             storage.exists("f/end.pdf")
             wanted = [f"{m} /f/{n}.pdf" for n in range(1, 21) for m in ("PUT", "HEAD")]
-            assert apache.logged()[before : before + 40] == wanted
+            asked = apache.logged()  # Apache writes a line after its answer
+            begun = asked.index(wanted[0])
+            assert asked[begun : begun + 40] == wanted
             assert apache.read("f/7.pdf") == b"x" * 7000
 
     def test_the_mirror_lists_a_folder_for_many_files(

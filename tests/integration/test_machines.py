@@ -42,8 +42,12 @@ def net(tmp_path: Path) -> Iterator[Network]:
         yield made
 
 
+ENVIRONMENT = {name: text for name, text in os.environ.items() if "COV" not in name}
+"""A machine can write no data file of the test's coverage."""
+
+
 def told(machine: Machine, *words: str) -> str:
-    return machine.run(words, os.environ, machine.home, 60).stdout
+    return machine.run(words, ENVIRONMENT, machine.home, 60).stdout
 
 
 def test_a_machine_sees_its_own_folder_alone_and_writes_nowhere_else(net: Network) -> None:
@@ -61,7 +65,7 @@ def test_a_machine_sees_its_own_folder_alone_and_writes_nowhere_else(net: Networ
 def test_a_machine_that_loses_its_power_keeps_its_folder(net: Network) -> None:
     machine = net.machine("one")
     log = machine.folder / "log"
-    program = machine.start(["sleep", "600"], os.environ, machine.home, log)
+    program = machine.start(["sleep", "600"], ENVIRONMENT, machine.home, log)
     machine.switch_off()
     assert program.wait(20) != 0
     machine.switch_on()

@@ -86,6 +86,14 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FAILED: "they are those of a newer version",
         UNFINISHED: "migrations are missing",
     },
+    "manage.py paperfleet_tasks": {
+        FINE: "no task has failed, or what was asked for is done",
+        WRONG: "a task has failed, or what was asked for could not be done",
+    },
+    "manage.py paperfleet_index": {
+        FINE: "every host's search index is current, or the triggers are gone as asked",
+        WRONG: "one is behind, no host has told of its own, or there is no fleet",
+    },
     "manage.py paperfleet_events": {
         FINE: "all is printed, or it was stopped by a signal, as asked",
         WRONG: "the outbox is off, or the database does not answer",
