@@ -68,6 +68,7 @@ def check(host: Host, *options: str, fails: bool = False, **more: str) -> str:
     return done.stdout
 
 
+@WIDE
 def test_thumbnails_and_bundles_are_on_every_host(fleet: Fleet) -> None:
     fleet.host("first").python(
         "from django.conf import settings\n"
@@ -140,6 +141,7 @@ def deleted_for_good(host: Host, trash: str) -> None:
     )
 
 
+@WIDE
 def test_what_is_deleted_lies_in_the_trash_of_the_storage(fleet: Fleet, tmp_path: Path) -> None:
     trash = str(tmp_path / "trash")  # on no host
     for host in ("first", "second"):
@@ -209,6 +211,7 @@ classifier.save(b"newer")
 """
 
 
+@WIDE
 def test_a_host_killed_while_it_saves_a_model_leaves_the_old_one(fleet: Fleet) -> None:
     fleet.host("first").python(SAVE.format(model=b"old"))
     fleet.host("first").python(KILLED, fails=True)
@@ -218,6 +221,7 @@ def test_a_host_killed_while_it_saves_a_model_leaves_the_old_one(fleet: Fleet) -
     assert keys(fleet, "classifier") == ["classifier/classification_model.pickle"]
 
 
+@WIDE
 def test_a_model_that_arrives_damaged_is_not_loaded_and_stays(fleet: Fleet) -> None:
     """paperless-ngx deletes a model that it takes for damaged: the one of all hosts."""
     fleet.host("first").python(SAVE.format(model=b"model"))
@@ -230,6 +234,7 @@ def test_a_model_that_arrives_damaged_is_not_loaded_and_stays(fleet: Fleet) -> N
     assert fleet.host("second").python(LOAD).split() == ["b'model'"]
 
 
+@WIDE
 def test_a_check_looks_at_what_waits_for_workers(fleet: Fleet) -> None:
     web = fleet.host("web")
     web.upload("a.pdf", "content of a")
@@ -276,6 +281,7 @@ def agree(fleet: Fleet, text: str) -> None:
     fleet.ask("UPDATE paperfleet_installation SET agreed = %s", text)
 
 
+@WIDE
 def test_what_a_host_has_on_its_disk_moves_to_the_fleet_and_back(
     fleet: Fleet, tmp_path: Path
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: 
     print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
 
 
+@WIDE
 def test_what_a_dead_worker_had_taken_and_not_begun_runs_elsewhere(fleet: Fleet) -> None:
     """Without ``--disable-prefetch`` (Celery before 5.6) a worker takes more than it runs."""
     for name in "abc":

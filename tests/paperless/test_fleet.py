@@ -166,6 +166,7 @@ def test_another_one_takes_over_soon_after_a_kill(fleet: Fleet, kind: str) -> No
     assert seconds < PROMISED + starting, "the machine is as slow now as it was then, or the fleet"
 
 
+@WIDE
 def test_one_tick_is_never_run_twice(fleet: Fleet) -> None:
     tick = {"PAPERFLEET_TEST_TICK": "0.5", "PAPERFLEET_ROLE_LEASE_SECONDS": "2"}
     first, second = (fleet.host(name, **tick) for name in "ab")
@@ -209,6 +210,7 @@ def test_the_mirror_works_becomes_ready_and_ends_by_sigterm(fleet: Fleet, tmp_pa
 FIRST_PROCESS = ("unshare", "--pid", "--fork", "--mount-proc")
 
 
+@WIDE
 @pytest.mark.parametrize("inside", first_of([FIRST_PROCESS, ()]), ids=["first process", "plain"])
 def test_a_sigterm_before_the_program_hears_it_ends_it_all_the_same(
     fleet: Fleet, tmp_path: Path, inside: tuple[str, ...]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.paperless.children import SMALL, migrated
+from tests.wide import WIDE
 
 if TYPE_CHECKING:
     import subprocess
@@ -177,6 +178,7 @@ def test_documents_that_moved_stop_who_runs_with_the_old_settings(small: Small) 
     assert "the documents of this database are in file://" in told
 
 
+@WIDE
 def test_settings_are_taken_away_after_the_way_back_and_not_before(small: Small) -> None:
     small.good(CONSUME, {})
     small.good(["migrate_storage"], small.settings())
@@ -202,6 +204,7 @@ def test_a_migration_says_what_it_did(small: Small) -> None:
     assert small.local() == []
 
 
+@WIDE
 def test_commands_that_mend_the_storage_run(small: Small) -> None:
     small.good(CONSUME, small.settings())
     for command in (["migrate"], ["showmigrations"], ["migrate_storage", "--help"]):
@@ -218,12 +221,14 @@ def test_commands_that_mend_the_storage_run(small: Small) -> None:
 # What must not be refused
 
 
+@WIDE
 def test_a_first_installation_starts_with_any_settings(small: Small) -> None:
     for settings in ({}, {}, small.settings(), small.settings()):
         small.good(["check"], settings)
         assert small.good(WEB, settings) == "answers 404\n"
 
 
+@WIDE
 def test_the_same_place_under_another_address_is_the_same(small: Small) -> None:
     small.good(CONSUME, small.settings())
     (small.folder / "link").symlink_to(small.store)
@@ -246,6 +251,7 @@ def test_a_copy_of_the_storage_is_not_the_storage(small: Small) -> None:
     assert small.good(CONSUME, small.settings(copy)) == "consumed 2\n"
 
 
+@WIDE
 def test_a_storage_that_was_marked_by_an_older_release_is_known(small: Small) -> None:
     small.good(CONSUME, small.settings())
     mark = small.store / "paperfleet.json"

@@ -17,7 +17,7 @@ from tests.servers.base import HOST, free_port
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
-from tests.wide import first_of
+from tests.wide import WIDE, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,7 @@ def test_a_host_that_is_killed_never_has_an_index_that_misses_what_it_says_it_ha
         wait_for("one index is left", lambda: left == [a.state()["index"]] or len(left) < 3)
 
 
+@WIDE
 def test_a_host_that_was_away_for_too_long_builds_its_index_anew(fleet: Fleet) -> None:
     number = new(fleet, "kept")
     with searching(fleet.host("a")) as a:
@@ -155,6 +156,7 @@ def test_a_host_that_was_away_for_too_long_builds_its_index_anew(fleet: Fleet) -
         assert a.state()["index"] != built
 
 
+@WIDE
 def test_changes_that_nobody_noted_lead_to_a_new_index(fleet: Fleet) -> None:
     with searching(fleet.host("a")) as a:
         built = a.state()["index"]
@@ -172,6 +174,7 @@ def test_changes_that_nobody_noted_lead_to_a_new_index(fleet: Fleet) -> None:
         a.finds("noted", unnoted, new(fleet, "noted again"))
 
 
+@WIDE
 def test_a_column_that_is_gone_stops_no_change_and_leads_to_a_new_index(fleet: Fleet) -> None:
     fleet.ask("ALTER TABLE documents_document ADD root_document_id integer")
     with searching(fleet.host("a")) as a:
@@ -185,6 +188,7 @@ def test_a_column_that_is_gone_stops_no_change_and_leads_to_a_new_index(fleet: F
         assert a.state()["index"] != built
 
 
+@WIDE
 def test_reindex_lets_each_host_build_its_index_anew(fleet: Fleet) -> None:
     host = fleet.host("a")
     with searching(host) as a, searching(fleet.host("b")) as b:
@@ -228,6 +232,7 @@ def test_the_self_test_notices_each_seam_of_the_index_that_is_not_there(fleet: F
     }
 
 
+@WIDE
 def test_one_process_of_a_host_writes_and_another_takes_over(fleet: Fleet) -> None:
     host = fleet.host("a")
     with searching(host) as first, searching(host) as second:
@@ -238,6 +243,7 @@ def test_one_process_of_a_host_writes_and_another_takes_over(fleet: Fleet) -> No
         second.finds("after", new(fleet, "after"))
 
 
+@WIDE
 def test_a_document_without_an_entry_holds_nothing_up_and_is_told_of(fleet: Fleet) -> None:
     with searching(fleet.host("a")) as a:
         bad = new(fleet, "unindexable")
@@ -255,6 +261,7 @@ def test_a_document_without_an_entry_holds_nothing_up_and_is_told_of(fleet: Flee
         wait_for("it is mended", lambda: a.state()["failed"] == [])
 
 
+@WIDE
 def test_a_host_without_a_web_server_has_no_index(fleet: Fleet) -> None:
     worker = fleet.host("worker")
     with searching(fleet.host("a")) as a:
@@ -270,6 +277,7 @@ def test_a_host_without_a_web_server_has_no_index(fleet: Fleet) -> None:
     assert not (worker.folder / "data_dir" / "index").exists()
 
 
+@WIDE
 def test_a_web_server_is_ready_with_its_index_and_not_when_that_is_behind(fleet: Fleet) -> None:
     host = fleet.host("a")
     environment = host.environment(

@@ -106,6 +106,7 @@ def test_what_reaches_one_host_alone_and_too_many_connections_are_refused(fleet:
         assert text in told
 
 
+@WIDE
 def test_consumer_and_scheduler_of_a_fleet_start_with_their_lease_alone(fleet: Fleet) -> None:
     told = manage(fleet, "one", "document_consumer", code=1)
     assert "Start it by `paperfleet run consumer`" in told
@@ -120,6 +121,7 @@ def test_a_container_of_one_role_counts_the_connections_of_that_alone(fleet: Fle
     manage(fleet, "two", "check", **counts)
 
 
+@WIDE
 def test_a_newer_schema_is_refused_and_an_older_one_is_known(fleet: Fleet) -> None:
     assert "of this version" in manage(fleet, "one", "paperfleet_schema")
     fleet.ask(
@@ -156,6 +158,7 @@ def test_a_setting_is_changed_for_all_on_purpose(fleet: Fleet) -> None:
     assert "here 'pre ', there 'new '" in refused(fleet)
 
 
+@WIDE
 def test_neither_key_nor_storage_change_and_no_fleet_ends_while_work_waits(fleet: Fleet) -> None:
     fleet.host("one").upload("a.pdf", "content of a", PAPERLESS_SECRET_KEY=SECRET)
     told = refused(fleet, **OFF)
