@@ -121,13 +121,8 @@ def restore(file: StagedFile) -> Path:
     if os.path.lexists(path):  # somebody's new file of the same name
         path = Path(settings.SCRATCH_DIR) / "paperfleet" / file.key / path.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.paperfleet")
-    try:
-        _fetch(file, draft)
-        os.utime(draft, ns=(file.modified_ns, file.modified_ns))
+    with _drafted(file, path) as draft:
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     return path
 
 
@@ -135,11 +130,18 @@ def save_as(file: StagedFile, target: Path) -> None:
     """Copy a staged file to a new local one; raise ``FileExistsError`` for one that is there."""
     if target.exists():
         raise FileExistsError(f"{target} is there already")
+    with _drafted(file, target) as draft:
+        draft.rename(target)
+
+
+@contextlib.contextmanager
+def _drafted(file: StagedFile, target: Path) -> Iterator[Path]:
+    """Within this block the staged file lies whole beside its target, under another name."""
     draft = target.with_name(f".{target.name[:100]}.{os.getpid()}.paperfleet")
     try:
         _fetch(file, draft)
         os.utime(draft, ns=(file.modified_ns, file.modified_ns))
-        draft.rename(target)
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
 
