@@ -37,6 +37,24 @@ def open_text(path: Path, mode: str) -> IO[str]:
     return file
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write such a file: it is seen whole or not at all, also after a loss of power.
+
+    One process at a time may write it. Raises ``OSError``.
+    """
+    temporary = path.with_suffix(".new")
+    with open_text(temporary, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def shared_text(path: Path) -> str:
     """Return what is wrong when every user of this machine can read a file with a secret; else ''.
 

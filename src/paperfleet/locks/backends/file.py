@@ -31,7 +31,7 @@ from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.locks import clock as default_clock
 from paperfleet.locks.protocol import Granted, LeaseRefused
-from paperfleet.private import MODE, make_folder, open_text
+from paperfleet.private import MODE, make_folder, replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +97,7 @@ class FileLeases:
         """See ``LeaseBackend``."""
         with self._locked(name) as path:
             if _read(path).owner == owner:
-                _replace(path, _FileEntry(generation))
+                replace_text(path, _json(_FileEntry(generation)))
 
     def forget(self) -> None:
         """See ``LeaseBackend``; nothing is open between the calls."""
@@ -109,7 +109,8 @@ class FileLeases:
         return entry.boot == self._boot and self._clock() < entry.until
 
     def _write(self, path: Path, generation: int, owner: str, ttl: float) -> None:
-        _replace(path, _FileEntry(generation, owner, self._clock() + ttl, self._boot))
+        entry = _FileEntry(generation, owner, self._clock() + ttl, self._boot)
+        replace_text(path, _json(entry))
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[Path]:
@@ -167,16 +168,5 @@ def _checked(entry: _FileEntry) -> _FileEntry:
     return entry
 
 
-def _replace(path: Path, entry: _FileEntry) -> None:
-    """Write a file that is seen whole or not at all, also after a loss of power."""
-    temporary = path.with_suffix(".new")
-    with open_text(temporary, "w") as stream:
-        stream.write(json.dumps(entry._asdict()))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _json(entry: _FileEntry) -> str:
+    return json.dumps(entry._asdict())

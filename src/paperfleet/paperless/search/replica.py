@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from paperfleet.paperless import points
 from paperfleet.paperless.search import stream, triggers
 from paperfleet.paperless.search.stream import Cursor
+from paperfleet.private import replace_text
 from paperfleet.running import searchstate
 
 if TYPE_CHECKING:
@@ -265,17 +266,7 @@ class Replica:
 
     def _note(self, state: State) -> None:
         """Write what is told of the index: whole or not at all, and durable."""
-        fresh = self._folder / f"{_STATE}.{os.getpid()}"
-        with fresh.open("w", encoding="utf-8") as draft:
-            json.dump(asdict(state), draft)
-            draft.flush()
-            os.fsync(draft.fileno())
-        fresh.replace(self._folder / _STATE)
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        replace_text(self._folder / _STATE, json.dumps(asdict(state)))
 
     def _remove_others(self) -> None:
         """Remove indexes that are not in use: replaced ones, and builds that were cut off."""
