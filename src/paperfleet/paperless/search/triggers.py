@@ -18,6 +18,8 @@ from paperfleet.paperless.search import stream
 from paperfleet.paperless.search.watched import EVENTS, WATCHED, Watched
 
 _PREFIX: Final = "paperfleet_search_"
+_OURS: Final = _PREFIX.replace("_", r"\_") + "%"
+"""The names of our triggers, for LIKE."""
 _STREAM: Final = SearchChange._meta.db_table  # noqa: SLF001  # Django's documented name
 _FUNCTIONS: Final = f"""
 CREATE OR REPLACE FUNCTION {_PREFIX}changed() RETURNS trigger LANGUAGE plpgsql AS $body$
@@ -67,7 +69,7 @@ def are_there() -> bool:
             "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
             " WHERE t.tgname LIKE %s AND t.tgenabled IN ('O', 'A')"
             " AND c.relnamespace = current_schema()::regnamespace",
-            [f"{_PREFIX.replace('_', chr(92) + '_')}%"],
+            [_OURS],
         )
         return bool(cursor.fetchone()[0] >= len(_statements(_present())))
 
@@ -107,7 +109,7 @@ def _drop(cursor: object) -> None:
     execute(
         "SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
         " WHERE t.tgname LIKE %s AND c.relnamespace = current_schema()::regnamespace",
-        [f"{_PREFIX.replace('_', chr(92) + '_')}%"],
+        [_OURS],
     )
     for name, table in cursor.fetchall():  # type: ignore[attr-defined]
         execute(f'DROP TRIGGER "{name}" ON "{table}"')
