@@ -101,7 +101,10 @@ def allowed() -> Allowed:
 
 def summary(environ: Mapping[str, str]) -> str:
     """Say what was counted for this host, and what the database allows."""
-    programs, limit = counted(environ), allowed()
+    return _told(counted(environ), allowed())
+
+
+def _told(programs: list[Counted], limit: Allowed) -> str:
     most = sum(program.most for program in programs)
     how = ", ".join(program.how for program in programs)
     return (
@@ -112,8 +115,8 @@ def summary(environ: Mapping[str, str]) -> str:
 
 def fault(environ: Mapping[str, str]) -> tuple[Fault, bool] | None:
     """Return that this host alone may open more than the database allows, and if that is sure."""
-    limit = allowed()
-    if sum(program.most for program in counted(environ)) <= limit.most:
+    programs, limit = counted(environ), allowed()
+    if sum(program.most for program in programs) <= limit.most:
         return None
     hint = (
         "Raise max_connections of PostgreSQL, or lower the pool (PAPERLESS_DB_POOLSIZE,"
@@ -122,4 +125,4 @@ def fault(environ: Mapping[str, str]) -> tuple[Fault, bool] | None:
     )
     if not limit.direct:
         hint += ". (Its port is another one here: where PgBouncer stands between, this is no fault)"
-    return Fault(summary(environ), hint), limit.direct
+    return Fault(_told(programs, limit), hint), limit.direct
