@@ -40,6 +40,8 @@ IN_USE = 3600.0
 FETCHING = "fetching-"
 """How the names of folders begin in which a copy is being made."""
 _LONGEST_NAME = 200
+_TRIES = 20
+"""How often a document is fetched that others replace each time while it is fetched."""
 
 _log = logging.getLogger("paperfleet.paperless")
 
@@ -64,16 +66,17 @@ class LocalCopies:
 
     def path_of(self, place: Place) -> Path:
         """Return the path of a copy of the document as it is now; raise ``OSError``."""
-        found = files.stat(place)
-        while True:
-            try:
-                return self._copy_of(place, found)
-            except _OtherContentError:
-                looks.changed(place)
-                now = files.stat(place)
-                if now == found:
-                    raise
-                found = now  # somebody has replaced it meanwhile
+        return self._path_of(place, files.stat(place), _TRIES)
+
+    def _path_of(self, place: Place, found: FileStat, tries: int) -> Path:
+        try:
+            return self._copy_of(place, found)
+        except _OtherContentError:
+            looks.changed(place)
+            now = files.stat(place)
+            if now == found or tries == 1:
+                raise
+        return self._path_of(place, now, tries - 1)  # somebody has replaced it meanwhile
 
     def _copy_of(self, place: Place, found: FileStat) -> Path:
         version = found.sha256 or found.etag or found.modified_ns
