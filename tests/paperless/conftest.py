@@ -15,6 +15,7 @@ import pytest
 from tests.paperless import agreement, checkout
 from tests.paperless.broken import Broken
 from tests.paperless.checkout import RESUME
+from tests.paperless.children import real_site
 from tests.paperless.installation import Bucket, Installation, Servers, installed
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
 
 collect_ignore = ["inside", "project"]
 MISSING = checkout.missing() or postgres_missing() or redis_missing()
+
+
+@pytest.fixture(scope="session")
+def source() -> Path:
+    """Return the folder of the sources of a checkout, for what is compared with them."""
+    site = real_site()
+    if site is None:
+        pytest.skip("PAPERLESS_SRC names no checkout of paperless-ngx")
+    return site.source
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

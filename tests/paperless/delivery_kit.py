@@ -19,6 +19,9 @@ import psycopg
 from redis import Redis
 from tests.paperless.children import SMALL, Site
 from tests.servers.base import stop_process
+from tests.servers.moto_server import moto_server
+from tests.servers.postgres_server import postgres_server
+from tests.servers.redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,6 +148,17 @@ class Fleet:
                 client.delete(key)
         for key in (*self.objects("staging"), *self.objects("originals")):
             self.s3.client.delete_object(Bucket=self.s3.bucket, Key=key)
+
+
+@contextlib.contextmanager
+def fleet_with_tables(folder: Path, site: Site = SMALL) -> Iterator[Fleet]:
+    """Start the servers of a fleet whose database has the tables."""
+    with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
+        fleet = Fleet(postgres, redis, s3, folder, site)
+        first = fleet.host("first").environment()
+        done = site.run(["manage.py", "migrate", "--verbosity", "0"], first)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield fleet
 
 
 @dataclass

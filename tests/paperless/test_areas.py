@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import LOCATION, PREFIX, Fleet, Host, passed, wait_for
-from tests.servers.moto_server import moto_server
-from tests.servers.postgres_server import postgres_missing, postgres_server
-from tests.servers.redis_server import redis_missing, redis_server
+from tests.paperless.delivery_kit import (
+    LOCATION,
+    PREFIX,
+    Fleet,
+    Host,
+    fleet_with_tables,
+    passed,
+    wait_for,
+)
+from tests.servers.postgres_server import postgres_missing
+from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
@@ -32,12 +39,7 @@ AREAS = ("thumbnails", "share_link_bundles", "logo", "trash", "classifier")
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
-        fleet = Fleet(postgres, redis, s3, tmp_path_factory.mktemp("fleet"), SITE)
-        done = SITE.run(
-            ["manage.py", "migrate", "--verbosity", "0"], fleet.host("first").environment()
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    with fleet_with_tables(tmp_path_factory.mktemp("fleet"), SITE) as fleet:
         yield fleet
 
 

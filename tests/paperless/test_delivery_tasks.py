@@ -5,9 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-import pytest
-from tests.paperless.children import real_site
-
 from paperfleet.paperless.delivery.tasks import CONSUME, REPEATED, TASKS
 
 if TYPE_CHECKING:
@@ -15,14 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGES = ("documents", "paperless", "paperless_mail", "paperless_ai")
-
-
-@pytest.fixture(scope="module")
-def source() -> Path:
-    site = real_site()
-    if site is None:
-        pytest.skip("PAPERLESS_SRC names no checkout of paperless-ngx")
-    return site.source
 
 
 def modules(source: Path) -> Iterator[tuple[str, ast.Module]]:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from tests.paperless.children import PROJECT, SMALL
-from tests.paperless.delivery_kit import PATIENCE, Fleet, wait_for
+from tests.paperless.delivery_kit import PATIENCE, Fleet, fleet_with_tables, wait_for
 from tests.paperless.search_kit import Searcher, folder_of, searching, state_of
 from tests.servers.base import HOST, free_port
-from tests.servers.moto_server import moto_server
-from tests.servers.postgres_server import postgres_missing, postgres_server
-from tests.servers.redis_server import redis_missing, redis_server
+from tests.servers.postgres_server import postgres_missing
+from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE, first_of
 
 if TYPE_CHECKING:
@@ -36,12 +35,7 @@ INSERT = (
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
-        fleet = Fleet(postgres, redis, s3, tmp_path_factory.mktemp("fleet"), SMALL)
-        done = SMALL.run(
-            ["manage.py", "migrate", "--verbosity", "0"], fleet.host("first").environment()
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    with fleet_with_tables(tmp_path_factory.mktemp("fleet")) as fleet:
         fleet.host("first").python(
             "from paperfleet.paperless.activation import documents; documents.require_usable()"
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-import pytest
-from tests.paperless.children import real_site
 from tests.paperless.test_delivery_tasks import modules
 
 from paperfleet.paperless.search.watched import WATCHED
@@ -29,14 +27,6 @@ WRITING = {
     *("writer", "AsyncWriter", "open_or_rebuild_index", "wipe_index", "rebuild", "create_in"),
     *("open_dir", "open_index", "SegmentWriter", "BufferedWriter"),
 }
-
-
-@pytest.fixture(scope="module")
-def source() -> Path:
-    site = real_site()
-    if site is None:
-        pytest.skip("PAPERLESS_SRC names no checkout of paperless-ngx")
-    return site.source
 
 
 def called(tree: ast.Module) -> set[str]:
