@@ -123,6 +123,11 @@ class Fleet:
         )
         return [one["Key"] for one in listed.get("Contents", [])]
 
+    def content(self, key: str) -> bytes:
+        """Return the bytes of an object."""
+        body: bytes = self.s3.client.get_object(Bucket=self.s3.bucket, Key=key)["Body"].read()
+        return body
+
     def broker(self) -> Redis:
         """Return a client of the broker."""
         return Redis.from_url(self.redis.url)

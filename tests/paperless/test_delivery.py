@@ -96,21 +96,22 @@ def test_a_task_whose_child_is_killed_at_each_moment_makes_one_document(fleet: F
     assert [f"fleet/{key}" for key in fleet.host("web").sweep_staging(later=4000)] == left
 
 
-def test_a_dead_host_s_task_runs_on_another_one(fleet: Fleet) -> None:
+def test_a_dead_host_s_task_is_the_next_that_another_one_begins(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     with fleet.host("first").worker("run.restored:wait") as worker:
         passed(fleet, "run.restored")
         assert fleet.statuses() == ["started"]
         fleet.host("first").kill(worker)
     assert fleet.host("web").sweep() == [], "its last heartbeat is not old"
+    fleet.host("web").upload("b.pdf", "content of b")
     fleet.age(16)
     assert fleet.host("web").sweep() == ["Fence"]
-    assert fleet.rows() == [("waiting", 1, 1)]
-    assert fleet.statuses() == ["pending"]
+    assert fleet.rows() == [("waiting", 1, 1), ("waiting", 0, 0)]
+    assert fleet.statuses() == ["pending"] * 2
     with fleet.host("second").worker():
-        wait_for("the document", fleet.all_ended)
-    assert fleet.titles() == ["a"]
-    assert fleet.statuses() == ["success"]
+        wait_for("the documents", fleet.all_ended)
+    assert fleet.ask("SELECT title FROM documents_document ORDER BY id") == [("a",), ("b",)]
+    assert fleet.statuses() == ["success"] * 2
     assert fleet.objects("staging") == []
 
 
@@ -427,6 +428,46 @@ def test_a_file_that_a_crash_left_in_the_consume_folder_is_not_consumed_again(fl
     host.python(consume)
     assert not path.exists()
     assert len(fleet.rows()) == 1
+
+
+def test_files_of_one_name_are_each_consumed_while_a_worker_has_the_first(fleet: Fleet) -> None:
+    """As a scanner brings them, whose files all have one name, beside a worker on the same host."""
+    host = fleet.host("web")
+    host.environment()
+    path = host.folder / "consumption_dir" / "scan.pdf"
+    consume = CONSUME.format(path=str(path))
+    path.write_text("the first")
+    host.python(consume)
+    with host.worker("run.restored:wait"):
+        passed(fleet, "run.restored")
+        assert local_files(fleet, "web", "consumption_dir") == [], "nothing that others may touch"
+        path.write_text("the second")
+        host.python(consume)
+        path.write_text("the third, not taken yet")
+        go_on(fleet, "run.restored")
+        wait_for("two documents", fleet.all_ended)
+    assert path.read_text() == "the third, not taken yet"
+    assert fleet.titles() == ["scan", "scan"]
+    assert sorted(map(fleet.content, fleet.objects("originals"))) == [b"the first", b"the second"]
+    assert fleet.objects("staging") == []
+    assert local_files(fleet, "web") == []
+
+
+@WIDE
+def test_a_task_is_told_where_in_the_consume_folder_its_file_lay(fleet: Fleet) -> None:
+    """Workflows ask for it, of parts of a file too."""
+    host = fleet.host("web")
+    host.environment()
+    folder = host.folder / "consumption_dir" / "bills"
+    folder.mkdir()
+    (folder / "a.pdf").write_text("path")
+    (folder / "b.pdf").write_text("split\npath")
+    with host.worker():
+        for name in ("a.pdf", "b.pdf"):
+            host.python(CONSUME.format(path=str(folder / name)))
+        wait_for("all documents", fleet.all_ended)
+    assert fleet.titles() == [str(folder / "a.pdf"), str(folder / "b.pdf")]
+    assert local_files(fleet, "web") == []
 
 
 def test_another_database_is_refused(tmp_path: Path) -> None:

@@ -108,8 +108,7 @@ class Work(models.Model):
     database. ``files`` are those that the task finds under local paths. ``document`` is what the
     task has made, ``reason`` why it must end as a failure instead of running.
     ``parent`` and ``parent_attempt`` name the attempt that has published a held one. ``source``
-    and ``restored`` tell a file in a consume folder again: the one that was published, and the one
-    that a worker has put there.
+    tells a file in a consume folder again that was published.
     """
 
     task_id: models.CharField[str, str] = models.CharField(max_length=255, primary_key=True)
@@ -138,7 +137,6 @@ class Work(models.Model):
     parent: models.CharField[str, str] = models.CharField(max_length=255, default="", blank=True)
     parent_attempt: models.IntegerField[int, int] = models.IntegerField(default=0)
     source: models.CharField[str, str] = models.CharField(max_length=64, default="", blank=True)
-    restored: models.CharField[str, str] = models.CharField(max_length=64, default="", blank=True)
 
     class Meta:
         """What the sweeper and the workers ask by."""
@@ -148,7 +146,6 @@ class Work(models.Model):
             models.Index(fields=["state"], name="paperfleet_work_state"),
             models.Index(fields=["parent", "parent_attempt"], name="paperfleet_work_parent"),
             models.Index(fields=["source"], name="paperfleet_work_source"),
-            models.Index(fields=["restored"], name="paperfleet_work_restored"),
         ]
 
 

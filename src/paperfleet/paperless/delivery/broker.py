@@ -1,4 +1,4 @@
-r"""Which tasks the broker has for whoever asks: those that wait in its lists.
+r"""Which tasks the broker has for whoever asks, those that wait in its lists, and in which order.
 
 Lists of kombu's Redis transport (``kombu/transport/redis.py``): ``QUEUE`` and, for each priority,
 ``QUEUE\x06\x16N``. All begin with ``global_keyprefix``. What it gave to a worker (``unacked``) does
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import redis
+from kombu.utils.json import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,27 @@ def tasks_in(app: Celery) -> frozenset[str] | None:
             return frozenset(_numbers(client, channel, app))
     except connection_errors(app):
         return None
+
+
+@contextmanager
+def at_the_front(channel: Any) -> Iterator[None]:  # noqa: ANN401  # kombu's
+    """Within this block what is published through a channel is the next that a worker takes.
+
+    kombu's Redis transport puts it at the end of a list (``Channel._put``: ``LPUSH``) whose other
+    end workers take from.
+    """
+
+    def put(queue: str, message: Any, **_: object) -> None:  # noqa: ANN401  # kombu's
+        priority = channel._get_message_priority(message, reverse=False)  # noqa: SLF001  # kombu's only name of it
+        with channel.conn_or_acquire() as client:
+            key = channel._q_for_pri(queue, priority)  # noqa: SLF001  # as below
+            client.rpush(key, dumps(message))  # type: ignore[no-untyped-call]  # kombu's
+
+    channel._put = put  # noqa: SLF001  # what its transports override
+    try:
+        yield
+    finally:
+        del channel._put  # noqa: SLF001
 
 
 def connection_errors(app: Celery) -> tuple[type[Exception], ...]:

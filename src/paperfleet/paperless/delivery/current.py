@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from paperfleet.paperless.delivery.halves import Half
     from paperfleet.paperless.delivery.rows import Claim
@@ -37,6 +38,8 @@ class Attempt:
         self.in_doubt = False
         self.rolled_back = False
         self.has_files = False
+        self.restored: list[Path] = []
+        """The local files that it was given."""
         self.is_ours = False
         """Whether it is our own transaction that is open."""
         self.is_half = False

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from paperfleet.paperless import points
-from paperfleet.paperless.delivery import current, halves, papertasks, staging
+from paperfleet.paperless.delivery import current, halves, papertasks, restoring, staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,11 +134,12 @@ def _scans(folder: Path) -> set[tuple[Path, int]]:
 
 def _publish(plugin: Any, path: Path) -> None:  # noqa: ANN401  # of paperless-ngx
     tasks = importlib.import_module("documents.tasks")
-    given = dataclasses.replace(plugin.input_doc, original_file=path)
+    place = restoring.origin(path)
+    given = dataclasses.replace(plugin.input_doc, original_file=path, original_path=place)
     overrides = type(plugin.metadata)()
-    below = path.is_relative_to(Path(settings.CONSUMPTION_DIR))
+    below = place.is_relative_to(Path(settings.CONSUMPTION_DIR))
     if below and getattr(settings, "CONSUMER_SUBDIRS_AS_TAGS", False):
-        overrides.tag_ids = _tags(path)
+        overrides.tag_ids = _tags(place)
     if papertasks.reads_keywords():
         tasks.consume_file.apply_async(kwargs={"input_doc": given, "overrides": overrides})
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from paperfleet.paperless import points
-from paperfleet.paperless.delivery import current, papertasks, rows, staging
+from paperfleet.paperless.delivery import broker, current, papertasks, restoring, rows, staging
 from paperfleet.paperless.delivery.message import HEADER, Message, of_publishing
 from paperfleet.paperless.delivery.tasks import REPEATED, TASKS
 
@@ -52,7 +53,7 @@ def send_task(original: Callable[..., Any]) -> Callable[..., Any]:
 def _publish(app: Celery, original: Callable[..., Any], given: dict[str, Any]) -> Any:  # noqa: ANN401  # an AsyncResult
     task_id = given["task_id"] = given.get("task_id") or uuid()
     given["headers"] = {**(given.get("headers") or {}), HEADER: 1}
-    bearers = staging.bearers(given.get("args") or (), given.get("kwargs") or {})
+    bearers = _bearers(given)
     running = current.attempt()
     if running is not None and running.claim.task_id == task_id:  # it asks to be retried
         return _sent(app, original, given, lambda message: rows.again(running.claim, message))
@@ -85,6 +86,15 @@ def _publish(app: Celery, original: Callable[..., Any], given: dict[str, Any]) -
     return result
 
 
+def _bearers(given: Mapping[str, Any]) -> list[Any]:
+    """Return what names local files; a part tells where its whole lay when it was published."""
+    bearers = staging.bearers(given.get("args") or (), given.get("kwargs") or {})
+    for bearer in bearers:
+        if bearer.original_path is not None:
+            bearer.original_path = restoring.origin(bearer.original_path)
+    return bearers
+
+
 def _parent() -> tuple[str, int] | None:
     """Return the attempt that is to end before what it publishes is offered."""
     running = current.attempt()
@@ -96,18 +106,15 @@ def _parent() -> tuple[str, int] | None:
 def _known(paths: list[Path]) -> str | None:
     """Return the task that has this file of the consume folder already.
 
-    It lies there because a process ended between the row and the removal, or because a worker has
-    restored it in the folder that a consumer of the same host watches.
+    It lies there because a process ended between the row and the removal.
     """
     for path in paths:
         identity = staging.identity(path)
         found = rows.known_file(identity) if identity else None
         if found is not None:
-            task_id, is_worked_on = found
-            _log.info("%s was published before, as task %s", path, task_id)
-            if not is_worked_on:
-                staging.forget_local(path)
-            return task_id
+            _log.info("%s was published before, as task %s", path, found)
+            staging.forget_local(path)
+            return found
     return None
 
 
@@ -158,14 +165,16 @@ class _Taker:
 def offer(app: Celery, task_id: str) -> bool:
     """Publish the message of a row that waits; return whether it was.
 
-    What goes wrong is a line in the log: the row waits, and the sweeper publishes it.
+    One whose worker has died is the next to be taken: it has waited for its turn before. What goes
+    wrong is a line in the log: the row waits, and the sweeper publishes it.
     """
     try:
         with current.own_rows():
-            message = rows.message_of(task_id)
-        if message is None:
+            found = rows.message_of(task_id)
+        if found is None:
             return False
-        publish(app, message)
+        message, deaths = found
+        publish(app, message, first=bool(deaths))
     except (KombuError, RedisError, DatabaseError, OSError):  # the work is accepted all the same
         _log.exception("task %s could not be published yet; the sweeper will do it", task_id)
         return False
@@ -173,10 +182,13 @@ def offer(app: Celery, task_id: str) -> bool:
     return True
 
 
-def publish(app: Celery, message: Message) -> None:
-    """Publish a message as it was; raises what kombu raises."""
+def publish(app: Celery, message: Message, *, first: bool = False) -> None:
+    """Publish a message as it was, ``first`` to be taken or last; raises what kombu raises."""
     envelope = dict(message.envelope)
-    with app.producer_pool.acquire(block=True) as producer:
+    with (
+        app.producer_pool.acquire(block=True) as producer,
+        broker.at_the_front(producer.channel) if first else nullcontext(),
+    ):
         producer.publish(
             message.body,
             declare=[app.amqp.queues[message.queue]],

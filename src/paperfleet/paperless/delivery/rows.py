@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
 from paperfleet.paperless.delivery import owner as owners
@@ -76,26 +76,16 @@ def add(
     )
 
 
-def message_of(task_id: str) -> Message | None:
-    """Return the message of a row that waits, None when it does not wait any more."""
+def message_of(task_id: str) -> tuple[Message, int] | None:
+    """Return message and deaths of a row that waits, None when it does not wait any more."""
     found = Work.objects.filter(task_id=task_id, state=states.WAITING)
-    row = found.values_list("body", "envelope").first()
-    return of_row(*row) if row else None
+    row = found.values_list("body", "envelope", "deaths").first()
+    return (of_row(*row[:2]), row[2]) if row else None
 
 
-def known_file(identity: str) -> tuple[str, bool] | None:
-    """Return which task a file of the consume folder was published for, None for a new one.
-
-    The second says whether it is what a worker has restored there and works on.
-    """
-    found = Work.objects.filter(Q(source=identity) | Q(restored=identity))
-    row = found.values_list("task_id", "state", "restored").first()
-    return row and (row[0], row[1] == states.RUNNING and row[2] == identity)
-
-
-def restored(claimed: Claim, identity: str) -> None:
-    """Note which local file a worker has restored in the consume folder."""
-    _mine(claimed.task_id, claimed.attempt).update(restored=identity)
+def known_file(identity: str) -> str | None:
+    """Return which task a file of the consume folder was published for, None for a new one."""
+    return Work.objects.filter(source=identity).values_list("task_id", flat=True).first()
 
 
 def claim(task_id: str, limits: DeliveryLimits) -> Claim | None:

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from celery import current_app
@@ -38,6 +37,7 @@ from paperfleet.paperless.delivery import (
     heartbeat,
     papertasks,
     publishing,
+    restoring,
     rows,
     staging,
 )
@@ -178,9 +178,9 @@ def _end(app: Celery, attempt: Attempt, info: TraceInfo | None) -> None:
         staging.drop(claim.files)
     if half is not None and not failed:
         staging.drop(half.files)
-    for file in claim.files:
-        with contextlib.suppress(OSError):  # a leftover in the scratch folder
-            staging.forget_restored(Path(file.path))
+    restoring.forget(claim.files, attempt.restored)
+    with contextlib.suppress(DatabaseError), current.own_rows():  # the next task will
+        restoring.forget_leftovers()
 
 
 def _is_left(attempt: Attempt) -> bool:
@@ -188,8 +188,7 @@ def _is_left(attempt: Attempt) -> bool:
 
     A file that it removed in a transaction that was then undone is left too.
     """
-    files = attempt.claim.files
-    there = any(Path(file.path).exists() for file in files)
+    there = any(path.exists() for path in attempt.restored)
     return there or not attempt.has_files or attempt.rolled_back
 
 
@@ -253,17 +252,17 @@ def _restore(attempt: Attempt, args: tuple[Any, ...], kwargs: Mapping[str, Any])
     bearers = staging.bearers(args, kwargs)
     for file, bearer in zip(claim.files, bearers, strict=True):
         try:
-            path = staging.restore(file)
+            path = restoring.restore(file)
         except (IntegrityError, NotFoundError):
             raise
         except OSError as error:
             _give_back(attempt, error)
             raise
+        attempt.restored.append(path)
         if path != bearer.original_file:
+            # Workflows ask where it lay (``documents/matching.py``).
+            bearer.original_path = bearer.original_path or bearer.original_file
             bearer.original_file = path
-        if identity := staging.identity(path):
-            with current.own_rows():
-                rows.restored(claim, identity)
     attempt.has_files = True
 
 

@@ -109,33 +109,16 @@ def staged_keys() -> Iterator[tuple[str, str, int | None]]:
             yield found.name, parts[1], found.modified_ns
 
 
-def restore(file: StagedFile) -> Path:
-    """Return a local file with the staged content; its own path, if no other file lies there.
-
-    Raises ``IntegrityError`` for content that is not what was staged, ``NotFoundError``, or
-    ``UnavailableError`` when the storage did not answer for as long as a task waits.
-    """
-    path = Path(file.path)
-    if _is(path, file):
-        return path
-    if os.path.lexists(path):  # somebody's new file of the same name
-        path = Path(settings.SCRATCH_DIR) / "paperfleet" / file.key / path.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _drafted(file, path) as draft:
-        draft.replace(path)
-    return path
-
-
 def save_as(file: StagedFile, target: Path) -> None:
     """Copy a staged file to a new local one; raise ``FileExistsError`` for one that is there."""
     if target.exists():
         raise FileExistsError(f"{target} is there already")
-    with _drafted(file, target) as draft:
+    with drafted(file, target) as draft:
         draft.rename(target)
 
 
 @contextlib.contextmanager
-def _drafted(file: StagedFile, target: Path) -> Iterator[Path]:
+def drafted(file: StagedFile, target: Path) -> Iterator[Path]:
     """Within this block the staged file lies whole beside its target, under another name."""
     draft = target.with_name(f".{target.name[:100]}.{os.getpid()}.paperfleet")
     try:
@@ -161,7 +144,8 @@ def _fetch(file: StagedFile, draft: Path) -> None:
         )
 
 
-def _is(path: Path, file: StagedFile) -> bool:
+def is_content(path: Path, file: StagedFile) -> bool:
+    """Say whether a local file is what was staged."""
     try:
         return path.is_file() and _described(file.key, path).sha256 == file.sha256
     except OSError:
@@ -175,15 +159,6 @@ def forget_local(path: Path) -> None:
     does (``documents/barcodes.py``).
     """
     path.unlink(missing_ok=True)
-
-
-def forget_restored(path: Path) -> None:
-    """Remove what a task has left of a restored file, and its folder if that was its alone."""
-    forget_local(path)
-    scratch = Path(settings.SCRATCH_DIR)
-    if scratch in path.parent.parents:
-        with contextlib.suppress(OSError):  # it has other files
-            path.parent.rmdir()
 
 
 def lies_in_consume_folder(path: Path) -> bool:

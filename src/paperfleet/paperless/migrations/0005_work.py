@@ -36,7 +36,6 @@ class Migration(migrations.Migration):
                 ("parent", models.CharField(blank=True, default="", max_length=255)),
                 ("parent_attempt", models.IntegerField(default=0)),
                 ("source", models.CharField(blank=True, default="", max_length=64)),
-                ("restored", models.CharField(blank=True, default="", max_length=64)),
             ],
             options={
                 "ordering": ["created"],
@@ -46,7 +45,6 @@ class Migration(migrations.Migration):
                         fields=["parent", "parent_attempt"], name="paperfleet_work_parent"
                     ),
                     models.Index(fields=["source"], name="paperfleet_work_source"),
-                    models.Index(fields=["restored"], name="paperfleet_work_restored"),
                 ],
             },
         ),

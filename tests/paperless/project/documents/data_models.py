@@ -11,6 +11,7 @@ from typing import TypedDict
 class ConsumableDocument:
     original_file: Path
     root_document_id: int | None = None
+    original_path: Path | None = None
 
     def __post_init__(self) -> None:
         self.original_file = Path(self.original_file).resolve()
