@@ -12,6 +12,7 @@ from bench import report
 from bench.cases import (
     cloud_bulk,
     first_sync,
+    fleet,
     folder_rename,
     latency,
     many_files,
@@ -43,6 +44,7 @@ CASES: dict[str, Callable[[Setting], Result]] = {
     "object_end": object_end.measure,
     "object_memory": object_memory.measure,
     "migration": migration.measure,
+    "fleet": fleet.measure,
 }
 
 

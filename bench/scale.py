@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench.trees import Tree
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 KB = 1000
+
+
+@dataclass(frozen=True)
+class FleetScale:
+    """What a fleet and paperless-ngx by itself are given, in each of the ``rounds``.
+
+    ``documents`` for a number of workers, ``uploads`` that are searched for, ``edits`` while
+    ``busy`` workers work, in at most ``edit_seconds``, and ``kills`` of a worker.
+    """
+
+    rounds: int
+    documents: Mapping[int, int]
+    uploads: int
+    busy: int
+    edits: int
+    edit_seconds: int
+    kills: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,7 @@ class Scale:
     saved_mb: int
     migrated: Tree
     cloud: Tree
+    fleet: FleetScale
     servers: tuple[str, ...]
 
 
@@ -53,6 +75,15 @@ FULL = Scale(
     saved_mb=2000,
     migrated=Tree(files=5000, folders=100, smallest=5 * KB, largest=500 * KB, seed=5),
     cloud=Tree(files=500, folders=60, smallest=20 * KB, largest=1150 * KB, seed=6),
+    fleet=FleetScale(
+        rounds=2,
+        documents={1: 10, 2: 16, 4: 24},
+        uploads=10,
+        busy=8,
+        edits=20,
+        edit_seconds=40,
+        kills=1,
+    ),
     servers=("rclone", "apache", "nextcloud"),
 )
 QUICK = Scale(
@@ -71,5 +102,14 @@ QUICK = Scale(
     saved_mb=40,
     migrated=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=5),
     cloud=Tree(files=40, folders=4, smallest=KB, largest=10 * KB, seed=6),
+    fleet=FleetScale(
+        rounds=1,
+        documents={1: 2},
+        uploads=1,
+        busy=2,
+        edits=2,
+        edit_seconds=20,
+        kills=1,
+    ),
     servers=("wsgidav", "nextcloud"),
 )

@@ -12,12 +12,15 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bench.fleet.memory import proportional
+from bench.fleet.systems import FLEET, STOCK
+from tests.paperless import checkout
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.rclone_server import rclone_binary
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 pytestmark = WIDE  # what measures guards no document
 
@@ -26,12 +29,19 @@ CHECKOUT = Path(__file__).parents[2]
 OURS = "paperfleet"
 
 
-def bench(output: Path, *options: str, **environment: str) -> tuple[dict[str, Any], str]:
+def bench(
+    output: Path, *options: str, environment: Mapping[str, str] | None = None, timeout: int = 110
+) -> tuple[dict[str, Any], str]:
     """Run one benchmark on tiny trees; return its result and its tables."""
     command = [sys.executable, "-m", "bench", "--quick", "--output", str(output), *options]
-    env = {k: v for k, v in os.environ.items() if not k.startswith(CLOUD)} | environment
+    env = {k: v for k, v in os.environ.items() if not k.startswith(CLOUD)}
     ended = subprocess.run(
-        command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=110
+        command,
+        cwd=CHECKOUT,
+        env=env | dict(environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
     )
     assert ended.returncode == 0, ended.stderr
     (path,) = output.iterdir()
@@ -79,7 +89,7 @@ def test_a_first_sync_is_compared_with_bulk_requests_where_a_nextcloud_is_named(
         named = {"URL": double.url, "USER": double.user, "PASSWORD": double.password}
         named["ROOT"] = str(double.root)
         environment = {f"{CLOUD}{key}": value for key, value in named.items()}
-        result, tables = bench(tmp_path / "named", "--only", "cloud_bulk", **environment)
+        result, tables = bench(tmp_path / "named", "--only", "cloud_bulk", environment=environment)
     check_shape(result, tables, [OURS, "bare bulk, 2 at a time"])
     result, tables = bench(tmp_path / "none", "--only", "cloud_bulk")
     assert result["rows"] == []
@@ -142,6 +152,34 @@ def test_a_migration_is_compared_with_rclone(tmp_path: Path) -> None:
     check_shape(result, tables, ["paperfleet migrate --threads 16"])
     peer = rows(result, "rclone copy --transfers 16 --checksum")
     assert bool(peer) == bool(rclone_binary())
+
+
+def test_a_fleet_is_measured_where_a_paperless_ngx_is_named(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "fleet", environment={"PAPERLESS_SRC": ""})
+    assert result["rows"] == []
+    assert "PAPERLESS_SRC does not name a checkout" in tables
+
+
+@pytest.mark.paperless
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(bool(checkout.missing()), reason=str(checkout.missing()))
+def test_a_fleet_is_compared_with_paperless_by_itself(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "fleet", timeout=800)
+    check_shape(result, tables, [FLEET, STOCK])
+    assert all(rows(result, name)["memory: web"]["median"] > 50 for name in (FLEET, STOCK))
+    assert rows(result, FLEET)["until found by another web"]["median"] > 0
+
+
+def test_memory_is_that_of_all_processes_of_a_session(tmp_path: Path) -> None:
+    for pid, session, kilobytes in ((7, 7, 300), (8, 7, 20), (9, 9, 1000)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a (b) c) S 1 {pid} {session} 0 -1")
+        told = f"0-1 ---p 0 00:00 0 [rollup]\nRss: 9999 kB\nPss: {kilobytes} kB\n"
+        (tmp_path / str(pid) / "smaps_rollup").write_text(told)
+    (tmp_path / "8" / "smaps_rollup").unlink()  # it ends just now
+    (tmp_path / "version").write_text("no process")
+    assert proportional(7, tmp_path) == 300 * 1024
+    assert proportional(os.getsid(0)) > 1024**2
 
 
 @pytest.mark.parametrize("text", ["no marks at all", "<!-- results: begin -->"])

@@ -41,6 +41,11 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        """Its first process, after which its session and its group are called."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the program runs."""
         return self._process.poll() is None
