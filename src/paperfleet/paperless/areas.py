@@ -64,7 +64,7 @@ MIRRORED = frozenset(area.key for area in AREAS.values() if area.mirrored)
 FIELDS = {area.field: area for area in AREAS.values() if area.field}
 """The areas by the field of a document that names their files."""
 
-CACHED = frozenset({CLASSIFIER, LOGO})
+CACHED = frozenset({CLASSIFIER, LOGO, THUMBNAILS})
 """The keys of the areas whose files are read whole, again and again."""
 
 OPTIONAL = (*(area.key for area in AREAS.values() if area.optional), CLASSIFIER)

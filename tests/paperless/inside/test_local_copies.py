@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from tests.paperless.inside import stores
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import UnavailableError
-from paperfleet.paperless.documents import active, files, localcopies
+from paperfleet.paperless.documents import active, copyroom, files, localcopies, mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -88,6 +90,80 @@ def test_what_is_too_much_goes_the_longest_unused_first(
         os.utime(entry, (time.time() - 7200 + number,) * 2)
     left = sorted(path.name for path in cache.glob("*/*.pdf"))
     assert left == ["1.pdf", "2.pdf", "3.pdf"]
+
+
+def test_to_fetch_one_not_all_others_are_looked_at(
+    originals: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    iterdir = Path.iterdir
+
+    def look(path: Path) -> Iterator[Path]:
+        looked.append(path)
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", look)
+    for number in range(100):
+        stored[f"originals/{number}.pdf"] = b"small"
+        copied(originals / f"{number}.pdf")
+    assert len(list(cache.glob("*/*.pdf"))) == 100
+    assert looked.count(cache) == 1
+
+
+def test_copies_of_all_processes_count(originals: Path, stored: Stored, cache: Path) -> None:
+    """As does one whose process was killed before it could write down the total."""
+    others = [localcopies.LocalCopies(cache, 1000) for _ in range(3)]
+    for number in range(30):
+        stored[f"originals/{number}.pdf"] = bytes([number]) * 100
+        place = active.place_of(str(originals / f"{number}.pdf"))
+        assert place is not None
+        entry = others[number % 3].path_of(place).parent
+        os.utime(entry, (time.time() - 7200 + number,) * 2)
+        if number == 15:
+            cache.with_name("copies.total").write_text("[12")
+        assert len(list(cache.glob("*/*.pdf"))) <= 11, "the limit, and the last one"
+    assert [path.name for path in cache.glob("*/29.pdf")] == ["29.pdf"]
+
+
+@pytest.fixture
+def thumbnails(originals: Path) -> Iterator[Path]:
+    """Return a folder whose files are read from local copies."""
+    place = active.place_of(str(originals))
+    assert place is not None
+    root = originals.parent / "thumbnails in the storage"
+    active.mounts.add(mounts.Mount(str(root), "thumbnails", place.mount.opened, cached=True))
+    yield root
+    active.mounts.remove(str(root))
+
+
+def test_a_thumbnail_is_fetched_once_and_a_new_one_is_seen_at_once(
+    thumbnails: Path, stored: Stored, cache: Path
+) -> None:
+    path = thumbnails / "0000001.webp"
+    path.write_bytes(b"small")
+    store.calls.clear()
+    assert [path.read_bytes() for _ in range(3)] == [b"small"] * 3
+    assert store.count("open") == 1
+    path.write_bytes(b"other")
+    assert path.read_bytes() == b"other"
+    stored["thumbnails/0000001.webp"] = b"third"  # by another host
+    assert path.read_bytes() == b"third"
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        path.read_bytes()
+    assert len(list(cache.glob("*/*.webp"))) == 3
+
+
+def test_a_thumbnail_is_shown_where_the_disk_takes_no_copy(
+    thumbnails: Path, stored: Stored, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    stored["thumbnails/0000001.webp"] = b"small"
+    assert (thumbnails / "0000001.webp").read_bytes() == b"small"
+    assert list(cache.glob("*")) == []
 
 
 def test_what_was_asked_for_lately_stays(
@@ -290,6 +366,6 @@ def test_processes_share_a_copy_and_a_kill_leaves_none(
     assert Path(printed[0]).read_bytes() == b"content"
     for left in copies.glob("fetching-*"):
         os.utime(left, (0, 0))
-    localcopies.LocalCopies(copies, 1_000_000)._make_room()
+    copyroom.CopyRoom(copies, 1_000_000).look()
     assert list(copies.glob("fetching-*")) == []
     assert Path(printed[0]).exists()

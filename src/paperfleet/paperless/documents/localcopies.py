@@ -5,51 +5,39 @@ else its version), so that it is never stale, and shared by all processes of the
 under a temporary name and renamed, so that a crash leaves nothing that looks whole. Its bytes are
 compared with the checksum that the database has, or else the storage, before it is used.
 
-Copies are removed, the longest unused first, when together they are larger than allowed; one that
-was asked for in the last hour is kept, since nobody says when a program is done with it (the task
-limit of paperless-ngx is half an hour).
+Copies are removed, the longest unused first, when together they are larger than allowed
+(``copyroom``); one that was asked for in the last hour is kept, since nobody says when a program is
+done with it (the task limit of paperless-ngx is half an hour).
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import tempfile
-import threading
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from paperfleet.paperless.documents import files, looks, verification
+from paperfleet.paperless.documents.copyroom import FETCHING, CopyRoom
 from paperfleet.paperless.documents.digests import FileDigests, digests_of
 from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from paperfleet.model import FileStat
     from paperfleet.paperless.documents.mounts import Place
 
-IN_USE = 3600.0
-"""Seconds for which a copy that was asked for is kept in any case."""
-FETCHING = "fetching-"
-"""How the names of folders begin in which a copy is being made."""
 _LONGEST_NAME = 200
+_HASHES = 20_000
+"""Of how many copies a process remembers the hash that it has read."""
 _TRIES = 20
 """How often a document is fetched that others replace each time while it is fetched."""
 
 _log = logging.getLogger("paperfleet.paperless")
-
-
-class _Copy(NamedTuple):
-    used: float
-    size: int
-    folder: Path
 
 
 class _OtherContentError(OSError):
@@ -60,8 +48,8 @@ class LocalCopies:
     """The copies in one folder, together at most ``limit`` bytes where that can be."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self.folder, self._limit = folder, limit
-        self._lock = threading.Lock()
+        self.folder = folder
+        self._room = CopyRoom(folder, limit)
         self._hashed: dict[Path, tuple[tuple[int, ...], FileDigests]] = {}
 
     def path_of(self, place: Place) -> Path:
@@ -114,14 +102,19 @@ class LocalCopies:
         noted, found = self._hashed.get(path, (None, None))
         if found is None or noted != state:
             found = digests_of(path)
-            self._hashed[path] = state, found
+            self._note_hash(path, state, found)
         if known is None:
             return found.sha256 == stat.sha256
         return verification.agrees(place, known, found)
 
+    def _note_hash(self, path: Path, state: tuple[int, ...], found: FileDigests) -> None:
+        self._hashed[path] = state, found
+        while len(self._hashed) > _HASHES:
+            self._hashed.pop(next(iter(self._hashed)), None)  # the oldest
+
     def _fetch(self, place: Place, found: FileStat, entry: Path) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._make_room()
+        self._room.make()
         with tempfile.TemporaryDirectory(
             prefix=FETCHING, dir=self.folder, ignore_cleanup_errors=True
         ) as scratch:
@@ -139,63 +132,24 @@ class LocalCopies:
             if not is_right:
                 text = "other bytes arrived than the storage or the database says that it has"
                 raise _OtherContentError(errno.EIO, text, place.path)
-            with self._alone():
+            # Else one that looked before another's copy came would move it away as damaged, from
+            # under whoever was just told of it.
+            with self._room.alone():
                 path = self._usable(entry, place, found)
                 if path is None:
                     with suppress(OSError):  # what a power cut has damaged
                         entry.rename(Path(scratch) / "damaged")
                     with suppress(OSError):  # what could not be moved away
                         fetched.rename(entry)
+                        self._room.took(arrived)
                         if read:
-                            self._hashed[entry / target.name] = read
+                            self._note_hash(entry / target.name, *read)
                     path = self._usable(entry, place, found)
         if path is None:
             raise OSError(
                 errno.ENOSPC, f"no local copy of {place.path} could be made in {self.folder}"
             )
         return path
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep the other processes of the host from putting a copy in place meanwhile.
-
-        Else one that looked before a copy came would move it away as damaged, from under whoever
-        was just told of it. The kernel ends the lock with the process (flock(2)).
-        """
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
-
-    def _make_room(self) -> None:
-        """Remove copies that were not asked for lately until the rest is small enough."""
-        with self._lock:
-            copies = sorted(self._copies())
-            total = sum(copy.size for copy in copies)
-            now = time.time()
-            for copy in copies:
-                fresh = now - copy.used < IN_USE
-                unfinished = copy.folder.name.startswith(FETCHING)
-                if fresh or (total <= self._limit and not unfinished):
-                    continue
-                shutil.rmtree(copy.folder, ignore_errors=True)
-                total -= copy.size
-            if total > self._limit:
-                _log.warning(
-                    "the local copies in %s are larger than PAPERFLEET_CACHE_MB allows: all were"
-                    " in use within the last hour",
-                    self.folder,
-                )
-
-    def _copies(self) -> list[_Copy]:
-        found = []
-        for folder in self.folder.iterdir():
-            with suppress(OSError):  # another process may have removed it
-                size = sum(item.stat().st_size for item in folder.rglob("*"))
-                found.append(_Copy(folder.stat().st_mtime, size, folder))
-        return found
 
 
 def _file_name(place: Place) -> str:

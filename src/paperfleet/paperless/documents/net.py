@@ -14,7 +14,7 @@ import os
 import sys
 
 from paperfleet.paperless.documents import active
-from paperfleet.paperless.documents.localcopies import FETCHING
+from paperfleet.paperless.documents.copyroom import FETCHING
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _REWRITES = frozenset({"os.rename", "os.link", "os.symlink", "os.truncate"})
@@ -56,7 +56,7 @@ def _refuse_mount(path: str) -> None:
 
 
 def _refuse_copy(path: str, source: str = "") -> None:
-    folder = str(active.scratch.copies.folder)
+    folder = f"{active.scratch.copies.folder}/"
     ours = FETCHING in path or FETCHING in source
     if path.startswith(folder) and not ours:
         raise OSError(

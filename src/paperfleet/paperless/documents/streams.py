@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Self, cast
 
+from paperfleet.errors import PaperfleetError
 from paperfleet.model import Upload
 from paperfleet.paperless.documents import active, files
 from paperfleet.storage.hashing import CHUNK
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
     from paperfleet.paperless.documents.mounts import Place
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
+"""What the local disk says when it takes no copy."""
+_log = logging.getLogger("paperfleet.paperless")
 
 
 def upload_of(stream: IO[bytes], size: int, modified_ns: int | None = None) -> Upload:
@@ -91,7 +98,12 @@ def _parsed(mode: str) -> tuple[str, bool, bool]:
 
 def _reading(place: Place) -> IO[bytes]:
     if place.mount.cached:
-        return active.scratch.copies.path_of(place).open("rb")
+        try:
+            return active.scratch.copies.path_of(place).open("rb")
+        except OSError as error:
+            if error.errno not in _NO_ROOM or isinstance(error, PaperfleetError):
+                raise
+            _log.warning("%s is read from the storage: %s", place.path, error)
     stream = files.open_stream(place)
     if hasattr(stream, "name") and hasattr(stream, "fileno"):
         return stream
