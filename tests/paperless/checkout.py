@@ -20,6 +20,8 @@ SOURCE, PYTHON = "PAPERLESS_SRC", "PAPERLESS_PYTHON"
 CLIENT_PYTHON = "PYPAPERLESS_PYTHON"
 RESUME = "PAPERFLEET_TEST_RESUME"
 """Names a file of the end-to-end cases that have passed, each with its version: they are left."""
+HAS_PASSED = "it has passed, says "
+"""How the reason begins for which such a case is left."""
 _VERSION = re.compile(r"__version__: Final\[tuple\[int, int, int\]\] = \((\d+), (\d+), (\d+)\)")
 
 

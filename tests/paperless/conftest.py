@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.paperless import agreement, checkout
 from tests.paperless.broken import Broken
-from tests.paperless.checkout import RESUME
+from tests.paperless.checkout import HAS_PASSED, RESUME
 from tests.paperless.children import real_site
 from tests.paperless.installation import Bucket, Installation, Servers, installed
 from tests.servers.moto_server import moto_server
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=MISSING))
             elif _line(item) in passed:
                 item.add_marker(
-                    pytest.mark.skip(reason=f"it has passed, says {os.environ[RESUME]}")
+                    pytest.mark.skip(reason=f"{HAS_PASSED}{os.environ[RESUME]}")
                 )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.paperless import results
+from tests.paperless import checkout, results
 from tests.paperless.upstream_compare import (
     Outcome,
     as_text,
     compare,
     declared_for,
     read_junit,
+    resumed,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ def test_a_junit_file_is_read_by_node_id_and_the_worst_counts(tmp_path: Path) ->
         "src/a/tests/test_x.py::two[a]": Outcome("failed", "wrong"),
         "src/a/tests/test_x.py::three": Outcome("skipped"),
         "src.a.tests.test_z": Outcome("error", "import"),
+    }
+
+
+def test_what_passed_in_a_run_before_has_passed_and_is_not_skipped() -> None:
+    left = Outcome("skipped", f"{checkout.HAS_PASSED}noted.txt")
+    assert resumed({"before": left, "now": PASSED, "skip": SKIPPED, "never": FAILED}) == {
+        "before": PASSED,
+        "now": PASSED,
+        "skip": SKIPPED,
+        "never": FAILED,
     }
 
 

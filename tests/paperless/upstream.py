@@ -26,6 +26,7 @@ from tests.paperless.upstream_compare import (
     compare,
     declared_for,
     read_junit,
+    resumed,
 )
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def end_to_end(paperless: Checkout, resume: Path | None = None) -> bool:
             command, cwd=checkout.ROOT, env=environ, timeout=SUITE_TIMEOUT
         ).returncode
         if junit.is_file():
-            results.store_end_to_end(paperless, read_junit(junit))
+            results.store_end_to_end(paperless, resumed(read_junit(junit)))
         return code == 0
 
 
