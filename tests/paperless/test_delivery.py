@@ -454,19 +454,20 @@ def test_files_of_one_name_are_each_consumed_while_a_worker_has_the_first(fleet:
 
 
 @WIDE
-def test_a_task_is_told_where_in_the_consume_folder_its_file_lay(fleet: Fleet) -> None:
-    """Workflows ask for it, of parts of a file too."""
+def test_a_workflow_for_a_consume_folder_finds_its_files_and_their_parts(fleet: Fleet) -> None:
+    """And only a part is one: barcodes give the tags of all pages to whatever says that it is."""
     host = fleet.host("web")
     host.environment()
     folder = host.folder / "consumption_dir" / "bills"
     folder.mkdir()
-    (folder / "a.pdf").write_text("path")
-    (folder / "b.pdf").write_text("split\npath")
+    (folder / "a.pdf").write_text(f"path {folder}/*")
+    (folder / "b.pdf").write_text(f"split\npath {folder}/*")
+    (folder / "c.pdf").write_text(f"path {folder}/more/*")
     with host.worker():
-        for name in ("a.pdf", "b.pdf"):
-            host.python(CONSUME.format(path=str(folder / name)))
+        for path in sorted(folder.iterdir()):
+            host.python(CONSUME.format(path=str(path)))
         wait_for("all documents", fleet.all_ended)
-    assert fleet.titles() == [str(folder / "a.pdf"), str(folder / "b.pdf")]
+    assert fleet.titles() == ["part, matches", "whole, does not match", "whole, matches"]
     assert local_files(fleet, "web") == []
 
 

@@ -9,10 +9,12 @@ it for a new one, nobody overwrites it, and the task removes nothing that came t
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -20,11 +22,13 @@ from paperfleet.paperless.areas import STAGING
 from paperfleet.paperless.delivery import rows, staging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from paperfleet.paperless.delivery.rows import StagedFile
 
 FOLDER = "paperfleet-tasks"
+MATCHING = "documents.matching"
+MATCHES = "consumable_document_matches_workflow"
 
 
 def restore(file: StagedFile) -> Path:
@@ -50,6 +54,24 @@ def origin(path: Path) -> Path:
         return path
     _, _, *parts = path.relative_to(base).parts  # the task and the number of its file
     return Path("/", *parts)
+
+
+def matches(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let workflows compare their filter with where a file lay (``documents/matching.py``).
+
+    Told to this one alone: elsewhere a file with an ``original_path`` is a part of another one, and
+    gets the tags of all of its pages (``documents/barcodes.py``).
+    """
+
+    @functools.wraps(original)
+    def asked(document: Any, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  # paperless-ngx's
+        path = document.original_path or document.original_file
+        if (place := origin(path)) != path:
+            document = copy.copy(document)
+            document.original_path = place
+        return original(document, *arguments, **keywords)
+
+    return asked
 
 
 def forget(files: Iterable[StagedFile], restored: Iterable[Path]) -> None:

@@ -259,10 +259,7 @@ def _restore(attempt: Attempt, args: tuple[Any, ...], kwargs: Mapping[str, Any])
             _give_back(attempt, error)
             raise
         attempt.restored.append(path)
-        if path != bearer.original_file:
-            # Workflows ask where it lay (``documents/matching.py``).
-            bearer.original_path = bearer.original_path or bearer.original_file
-            bearer.original_file = path
+        bearer.original_file = path
     attempt.has_files = True
 
 

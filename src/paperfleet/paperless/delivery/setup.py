@@ -16,7 +16,7 @@ from django.db.models.signals import post_save
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.delivery import doublesided, publishing, rows, running, staging
+from paperfleet.paperless.delivery import doublesided, publishing, restoring, rows, running, staging
 from paperfleet.paperless.delivery.states import RUNNING, WAITING, limits_of
 from paperfleet.paperless.delivery.tasks import REPEATED
 from paperfleet.paperless.documents import transactions
@@ -97,6 +97,8 @@ def _replace() -> None:
     _put(celery.app.trace, "build_tracer", running.build_tracer(celery.app.trace.build_tracer))
     plugin = importlib.import_module(doublesided.MODULE).CollatePlugin
     _put(plugin, "run", doublesided.run(plugin.run))
+    matching = importlib.import_module(restoring.MATCHING)
+    _put(matching, restoring.MATCHES, restoring.matches(getattr(matching, restoring.MATCHES)))
     if _CONSUMER_MODULE in sys.modules:
         _put(sys.modules[_CONSUMER_MODULE], "build_tracer", celery.app.trace.build_tracer)
 

@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from celery import shared_task
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from filelock import FileLock
 
-from documents import double_sided
+from documents import double_sided, matching
 from documents.consumer import consume
 from documents.data_models import ConsumableDocument, ConsumeFileSuccessResult
 from documents.file_handling import create_source_path_directory, generate_unique_filename
@@ -82,10 +83,21 @@ def consume_file(
         except double_sided.StopConsumeTaskError as stop:
             return str(stop)
     title = str((overrides or {}).get("title", file.stem))
-    if content.startswith(b"path"):  # what a workflow compares with its filter
-        title = str(input_doc.original_path or file)
+    if content.startswith(b"path "):
+        title = _told_of(input_doc, content.decode().removeprefix("path "))
     then = _tell if content.startswith(b"tell") else None
     return ConsumeFileSuccessResult(document_id=consume(file, title, then=then).pk)
+
+
+def _told_of(input_doc: ConsumableDocument, filter_path: str) -> str:
+    """Tell whether a workflow for a path matches, and what barcodes take the file for.
+
+    A file with an ``original_path`` is a part of another one to ``documents/barcodes.py``.
+    """
+    trigger = SimpleNamespace(filter_path=filter_path)
+    matches, _ = matching.consumable_document_matches_workflow(input_doc, trigger)
+    kind = "whole" if input_doc.original_path is None else "part"
+    return f"{kind}, {'matches' if matches else 'does not match'}"
 
 
 def _tell(document: Any) -> None:
