@@ -53,9 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if MISSING:
                 item.add_marker(pytest.mark.skip(reason=MISSING))
             elif _line(item) in passed:
-                item.add_marker(
-                    pytest.mark.skip(reason=f"{HAS_PASSED}{os.environ[RESUME]}")
-                )
+                item.add_marker(pytest.mark.skip(reason=f"{HAS_PASSED}{os.environ[RESUME]}"))
 
 
 def _passed() -> set[str]:

@@ -9,19 +9,25 @@ import json
 import os
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.paperless.broken import ALWAYS
+from tests.paperless.fleet_sending import BegunUpload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from tests.paperless.fleet_sending import Sending
     from tests.paperless.machine_fleet import Fleet, Host
+    from tests.servers.machines import Program
 
 CUT_OFF = 40.0
 OUTAGE = 30.0
+ENDS = "Shutting down granian"
+"""What a web server says when it was asked to end (``granian/server/common.py``)."""
 _LATEST = 1.0
 """Seconds after a task has begun within which the fault comes."""
 
@@ -177,13 +183,32 @@ KILLS = frozenset(
 """Those in which a process does not come to remove what it wrote."""
 
 
-def rolling_restart(fleet: Fleet) -> dict[str, Any]:
-    """Restart each role of each host in order, host after host, as an update does."""
+def rolling_restart(fleet: Fleet, sending: Sending, random: Random) -> dict[str, Any]:
+    """Restart each role of each host in order, host after host, as an update does.
+
+    A web server is taken out first, as a load balancer has to: what connects to one that is about
+    to end is not answered. What it has begun is: it ends in the middle of an upload.
+    """
     began = time.monotonic()
     for host in fleet.hosts.values():
         roles = list(host.roles)
-        for role in roles:
-            host.stop(role)
-        host.start(*roles)
-        fleet.wait_until_ready()
+        with ExitStack() as stack:
+            if "web" in roles:
+                stack.enter_context(sending.without(host))
+                _stop_while_it_reads(fleet, host, sending, random)
+            for role in roles:
+                if role in host.roles:
+                    host.stop(role)
+            host.start(*roles)
+            fleet.wait_until_ready()
     return {"restart_s": round(time.monotonic() - began, 1)}
+
+
+def _stop_while_it_reads(fleet: Fleet, host: Host, sending: Sending, random: Random) -> None:
+    begun = BegunUpload(host, random)
+
+    def go_on(program: Program) -> None:
+        fleet.until(lambda: ENDS in program.output(), "a web server to end")
+        sending.accepted(begun.paper, begun.finish())
+
+    host.stop("web", go_on)

@@ -1,145 +1,25 @@
-"""What is sent to a fleet, and what must hold of it afterwards."""
+"""What must hold of a fleet after papers were sent to it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import threading
 import time
-from dataclasses import dataclass, field
-from random import Random
 from typing import TYPE_CHECKING
 
-import httpx
-from tests.paperless import agreement, papers
+from tests.paperless import agreement
+from tests.paperless.fleet_sending import FOLDER, Paper, Sent
 from tests.paperless.machine_fleet import IDLE_TIMEOUT, Fleet, Host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from tests.paperless.rest import Rest
 
-KINDS: tuple[tuple[str, Callable[[], bytes]], ...] = (
-    ("pdf", papers.pdf),
-    ("txt", papers.plain),
-    ("png", papers.scan),
-    ("pdf", lambda: papers.pdf(pages=3)),
-)
-FOLDER = "folder"
-"""What stands for a task's number of what went through the consume folder."""
 UNSEEN = 20.0
 """Seconds after which a file of the consume folder is touched. paperless-ngx's watcher misses one
 that comes while it begins anew, and looks for those after 300 s (``document_consumer.py``)."""
 STAGING_LATER = 7200.0
 """Seconds after which the sweeper removes what a killed process has left in the staging area."""
-
-
-@dataclass(frozen=True)
-class Paper:
-    """A document, and its way in: the name of a host, or the consume folder of one."""
-
-    name: str
-    content: bytes = field(repr=False)
-    way: str
-    folder: bool = False
-
-    @property
-    def word(self) -> str:
-        """A word of its title that no other one has."""
-        return self.name.split()[2].partition(".")[0]
-
-
-@dataclass
-class Sent:
-    """What became of papers: ``accepted`` with the task's number, ``unknown`` without an answer."""
-
-    accepted: dict[Paper, str] = field(default_factory=dict)
-    unknown: dict[Paper, str] = field(default_factory=dict)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many of each."""
-        return {"accepted": len(self.accepted), "unknown": len(self.unknown)}
-
-
-class Sending:
-    """Sends papers by all ways at once: through each web server, and into the consume folder.
-
-    With the block each way begins, in a thread of its own; with its end each of them ends, after it
-    has sent at least ``least``. Before that it sends no more than ``most``. Between two papers pass
-    0 to ``2 * pace`` seconds. A paper for a web server that nobody reaches goes to another one, as
-    a load balancer would have it.
-    """
-
-    def __init__(
-        self,
-        fleet: Fleet,
-        random: Random,
-        *,
-        least: int = 4,
-        most: int = 0,
-        pace: float = 0.5,
-        kinds: Sequence[int] = range(len(KINDS)),
-    ) -> None:
-        self._fleet, self._pace, self._kinds = fleet, pace, kinds
-        self._least, self._most = least, max(least, most)
-        self.sent, self._lock, self._enough = Sent(), threading.Lock(), threading.Event()
-        self._clients = {host.name: host.rest() for host in fleet.webs}
-        for client in self._clients.values():  # none is kept that a restart closes in between
-            client.headers["Connection"] = "close"
-        ways = [(host.name, False) for host in fleet.webs] + [("one", True)]
-        self._threads = [
-            threading.Thread(target=self._send, args=(*way, Random(random.random())))  # noqa: S311  # of a test
-            for way in ways
-        ]
-
-    def __enter__(self) -> Sent:
-        for thread in self._threads:
-            thread.start()
-        return self.sent
-
-    def __exit__(self, *_: object) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            thread.join(IDLE_TIMEOUT)
-        for client in self._clients.values():
-            client.close()
-
-    def _send(self, way: str, folder: bool, random: Random) -> None:
-        number = 0
-        while number < self._least or not (self._enough.is_set() or number >= self._most):
-            ending, make = KINDS[self._kinds[number % len(self._kinds)]]
-            paper = Paper(f"{papers.new_text()[:24].strip()}.{ending}", make(), way, folder)
-            accepted, told = self._put(paper) if folder else self._post(paper)
-            with self._lock:
-                (self.sent.accepted if accepted else self.sent.unknown)[paper] = told
-            number += 1
-            self._enough.wait(random.uniform(0, 2 * self._pace))
-
-    def _put(self, paper: Paper) -> tuple[bool, str]:
-        put(self._fleet.hosts[paper.way], paper)
-        return True, FOLDER
-
-    def _post(self, paper: Paper) -> tuple[bool, str]:
-        others = [name for name in self._clients if name != paper.way]
-        end = time.monotonic() + IDLE_TIMEOUT
-        while time.monotonic() < end:
-            for name in (paper.way, *others):
-                try:
-                    return True, self._clients[name].post_document(paper.name, paper.content)
-                except (httpx.ConnectError, httpx.ConnectTimeout):
-                    continue  # it was not even asked
-                except httpx.HTTPError as error:
-                    return False, repr(error)
-        raise AssertionError("no web server was to be reached")
-
-
-def put(host: Host, paper: Paper) -> None:
-    """Put a paper into a consume folder, whole or not at all."""
-    draft = host.machine.folder / f"{paper.name}.part"
-    draft.write_bytes(paper.content)
-    draft.rename(host.consume / paper.name)
 
 
 def wait_until_idle(fleet: Fleet, timeout: float = IDLE_TIMEOUT) -> None:
@@ -149,11 +29,10 @@ def wait_until_idle(fleet: Fleet, timeout: float = IDLE_TIMEOUT) -> None:
         for name, state, *more in fleet.work():
             assert state != "failed", f"{name} has failed: {more}"
         waiting = [path for host in fleet.hosts.values() for path in host.consume.rglob("*")]
-        if waiting and not fleet.work():  # else it may be what a worker has restored there
-            for path in waiting:
-                with contextlib.suppress(FileNotFoundError):  # it was just taken
-                    if time.time() - path.stat().st_mtime > UNSEEN:
-                        path.touch()
+        for path in waiting:
+            with contextlib.suppress(FileNotFoundError):  # it was just taken
+                if time.time() - path.stat().st_mtime > UNSEEN:
+                    path.touch()
         return not waiting and not fleet.work() and not fleet.unfinished()
 
     fleet.until(idle, "the fleet has nothing to do", timeout)

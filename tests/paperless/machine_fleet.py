@@ -119,10 +119,12 @@ class Host:
         command = [str(self.fleet.paperless.checkout.python), *_LAUNCHER, *arguments]
         return self.machine.run(command, self.environ, self.machine.home, timeout)
 
-    def stop(self, role: str) -> None:
+    def stop(self, role: str, meanwhile: Callable[[Program], None] | None = None) -> None:
         """Let a role end in order: it gets the time that it needs."""
         program = self.roles.pop(role)
         program.terminate()
+        if meanwhile:
+            meanwhile(program)
         code = program.wait(STOP_TIMEOUT)
         assert code == 0, f"{role} on {self.name} ended with {code}\n{program.output()[-3000:]}"
 

@@ -18,7 +18,8 @@ import pytest
 from tests.paperless import checkout, papers
 from tests.paperless.fleet_edits import Edits
 from tests.paperless.fleet_faults import FAULTS, KILLS, rolling_restart
-from tests.paperless.fleet_proof import Sending, Sent, require_well
+from tests.paperless.fleet_proof import require_well
+from tests.paperless.fleet_sending import Sending, Sent
 from tests.paperless.machine_fleet import Fleet, machine_fleet
 from tests.servers.machines import machines_missing
 
@@ -38,7 +39,7 @@ pytestmark = [
 ]
 PAPERS = int(os.environ.get("PAPERFLEET_TEST_PAPERS", "120"))
 TEXTS = (1,)
-"""The kind of papers that cost a worker the least (``fleet_proof.KINDS``)."""
+"""The kind of papers that cost a worker the least (``fleet_sending.KINDS``)."""
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +136,9 @@ def test_nothing_is_lost_and_nothing_is_double(
 def test_a_rolling_restart_loses_no_accepted_request(
     fleet: Fleet, random: Random, tell: Tell
 ) -> None:
-    with Sending(fleet, random, least=4, most=20, pace=5.0) as sent:
-        seen = rolling_restart(fleet)
+    sending = Sending(fleet, random, least=4, most=20, pace=5.0)
+    with sending as sent:
+        seen = rolling_restart(fleet, sending, random)
     tell(seen | require_well(fleet, sent))
     assert not sent.unknown, "a web server answers what it has begun"
 
