@@ -127,6 +127,9 @@ def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: 
             wait_for("the document", fleet.all_ended)
     assert fleet.titles() == ["a"]
     assert fleet.statuses() == ["success"]
+    ((marks,),) = fleet.ask("SELECT broker_marks FROM paperfleet_installation")
+    mark = wait_for("a mark", lambda: fleet.broker().get("pre paperfleet-fleet"))
+    assert mark.decode() in marks, "by which others find that they have this Redis"
     print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
 
 

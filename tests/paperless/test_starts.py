@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import Fleet
+from tests.paperless.delivery_kit import Fleet, wait_for
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
@@ -104,6 +104,36 @@ def test_what_reaches_one_host_alone_and_too_many_connections_are_refused(fleet:
     told = refused(fleet, **{name: value for name, (value, _) in ALONE.items()})
     for _, text in ALONE.values():
         assert text in told
+
+
+MARKS = """
+import time
+import django; django.setup()
+from celery import current_app
+from paperfleet.paperless.delivery import onebroker
+while True:
+    onebroker.tell(current_app)
+    time.sleep(1)
+"""
+
+
+@WIDE
+def test_another_redis_than_the_scheduler_s_is_refused(fleet: Fleet) -> None:
+    here = fleet.redis.url
+    name = here.replace("127.0.0.1", "localhost")
+    assert name != here
+    with SMALL.start(["-c", MARKS], fleet.host("one").environment()), redis_server() as other:
+        wait_for("a mark", lambda: fleet.broker().get("pre paperfleet-fleet"))
+        for another in (other.url, f"{here.rpartition('/')[0]}/1"):  # one more database of it
+            told = refused(fleet, PAPERLESS_REDIS=another)
+            assert "the Redis of this process is not that of the scheduler" in told
+            assert "PAPERLESS_REDIS" in told
+        manage(fleet, "two", "check", PAPERLESS_REDIS=name)
+        fleet.broker().flushall()
+        manage(fleet, "two", "check")
+    fleet.broker().flushall()
+    fleet.ask("UPDATE paperfleet_installation SET broker_marked = now() - interval '1 minute'")
+    manage(fleet, "two", "check")  # nobody knows
 
 
 @WIDE

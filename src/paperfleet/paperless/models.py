@@ -39,6 +39,14 @@ class Installation(models.Model):
         db_default="",
         help_text="What all hosts of the fleet have alike, as JSON",
     )
+    broker_marks: models.TextField[str, str] = models.TextField(
+        default="",
+        db_default="",
+        help_text="What the scheduler has written into its Redis of late, as JSON",
+    )
+    broker_marked: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True, help_text="When it did so the last time"
+    )
 
 
 class StrippedName(models.Model):

@@ -55,12 +55,16 @@ def faults(configuration: AppConfiguration | None) -> list[Fault]:
 
 
 def faults_of_host(configuration: AppConfiguration | None) -> list[Fault]:
-    """Return what ``check`` and ``paperfleet_check`` look at beside: tables and connections."""
+    """Return what ``check`` and ``paperfleet_check`` look at beside: tables, connections, Redis."""
     if not is_fleet(configuration):
         return []
     found = [Fault(text, schema.NEWER_HINT)] if (text := schema.newer()) else []
     if (looked := connections.fault(os.environ)) and looked[1]:
         found.append(looked[0])
+    from paperfleet.paperless.delivery import onebroker  # noqa: PLC0415  # in a fleet alone
+
+    if other := onebroker.fault():
+        found.append(other)
     return found
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PORTION = 500
 """How many messages are read at a time."""
+_MARK = "paperfleet-fleet"
 _AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
@@ -37,6 +38,33 @@ def tasks_in(app: Celery) -> frozenset[str] | None:
             return frozenset(_numbers(client, channel, app))
     except connection_errors(app):
         return None
+
+
+def write_mark(app: Celery, mark: str) -> bool:
+    """Write what tells this broker from others; return whether it answered."""
+    try:
+        with _marked(app) as (client, key):
+            client.set(key, mark)
+    except connection_errors(app):
+        return False
+    return True
+
+
+def read_mark(app: Celery) -> str | None:
+    """Return that mark, '' where there is none, None when the broker does not answer."""
+    try:
+        with _marked(app) as (client, key):
+            return (client.get(key) or b"").decode()
+    except connection_errors(app):
+        return None
+
+
+@contextmanager
+def _marked(app: Celery) -> Iterator[tuple[Any, str]]:
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        client = redis.Redis(connection_pool=channel.client.connection_pool)
+        yield client, f"{channel.global_keyprefix or ''}{_MARK}"
 
 
 @contextmanager

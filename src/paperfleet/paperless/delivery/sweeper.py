@@ -16,7 +16,15 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from paperfleet.errors import StorageError
 from paperfleet.paperless import points
-from paperfleet.paperless.delivery import broker, halves, papertasks, publishing, rows, staging
+from paperfleet.paperless.delivery import (
+    broker,
+    halves,
+    onebroker,
+    papertasks,
+    publishing,
+    rows,
+    staging,
+)
 from paperfleet.paperless.delivery.states import (
     HELD,
     WAITING,
@@ -74,6 +82,7 @@ class Sweeper:
         while not stop.wait(EVERY):
             try:
                 close_old_connections()
+                onebroker.tell(self._app)
                 self.sweep()
                 if time.monotonic() >= staging_due:
                     staging_due = time.monotonic() + STAGING_EVERY
