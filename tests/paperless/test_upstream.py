@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tests.paperless import checkout, results
 from tests.paperless.upstream_compare import (
@@ -16,7 +18,7 @@ from tests.paperless.upstream_compare import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import pytest
 
 PASSED, FAILED, SKIPPED = Outcome("passed"), Outcome("failed", "no"), Outcome("skipped")
 
@@ -105,12 +107,43 @@ def test_the_page_shows_the_newest_first_and_every_exception(tmp_path: Path) -> 
                 "stale": [],
             },
             "end_to_end": {"counts": {"passed": 3, "skipped": 1}, "failed": []},
+            "fleet": {"counts": {"passed": 2}, "failed": ["c::d"], "date": "2026-02-01"},
         }
         (tmp_path / f"v{version}.json").write_text(json.dumps(about))
     page = results.page(tmp_path)
-    assert "| 3.0.5 | 3.11 | 12 | 11 | 1 | 3 passed, 1 skipped | 2026-01-31 |" in page
+    assert (
+        "| 3.0.5 | 3.11 | 12 | 11 | 1 | 3 passed, 1 skipped | 2026-01-31 | 2 passed, 2026-02-01 |"
+        in page
+    )
+    assert page.count("* `c::d` fails") == 2
     assert page.index("| 3.0.5") < page.index("| 2.20.15")
     assert page.count("* `a::b`: why") == 2
+
+
+def test_a_fleet_s_tests_have_a_part_and_a_date_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "paperless").mkdir()
+    (tmp_path / "paperless" / "version.py").write_text(
+        "__version__: Final[tuple[int, int, int]] = (3, 0, 5)"
+    )
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    paperless = checkout.Checkout(tmp_path, Path(sys.executable))
+
+    def stored() -> dict[str, Any]:
+        (path,) = tmp_path.glob("*.json")
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    results.store_end_to_end(paperless, {"tests/a.py::one": PASSED, "tests/a.py::two": FAILED})
+    known = stored() | {"date": "2026-01-31"}
+    assert "fleet" not in known
+    next(tmp_path.glob("*.json")).write_text(json.dumps(known))
+    results.store_end_to_end(paperless, {f"{results.FLEET}::three": PASSED})
+    fleet = stored().pop("fleet")
+    assert fleet["counts"] == {"passed": 1}
+    assert fleet["date"] > "2026-01-31"
+    assert stored() == known | {"fleet": fleet}
 
 
 def test_the_page_is_what_the_results_say() -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 SUITE_TIMEOUT = 2 * 3600.0
 """Seconds for one run of paperless-ngx's tests."""
 TEST_TIMEOUT = 300
+ONLY = "paperless-ngx's tests, all of ours, or those of a fleet"
 PLUGIN = "tests.paperless.upstream_plugin"
 
 
@@ -49,14 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     paperless = checkout.checkout()
     good = True
-    if given.only != "e2e":
+    if given.only in {None, "own"}:
         comparison = own_tests(paperless, given.files, given.without)
         sys.stdout.write(f"paperless-ngx {paperless.label}\n{as_text(comparison)}\n")
         good = comparison.good
         if not given.files:
             results.store_comparison(paperless, comparison)
     if given.only != "own" and not given.files:
-        good = end_to_end(paperless, given.resume) and good
+        where = results.FLEET if given.only == "fleet" else "tests"
+        good = end_to_end(paperless, where, given.resume) and good
     results.write_page()
     return 0 if good else 1
 
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make test-paperless", description=__doc__)
     parser.add_argument("files", nargs="*", help="files of paperless-ngx's tests; all without any")
-    parser.add_argument("--only", choices=("own", "e2e"), help="paperless-ngx's tests, or ours")
+    parser.add_argument("--only", choices=("own", "e2e", "fleet"), help=ONLY)
     parser.add_argument("--without", type=Path, help="a JUnit file of the run without the app")
     parser.add_argument("--resume", type=Path, help="a file that notes which of ours have passed")
     return parser
@@ -177,7 +179,7 @@ def _options(paperless: Checkout) -> list[str]:
     return [word for name in found for word in options[name]]
 
 
-def end_to_end(paperless: Checkout, resume: Path | None = None) -> bool:
+def end_to_end(paperless: Checkout, where: str = "tests", resume: Path | None = None) -> bool:
     """Run our own tests on a whole installation; store and return whether they pass.
 
     What ``resume`` notes as passed is not run again; it goes on where a run was ended.
@@ -186,7 +188,7 @@ def end_to_end(paperless: Checkout, resume: Path | None = None) -> bool:
     with tempfile.TemporaryDirectory(prefix="paperless-") as temp:
         junit = Path(temp) / "junit.xml"
         command = [
-            *(sys.executable, "-m", "pytest", "-m", "paperless", str(checkout.ROOT / "tests")),
+            *(sys.executable, "-m", "pytest", "-m", "paperless", str(checkout.ROOT / where)),
             *("-o", "junit_family=xunit1", f"--junitxml={junit}"),
             # They mostly wait; each file has an installation of its own.
             *("-n", "2", "--dist", "loadfile"),
