@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import suppress
@@ -62,6 +63,29 @@ _NETWORK_FUSE = frozenset(
         "sshfs",
     }
 )
+
+
+_WITHOUT_FSYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+"""What network and FUSE filesystems say that have no fsync of folders: these are durable by
+themselves, or not at all."""
+
+
+def flush_folder(folder: int) -> None:
+    """Make the entries of an open folder durable, where the filesystem knows how (fsync(2))."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _WITHOUT_FSYNC:
+            raise
+
+
+def flush_folder_at(path: Path) -> None:
+    """Do so with a folder that is not open; raise ``OSError``."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flush_folder(folder)
+    finally:
+        os.close(folder)
 
 
 def filesystem_type(path: Path) -> str:

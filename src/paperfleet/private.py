@@ -6,7 +6,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
-from paperfleet.filesystems import filesystem_type
+from paperfleet.filesystems import filesystem_type, flush_folder_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,11 +48,7 @@ def replace_text(path: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    flush_folder_at(path.parent)
 
 
 def shared_text(path: Path) -> str:

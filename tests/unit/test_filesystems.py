@@ -1,12 +1,16 @@
 """Which filesystem a path lies on, from the text that the kernel gives."""
 
+import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from paperfleet import filesystems
 from paperfleet.filesystems import filesystem_type, is_network, type_in_mountinfo
+from paperfleet.mirror.watch.mounts import MountWatch
+from paperfleet.private import replace_text
 
 MOUNTINFO = r"""
 22 28 0:21 / /proc rw,nosuid - proc proc rw
@@ -18,6 +22,36 @@ MOUNTINFO = r"""
 35 28 0:44 / /mnt/auto rw - cifs //nas/share rw
 a broken line - ext4
 """
+
+
+@pytest.mark.parametrize(("number", "is_wrong"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_is_replaced_where_folders_have_no_fsync(
+    number: int,
+    is_wrong: bool,  # a parameter of the test
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="error") if is_wrong else nullcontext():
+        replace_text(tmp_path / "state.json", "new")
+    assert (tmp_path / "state.json").read_text() == "new"
+
+
+def test_a_watch_of_mounts_that_cannot_read_the_table_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # of open files
+    monkeypatch.setattr(filesystems, "_MOUNTS", tmp_path)  # a folder: EISDIR
+    with pytest.raises(IsADirectoryError):
+        MountWatch(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 @pytest.mark.parametrize(

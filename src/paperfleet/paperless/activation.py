@@ -199,6 +199,11 @@ def activate() -> None:
         _log.warning("%s. %s", text, UNTESTED_HINT)
 
 
+def is_consumer() -> bool:
+    """Say whether this process is ``manage.py document_consumer``."""
+    return sys.argv[1:2] == ["document_consumer"]
+
+
 def tell_of_lock(found: AppConfiguration) -> None:
     """Warn in the log of a media lock that does not reach all who use the storage."""
     if found.lock_fault:

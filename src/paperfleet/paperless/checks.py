@@ -68,9 +68,9 @@ def _of_storage_and_fleet() -> list[CheckMessage]:
     wrong = starts.faults(configuration)
     doubtful: list[ownership.Fault] = []
     if sys.argv[1:2] == ["check"]:
-        wrong += starts.faults_of_host(configuration)
-        doubtful = starts.warnings(configuration)
-    elif sys.argv[1:2] == [starts.CONSUMER]:
+        looked = starts.of_host(configuration)
+        wrong, doubtful = [*wrong, *looked.faults], looked.warnings
+    elif activation.is_consumer():
         wrong += starts.fault_of_consumer(configuration)
     found += [Error(one.reason, hint=one.hint, id="paperfleet.E003") for one in wrong]
     found += [CheckWarning(one.reason, hint=one.hint, id="paperfleet.W106") for one in doubtful]

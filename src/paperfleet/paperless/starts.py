@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.core.cache import caches
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _OF_ONE_HOST = (LocMemCache, FileBasedCache, DummyCache)
 _CHANNELS_OF_ONE_PROCESS = "InMemoryChannelLayer"
 _LEASES_OF_ONE_HOST = ("file:", "memory:")
-CONSUMER = "document_consumer"
 _HARM = {
     "scheduler": "two of them would start every task twice",
     "consumer": "two of them would take each file of a consume folder twice",
@@ -54,37 +53,34 @@ def faults(configuration: AppConfiguration | None) -> list[Fault]:
     return found
 
 
-def faults_of_host(configuration: AppConfiguration | None) -> list[Fault]:
+class OfHost(NamedTuple):
+    """What is wrong with a host, and what deserves a word and refuses nothing."""
+
+    faults: list[Fault]
+    warnings: list[Fault]
+
+
+def of_host(configuration: AppConfiguration | None) -> OfHost:
     """Return what ``check`` and ``paperfleet_check`` look at beside: tables, connections, Redis."""
+    newer = [Fault(text, schema.NEWER_HINT)] if (text := schema.newer()) else []
     if not is_fleet(configuration):
-        return []
-    found = [Fault(text, schema.NEWER_HINT)] if (text := schema.newer()) else []
-    if (looked := connections.fault(os.environ)) and looked[1]:
-        found.append(looked[0])
+        return OfHost([], newer)
+    found = OfHost(newer, [])
+    if looked := connections.fault(os.environ):
+        fault, is_sure = looked
+        (found.faults if is_sure else found.warnings).append(fault)
     from paperfleet.paperless.delivery import onebroker  # noqa: PLC0415  # in a fleet alone
 
     if other := onebroker.fault():
-        found.append(other)
+        found.faults.append(other)
+    found.warnings.extend(_llm_index())
     return found
 
 
-def warnings(configuration: AppConfiguration | None) -> list[Fault]:
-    """Return what deserves a word and refuses nothing."""
-    found = []
-    if is_fleet(configuration):
-        if (looked := connections.fault(os.environ)) and not looked[1]:
-            found.append(looked[0])
-        found += _llm_index()
-    elif text := schema.newer():
-        found.append(Fault(text, schema.NEWER_HINT))
-    return found
-
-
-def notes(configuration: AppConfiguration | None) -> list[str]:
-    """Return what ``paperfleet_check`` tells of a fleet beside its faults."""
-    if not is_fleet(configuration):
-        return []
-    return [connections.summary(os.environ), *map(str, warnings(configuration))]
+def notes(configuration: AppConfiguration | None, looked: OfHost) -> list[str]:
+    """Return what ``paperfleet_check`` tells beside the faults."""
+    counted = [connections.summary(os.environ)] if is_fleet(configuration) else []
+    return [*counted, *map(str, looked.warnings)]
 
 
 def fault_of_consumer(configuration: AppConfiguration | None) -> list[Fault]:

@@ -20,8 +20,14 @@ class MountWatch:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._files = [os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC) for _ in range(2)]
-        self._table = mounts_below(root)
+        self._files: list[int] = []
+        try:
+            for _ in range(2):
+                self._files.append(os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC))
+            self._table = mounts_below(root)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def of(cls, root: Path) -> MountWatch | None:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from django.conf import settings
 
 from paperfleet.errors import IntegrityError, NotFoundError, StorageError, UnavailableError
 from paperfleet.model import ANYTHING, Upload
-from paperfleet.paperless.activation import documents
+from paperfleet.paperless.activation import documents, is_consumer
 from paperfleet.paperless.areas import STAGING
 from paperfleet.paperless.delivery.rows import StagedFile
 from paperfleet.storage.hashing import CHUNK
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _log = logging.getLogger("paperfleet.paperless")
-_CONSUMER = "document_consumer"
 _PAUSE = 5.0
 
 
@@ -47,7 +45,7 @@ def stage(task_id: str, number: int, path: Path) -> StagedFile:
         try:
             documents.opened().save_with(file.key, upload, ANYTHING)
         except UnavailableError as error:
-            if sys.argv[1:2] != [_CONSUMER]:
+            if not is_consumer():
                 drop([file])
                 raise
             _log.warning("%s waits, as the storage does not take it: %s", path, error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from django.conf import settings
 from django.db import DatabaseError
 
+from paperfleet.filesystems import flush_folder_at
 from paperfleet.paperless.search import writers
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _each(
 
 def _sync(folder: Path) -> None:
     """Make durable what an engine has written; one of them leaves that to the kernel."""
-    for path in [*folder.iterdir(), folder]:
+    for path in folder.iterdir():
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:  # merged away meanwhile
@@ -221,3 +222,4 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    flush_folder_at(folder)

@@ -21,6 +21,7 @@ from paperfleet.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
+from paperfleet.filesystems import flush_folder
 from paperfleet.model import ANYTHING, Capabilities, Precondition
 from paperfleet.storage.conditions import check_saved_name, check_text, require_content
 from paperfleet.storage.hashing import CHUNK, HashingReader
@@ -32,7 +33,6 @@ from paperfleet.storage.local.root import (
     LocalPlace,
     LocalRoot,
     TranslatedFile,
-    flush_folder,
     is_empty,
     open_file,
     stat_file,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import InvalidNameError
+from paperfleet.filesystems import flush_folder
 from paperfleet.storage.names import TEMPORARY_PREFIX
 from paperfleet.storage.oserrors import translate, translate_root
 
@@ -209,17 +210,6 @@ def _make_folder(parent: int, last: str) -> None:
     except FileExistsError:
         return
     flush_folder(parent)
-
-
-def flush_folder(folder: int) -> None:
-    """Make the entries of an open folder durable, where the filesystem knows how."""
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        # Some network and FUSE filesystems have no fsync of folders; they are durable by themselves
-        # or not at all.
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}:
-            raise
 
 
 def is_empty(folder: int) -> bool:

@@ -16,9 +16,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from paperfleet.errors import IntegrityError
+from paperfleet.filesystems import flush_folder
 from paperfleet.storage import conditions
 from paperfleet.storage.hashing import CHUNK
-from paperfleet.storage.local.root import LIST, SAVING_PREFIX, TRIES, LocalPlace, flush_folder, look
+from paperfleet.storage.local.root import LIST, SAVING_PREFIX, TRIES, LocalPlace, look
 from paperfleet.storage.local.tree import file_stat
 from paperfleet.storage.oserrors import translated
 from paperfleet.storage.unfinished import IN_USE

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from paperfleet.paperless.care.report import Report
     from paperfleet.paperless.homes import Home
-    from paperfleet.paperless.ownership import Fault
 
 _LEAVING = (
     "Before the app or its settings go, bring them home: docs/how-to/paperless-storage.md, Back"
@@ -88,7 +87,10 @@ class Command(BaseCommand):
     def _run(self, home: Home, options: dict[str, Any]) -> Report:
         if options["take_ownership"]:
             setup.take_ownership(home)
-        faults = [*setup.faults(home), *map(str, _fleet_faults())]
+        configuration = documents.configuration
+        looked = starts.of_host(configuration)
+        wrong = [*starts.faults(configuration), *looked.faults]
+        faults = [*setup.faults(home), *map(str, wrong)]
         if faults and options["repair"]:
             raise CommandError(readable(f"nothing is repaired: {faults[0]}"))
         with ExitStack() as blocks:
@@ -100,7 +102,7 @@ class Command(BaseCommand):
                 begin=_bar(blocks),
             )
         report.faults = faults
-        report.notes += starts.notes(documents.configuration)
+        report.notes += starts.notes(configuration, looked)
         report.storage = home.label
         report.notes += _search_indexes()
         report.findings += left_behind(home, documents.roots)
@@ -150,11 +152,6 @@ class Command(BaseCommand):
         tell(self.stdout, total)
         if documents.roots:
             tell(self.stdout, f"the documents are in {report.storage}. {_LEAVING}")
-
-
-def _fleet_faults() -> list[Fault]:
-    found = documents.configuration
-    return [*starts.faults(found), *starts.faults_of_host(found)]
 
 
 def _look_beside(home: Home, report: Report, *, by_bytes: bool) -> None:
