@@ -26,7 +26,7 @@ from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.documents import active, files, net
+from paperfleet.paperless.documents import active, net, undeleted
 from paperfleet.paperless.documents.medialock import MediaLock
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import selftest
@@ -197,7 +197,7 @@ def empty_trash(_: Ground) -> None:
 
     class Numbers(list[int]):
         def __iter__(self) -> Iterator[int]:
-            seen.append(files.deletes_are_watched())
+            seen.append(undeleted.is_watched())
             raise InterruptedError
 
     with pytest.raises(InterruptedError):

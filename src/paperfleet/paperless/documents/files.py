@@ -9,12 +9,18 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING
-from paperfleet.paperless.documents import incidents, looks, patience, transactions, verification
+from paperfleet.paperless.documents import (
+    incidents,
+    looks,
+    patience,
+    transactions,
+    undeleted,
+    verification,
+)
 from paperfleet.paperless.documents import transactions as observing
 from paperfleet.paperless.documents.transactions import Effect
 from paperfleet.storage.hashing import sha256_of
@@ -28,24 +34,6 @@ if TYPE_CHECKING:
 
 ASIDE = "aside"
 """The key below which content is kept that a transaction has replaced and not yet committed."""
-
-_undeleted: ContextVar[list[str]] = ContextVar("undeleted")
-
-
-@contextlib.contextmanager
-def watching_deletes() -> Iterator[list[str]]:
-    """Yield a list that tells of each delete in this block that failed after its commit."""
-    failed: list[str] = []
-    token = _undeleted.set(failed)
-    try:
-        yield failed
-    finally:
-        _undeleted.reset(token)
-
-
-def deletes_are_watched() -> bool:
-    """Say whether this is such a block."""
-    return _undeleted.get(None) is not None
 
 
 class _Hidden(threading.local):
@@ -278,7 +266,7 @@ def _delete_hidden(place: Place) -> None:
         pass
     except OSError as error:
         incidents.note(incidents.UNDELETED, place.mount.key, place.name, str(error))
-        _undeleted.get([]).append(f"{place.mount.key}/{place.name}: {error}")
+        undeleted.note(f"{place.mount.key}/{place.name}: {error}")
         raise
     remove_emptied(folder_of(place))
 

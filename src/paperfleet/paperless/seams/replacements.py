@@ -12,7 +12,15 @@ from pathlib import Path, PosixPath, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from paperfleet.errors import UnavailableError
-from paperfleet.paperless.documents import active, files, moving, processes, rows, transactions
+from paperfleet.paperless.documents import (
+    active,
+    files,
+    moving,
+    processes,
+    rows,
+    transactions,
+    undeleted,
+)
 from paperfleet.paperless.documents.active import place_of
 from paperfleet.paperless.documents.paths import StoragePath
 
@@ -197,7 +205,7 @@ def empty_trash(original: Function) -> Function:
     """
 
     def new(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  # the task's
-        with files.watching_deletes() as failed:
+        with undeleted.watching() as failed:
             result = original(*arguments, **keywords)
         asked = keywords.get("doc_ids", arguments[0] if arguments else None)
         left = rows.in_trash(asked) if asked else 0

@@ -21,7 +21,7 @@ import tempfile
 import uuid
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pikepdf
@@ -29,13 +29,13 @@ from django.db import transaction
 from django.utils.connection import ConnectionDoesNotExist
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless.documents import active, files, medialock, transactions
+from paperfleet.paperless.documents import active, medialock, transactions
 from paperfleet.paperless.documents.mounts import Mount
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import modelfiles
 from paperfleet.paperless.seams import table as seams
+from paperfleet.paperless.seams.probes import Asked, Probe
 from paperfleet.paperless.search import writers
-from paperfleet.storage.memory.backend import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,26 +45,10 @@ _LONG_AGO = 1_000_000_000
 """A time in seconds that no file of today has."""
 
 
-class _Probe(MemoryBackend):
-    """A storage that counts what costs a real one a transfer or a listing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.costs = 0
-
-    def open(self, name: str) -> IO[bytes]:
-        self.costs += 1
-        return super().open(name)
-
-    def list_files(self, prefix: str = "") -> Iterator[str]:
-        self.costs += 1
-        return super().list_files(prefix)
-
-
 def run(settings: Any) -> None:  # noqa: ANN401  # Django's
     """Raise ``ConfigurationError`` that names what does not reach the storage; takes some ms."""
     root = f"{settings.ORIGINALS_DIR}/.paperfleet-selftest-{uuid.uuid4().hex}"
-    memory = _Probe()
+    memory = Probe()
     active.mounts.add_first(Mount(root, "selftest", lambda: memory))
     try:
         with tempfile.TemporaryDirectory(prefix="paperfleet-") as scratch, memory:
@@ -99,18 +83,8 @@ def _require(held: object, what: str) -> None:
         raise AssertionError(what)
 
 
-class _Asked(list[int]):
-    """Numbers of documents that end the work of whoever asks for them."""
-
-    watched = False
-
-    def __iter__(self) -> Iterator[int]:
-        self.watched = files.deletes_are_watched()
-        raise InterruptedError
-
-
 class _Trial:
-    def __init__(self, root: Path, scratch: Path, memory: _Probe) -> None:
+    def __init__(self, root: Path, scratch: Path, memory: Probe) -> None:
         self._root, self._scratch, self._memory = root, scratch, memory
 
     def steps(self) -> tuple[Callable[[], None], ...]:
@@ -317,7 +291,7 @@ class _Trial:
 
     def trash(self) -> None:
         """See deletes be watched while the trash is emptied; it is given nothing to delete."""
-        asked = _Asked()
+        asked = Asked()
         with contextlib.suppress(InterruptedError):
             importlib.import_module("documents.tasks").empty_trash(asked)
         _require(asked.watched, "the trash would not say what it could not delete")

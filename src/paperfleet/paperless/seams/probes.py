@@ -1,0 +1,39 @@
+"""What the self-test gives to paperless-ngx: it tells what was asked of it."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
+
+from paperfleet.paperless.documents import undeleted
+from paperfleet.storage.memory.backend import MemoryBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Probe(MemoryBackend):
+    """A storage that counts what costs a real one a transfer or a listing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.costs = 0
+
+    def open(self, name: str) -> IO[bytes]:
+        """Count it, and do it."""
+        self.costs += 1
+        return super().open(name)
+
+    def list_files(self, prefix: str = "") -> Iterator[str]:
+        """Count it, and do it."""
+        self.costs += 1
+        return super().list_files(prefix)
+
+
+class Asked(list[int]):
+    """Numbers of documents that end the work of whoever asks for them."""
+
+    watched = False
+
+    def __iter__(self) -> Iterator[int]:
+        self.watched = undeleted.is_watched()
+        raise InterruptedError
