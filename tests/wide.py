@@ -14,11 +14,13 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
 * Kills on a plain WebDAV server widen those on the double of a Nextcloud, but for the moments
   around what puts a file in its place. Every moment of a kill widens some of them: on the double in
   ``make test-all``, on the other servers in ``make soak``.
+* What repeats itself (examples of Hypothesis, later moments of a kill, counts) does so less often.
 * A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pytest
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WIDE = pytest.mark.wide
+QUICK = os.environ.get("HYPOTHESIS_PROFILE") == "quick"
+"""Says that this is ``make test``, for what repeats itself and can do so less often."""
 
 
 def first_of(values: Iterable[Any], count: int = 1) -> list[Any]:

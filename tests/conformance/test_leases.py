@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
+from tests.wide import QUICK
 
 from paperfleet.testing.lease_suite import LeaseSuite
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 REGISTRY = "paperfleet.locks.registry:open_lease_store"
 ONE_PROCESS = "a memory belongs to one process"
+
+
+INCREMENTS = 240 if QUICK else 2000
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,7 @@ class TestMemory(LeaseSuite):
 
 class TestFile(LeaseSuite):
     opener = REGISTRY
+    increments = INCREMENTS
 
     @pytest.fixture
     def address(self, tmp_path: Path) -> Iterator[str]:
@@ -62,6 +67,7 @@ class TestFile(LeaseSuite):
 
 class TestRedis(LeaseSuite):
     opener = REGISTRY
+    increments = INCREMENTS
 
     @pytest.fixture
     def address(self, redis_address: str) -> str:
@@ -70,6 +76,7 @@ class TestRedis(LeaseSuite):
 
 class TestPostgres(LeaseSuite):
     opener = REGISTRY
+    increments = INCREMENTS
 
     @pytest.fixture
     def address(self, postgres_address: str) -> str:

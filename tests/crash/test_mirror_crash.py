@@ -7,8 +7,6 @@ again that had arrived.
 from __future__ import annotations
 
 import os
-from multiprocessing import forkserver
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,19 +18,19 @@ from tests.crash.pairs import (
     DavPair,
     Pair,
     bucket_server,
-    processes,
 )
 from tests.servers.apache_server import apache_missing, apache_server
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.wsgidav_server import wsgidav_server
 from tests.trees import read_tree
-from tests.wide import first_of
+from tests.wide import QUICK, first_of
 
 from paperfleet.journal.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.servers.base import WebDavServer
 
@@ -45,30 +43,19 @@ POINTS = [
 ]
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 EVERY_REACH = range(1, 60)
-SOME_REACHES = (1, 3, 10, 30)
+SOME_REACHES = (1, 10) if QUICK else (1, 3, 10, 30)
 """The first, which differ most, and some later ones: the others widen them."""
-
-ROOT = Path(__file__).parents[2]
 
 SERVERS: dict[str, Callable[[], AbstractContextManager[WebDavServer | BucketServer]]] = {
     "nextcloud": nextcloud_double,
     "wsgidav": wsgidav_server,
     "bucket": bucket_server,
 }
-FEW_POINTS = ["journal.start:after", "journal.complete_many:before"]
-FEW_POINTS += [
-    f"http.{method}:{when}" for method in ("PUT", "DELETE") for when in ("before", "after")
+FEW_POINTS = [
+    *("http.PUT:after", "http.DELETE:before", "http.PUT:before", "http.DELETE:after"),
+    *("journal.start:after", "journal.complete_many:before"),
 ]
 """Around what a bucket is changed with; on a Nextcloud all points are in ``make test``."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _imports_are_done_once() -> None:
-    """Start the fork server with everything imported; it looks for modules in PYTHONPATH only."""
-    processes.set_forkserver_preload(["tests.crash.mirror_child"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module", params=first_of(SERVERS))
@@ -122,7 +109,7 @@ def test_killed_and_started_again(
         pytest.skip(f"{point} is not reached in this scenario on {pair.kind}")
 
 
-@pytest.mark.parametrize("point", FEW_POINTS)
+@pytest.mark.parametrize("point", first_of(FEW_POINTS, 2))
 def test_killed_beside_a_bucket(bucket: BucketPair, point: str) -> None:
     times = kill_and_start_again(bucket, point, SOME_REACHES, synced=True)
     assert times, "the point is reached"

@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.wide import first_of
 
 from paperfleet.storage.nextcloud.backend import NextcloudBackend
 
@@ -102,7 +103,7 @@ with make(sys.argv[2], username="alice") as storage:
 """Lists everything in a process of its own and tells by how many KiB that has grown."""
 
 
-@pytest.mark.parametrize("kind", ["nextcloud", "webdav"])
+@pytest.mark.parametrize("kind", first_of(["nextcloud", "webdav"]))
 def test_memory_stays_flat(kind: str) -> None:
     with server() as url:
         command = [sys.executable, "-c", CHILD, kind, url]

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.wide import WIDE
 
 from paperfleet.demo.waiting import DemoError, seconds_until
 
@@ -70,6 +71,7 @@ def test_it_shows_each_arrival_and_cleans_up(environ: dict[str, str], tmp_path: 
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
+@WIDE
 def test_with_source_and_target_it_is_the_mirror(environ: dict[str, str], tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()

@@ -14,6 +14,7 @@ from tests.integration.lease_kit import Loss, take_over
 from tests.servers.base import HOST
 from tests.servers.redis_server import PASSWORD, RedisServer, redis_missing, redis_server
 from tests.servers.tcp_proxy import tcp_proxy
+from tests.wide import first_of
 
 from paperfleet.errors import ConfigurationError, LeaseError, LeaseLostError, LeaseTimeoutError
 from paperfleet.locks.backends.redis import RedisLeases
@@ -76,7 +77,7 @@ def flush_the_database(server: RedisServer) -> None:
     redis.Redis.from_url(server.url).flushdb()
 
 
-@pytest.mark.parametrize("lose", [start_again, flush, flush_the_database])
+@pytest.mark.parametrize("lose", first_of([start_again, flush, flush_the_database]))
 def test_a_server_that_lost_everything_never_makes_two_holders(
     lose: Callable[[RedisServer], None],
 ) -> None:

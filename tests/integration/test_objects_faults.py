@@ -11,6 +11,7 @@ import pytest
 from tests.servers.moto_server import moto_server
 from tests.servers.s3 import S3Bypass
 from tests.servers.s3_faults import s3_faults
+from tests.wide import first_of
 
 from paperfleet import errors
 from paperfleet.model import ABSENT, ANYTHING, Precondition, Upload
@@ -161,7 +162,7 @@ STRIKES: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "more"), STRIKES)
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", first_of(range(3)))
 def test_retrying_around_every_operation(
     backend: S3CompatibleBackend,
     bypass: S3Bypass,
@@ -197,7 +198,7 @@ def test_retrying_around_every_operation(
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize(("kind", "more"), STRIKES)
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", first_of(range(4)))
 def test_a_move_under_fire_loses_nothing(
     backend: S3CompatibleBackend,
     bypass: S3Bypass,

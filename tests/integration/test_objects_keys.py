@@ -14,6 +14,7 @@ from tests.servers.moto_server import moto_server
 from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.rclone_server import rclone_binary
 from tests.servers.s3 import S3Bypass, S3Server, new_location
+from tests.wide import WIDE
 
 from paperfleet.errors import CredentialsError, NameRefusedError
 from paperfleet.model import FileStat, Obstacle
@@ -89,6 +90,7 @@ def test_a_listing_goes_on_after_a_bad_key(
     assert any("2024//double.pdf" in text for text in told)
 
 
+@WIDE
 def test_many_pages_are_listed_whole(server: S3Server) -> None:
     place = new_location()
     bypass = S3Bypass(server, place)

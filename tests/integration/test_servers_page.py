@@ -6,6 +6,7 @@ import pytest
 from tests.servers.kinds import KINDS
 from tests.servers.survey import QUESTIONS, cut_put, survey
 from tests.servers.survey_page import PAGE, VERSIONS, page, stored
+from tests.wide import first_of
 
 TIMED = next(title for title, question in QUESTIONS.items() if question is cut_put)
 """When a server writes what it has of an upload is its own affair."""
@@ -20,7 +21,7 @@ def test_every_server_that_runs_here_is_on_it() -> None:
     assert set(KINDS) - {"nextcloud"} == set(VERSIONS)
 
 
-@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("kind", first_of(VERSIONS))
 def test_a_server_does_what_the_page_says(kind: str) -> None:
     if reason := KINDS[kind].missing():
         pytest.skip(reason)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.paperless import forked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -59,6 +61,8 @@ class Site:
         self, arguments: list[str], environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
         """Run Python with these arguments, and wait for it."""
+        if self.python == sys.executable:
+            return forked.run(arguments, self.source, environment, self.patience)
         return subprocess.run(
             [self.python, *arguments],
             cwd=self.source,

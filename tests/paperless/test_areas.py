@@ -362,6 +362,7 @@ def test_halves_that_two_hosts_work_on_become_one_document(fleet: Fleet) -> None
         assert [one for one in local_files(fleet.host(name)) if not one.endswith(".log")] == []
 
 
+@WIDE
 def test_halves_whose_workers_are_killed_become_one_document(fleet: Fleet) -> None:
     web = fleet.host("web")
     scanned(web, "odd.pdf", "odd ")

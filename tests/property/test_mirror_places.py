@@ -18,6 +18,7 @@ from tests.integration.mirror_places import BucketPlace, FolderPlace, ServerPlac
 from tests.property.test_mirror_machine import EXAMPLES, Life, MirrorMachine
 from tests.servers.kinds import KINDS
 from tests.servers.moto_server import moto_server
+from tests.wide import first_of
 
 from paperfleet.errors import (
     LockedError,
@@ -143,7 +144,7 @@ def webdav(kind: str) -> Callable[[ExitStack], Place]:
 PLACES = {"folder": folder, "bucket": bucket, "wsgidav": webdav("wsgidav")}
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=first_of(PLACES))
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     with ExitStack() as stack:
         yield PLACES[request.param](stack)

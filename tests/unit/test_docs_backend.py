@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.wide import WIDE
+
 from paperfleet import errors
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
+@WIDE
 def test_the_backend_of_the_how_to_passes_the_suite(tmp_path: Path) -> None:
     page = (DOCS / "how-to" / "write-a-backend.md").read_text(encoding="utf-8")
     backend, test = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -6,6 +6,7 @@ or frozen at any moment, messages may be lost or doubled, and frozen workers com
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -261,7 +262,7 @@ def gone() -> str:
 
 
 Fleet.TestCase.settings = settings(
-    max_examples=100,
+    max_examples={"soak": 1000, "quick": 15}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 100),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
