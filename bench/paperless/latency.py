@@ -21,7 +21,13 @@ def measured(delay: int) -> dict[str, dict[str, Any]]:
     """Run all operations once; return requests and seconds by their names."""
     with tempfile.TemporaryDirectory() as folder, moto_server() as server:
         migrated(SMALL, Path(folder))
-        arguments = ["-m", "tests.paperless.counting", server.endpoint_url, str(delay)]
+        arguments = [
+            "-m",
+            "tests.paperless.counting",
+            server.endpoint_url,
+            server.bucket,
+            str(delay),
+        ]
         done = SMALL.run(arguments, SMALL.environment(Path(folder)))
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)

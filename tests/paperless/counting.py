@@ -101,9 +101,9 @@ def operations(counter: Counter, folder: Path) -> None:
     counter.count("empty the trash, for each document", lambda: tasks.empty_trash([both.pk]))
 
 
-def main(endpoint: str, delay: str = "") -> None:
+def main(endpoint: str, bucket: str, delay: str = "") -> None:
     """Set Django up on the proxy, count, and print."""
-    server = S3Server(endpoint, "testing-key", "testing-secret")
+    server = S3Server(endpoint, "testing-key", "testing-secret", bucket)
     with s3_faults(server) as (proxied, faults), tempfile.TemporaryDirectory() as folder:
         options = {
             "bucket_name": server.bucket,

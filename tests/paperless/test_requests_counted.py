@@ -63,7 +63,7 @@ def test_each_operation_costs_what_the_docs_say(tmp_path: Path) -> None:
     data = migrated(SMALL, tmp_path)
     assert data.is_dir()
     with moto_server() as server:
-        arguments = ["-m", "tests.paperless.counting", server.endpoint_url]
+        arguments = ["-m", "tests.paperless.counting", server.endpoint_url, server.bucket]
         done = SMALL.run(arguments, SMALL.environment(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)

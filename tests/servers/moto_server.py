@@ -1,9 +1,12 @@
-"""moto's S3 server, in a process of its own: its state is reset with it."""
+"""moto's S3 server, in a process of its own, which all tests of a process share."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import itertools
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,14 +17,35 @@ from tests.servers.s3 import S3Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_numbers = itertools.count(1)
+
 
 @contextlib.contextmanager
 def moto_server() -> Iterator[S3Server]:
-    """Run moto's server with an empty bucket. It checks neither keys nor checksums."""
-    with TemporaryDirectory(prefix="moto-") as temp:
-        port = free_port()
-        command = [sys.executable, "-m", "tests.servers.moto_process", "-H", HOST, "-p", str(port)]
-        with server_process(command, port, Path(temp) / "log"):
-            server = S3Server(f"http://{HOST}:{port}", "testing-key", "testing-secret")
-            server.client.create_bucket(Bucket=server.bucket)
-            yield server
+    """Give out moto's server with an empty bucket. It checks neither keys nor checksums."""
+    server = S3Server(_endpoint(), "testing-key", "testing-secret", f"documents-{next(_numbers)}")
+    server.client.create_bucket(Bucket=server.bucket)
+    try:
+        yield server
+    finally:
+        _empty(server)
+
+
+@cache
+def _endpoint() -> str:
+    """Start the server, which ends with this process; return its address."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(TemporaryDirectory(prefix="moto-"))
+    port = free_port()
+    command = [sys.executable, "-m", "tests.servers.moto_process", "-H", HOST, "-p", str(port)]
+    stack.enter_context(server_process(command, port, Path(folder) / "log"))
+    return f"http://{HOST}:{port}"
+
+
+def _empty(server: S3Server) -> None:
+    """Remove what the server would keep in its memory until it ends."""
+    pages = server.client.get_paginator("list_objects_v2").paginate(Bucket=server.bucket)
+    for page in pages:
+        if keys := [{"Key": one["Key"]} for one in page.get("Contents", [])]:
+            server.client.delete_objects(Bucket=server.bucket, Delete={"Objects": keys})

