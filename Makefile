@@ -8,7 +8,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KEY := $(shell cat requirements/dev.txt pyproject.toml | cksum | cut -d ' ' -f 1)
 INSTALLED := .venv/.installed-$(KEY)
-WORKERS ?= 2
+# Most tests wait, for a server or a time, so there are two for each core.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -104,10 +104,10 @@ class FusedTransport:
 
 
 def open_target(setup: Setup, transport: Transport | None) -> DocumentStorage:
-    """Return the target of a setup; a bucket's has the endpoint in front of its location."""
+    """Return the target of a setup; a bucket's is its endpoint, its name and the location in it."""
     if setup.kind == "bucket":
-        endpoint, _, location = setup.target.rpartition("/")
-        return S3Server(endpoint, setup.user, setup.password).backend(location=location)
+        endpoint, bucket, location = setup.target.rsplit("/", 2)
+        return S3Server(endpoint, setup.user, setup.password, bucket).backend(location=location)
     options: dict[str, Any] = {
         "username": setup.user,
         "password": Secret(setup.password),

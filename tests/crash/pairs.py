@@ -231,7 +231,7 @@ class BucketPair(Pair):
 
     def _setup(self, folder: Path, name: str) -> Setup:
         server = self._server.direct
-        target = f"{server.endpoint_url}/{name}"
+        target = f"{server.endpoint_url}/{server.bucket}/{name}"
         login = server.access_key, server.secret_key
         return Setup(folder / "source", target, folder / "journal.sqlite", self.kind, *login)
 

