@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.mirror_places import remove, write_file
+from tests.wide import QUICK, WIDE
 
 from paperfleet.mirror.events import Notice
 from paperfleet.mirror.planning.guard import Limits
@@ -150,6 +151,7 @@ def test_a_change_arrives(rig: Rig, edit: Callable[[Rig], None]) -> None:
     assert rig.done() == []
 
 
+@WIDE
 def test_one_change_after_the_other(slow_rig: Rig) -> None:
     slow_rig.options["limits"] = Limits(share=1.0)
     slow_rig.put_foreign({"other/theirs.txt": b"somebody else's", "folder/theirs.txt": b"theirs"})
@@ -203,8 +205,8 @@ def test_somebody_elses_file_stands_where_a_folder_becomes_a_file(rig: Rig) -> N
         live.until_same()
 
 
-def test_a_burst_of_1000_changes(disk: Rig) -> None:
-    burst(disk, 1000)
+def test_a_burst_of_changes(disk: Rig) -> None:
+    burst(disk, 300 if QUICK else 1000)
 
 
 def test_a_burst_of_changes_on_a_server(cloud: Rig) -> None:

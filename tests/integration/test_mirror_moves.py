@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.mirror_places import ServerPlace, remove
 from tests.servers.nextcloud_double import NextcloudDouble
+from tests.wide import first_of
 
 from paperfleet.mirror.events import Synced
 
@@ -200,7 +201,7 @@ def double_of(cloud: Rig) -> NextcloudDouble:
 
 
 @moves
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+@pytest.mark.parametrize("running", first_of([True, False]), ids=["running", "stopped"])
 def test_ids_and_versions_stay(cloud: Rig, move: Callable[[Rig], Moves], running: bool) -> None:
     server = double_of(cloud)
     cloud.write({name: b"first version of " + content for name, content in START.items()})

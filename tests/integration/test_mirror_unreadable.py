@@ -12,6 +12,7 @@ from tests.integration.mirror_places import Files, ServerPlace
 from tests.servers.dialect_server import DialectServer, Hiding, dialect_server
 from tests.servers.nextcloud_double import NextcloudDouble
 from tests.trees import read_tree
+from tests.wide import first_of
 
 from paperfleet.errors import CredentialsError, StorageError
 from paperfleet.journal.journal import Journal
@@ -84,7 +85,7 @@ class Hider:
         return {n: c for n, c in self.rig.place.tree().items() if n.startswith(f"{folder}/")}
 
 
-@pytest.fixture(params=[*WAYS, "a Nextcloud"])
+@pytest.fixture(params=first_of(["a Nextcloud", *WAYS], 2))
 def hider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hider]:
     """Return a target in sync, with files of somebody else, on each kind of server."""
     with contextlib.ExitStack() as stack:

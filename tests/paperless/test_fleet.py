@@ -260,6 +260,7 @@ def test_a_process_that_cannot_renew_its_lease_ends_at_once(fleet: Fleet) -> Non
     assert "this one ends" in child.output()
 
 
+@WIDE
 def test_a_process_that_was_stopped_beyond_its_lease_publishes_nothing_more(fleet: Fleet) -> None:
     first, second = (fleet.host(name, PAPERFLEET_ROLE_LEASE_SECONDS="2") for name in ("a", "b"))
     one = first.start("consumer")

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.unit.lease_examples import Clock
+from tests.wide import QUICK
 
 from paperfleet.errors import LeaseError
 from paperfleet.locks.backends.memory import Memory, MemoryLeases
@@ -139,7 +140,7 @@ class OneHolder(RuleBasedStateMachine):
 
 
 TestOneHolder = OneHolder.TestCase
-TestOneHolder.settings = settings(stateful_step_count=30, max_examples=300)
+TestOneHolder.settings = settings(stateful_step_count=30, max_examples=50 if QUICK else 300)
 
 
 def hosts(*rates: float) -> OneHolder:
