@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Probe(MemoryBackend):
+class MemoryProbe(MemoryBackend):
     """A storage that counts what costs a real one a transfer or a listing."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ from paperfleet.paperless.documents.mounts import Mount
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import modelfiles
 from paperfleet.paperless.seams import table as seams
-from paperfleet.paperless.seams.probes import Asked, Probe
+from paperfleet.paperless.seams.probes import Asked, MemoryProbe
 from paperfleet.paperless.search import writers
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _LONG_AGO = 1_000_000_000
 def run(settings: Any) -> None:  # noqa: ANN401  # Django's
     """Raise ``ConfigurationError`` that names what does not reach the storage; takes some ms."""
     root = f"{settings.ORIGINALS_DIR}/.paperfleet-selftest-{uuid.uuid4().hex}"
-    memory = Probe()
+    memory = MemoryProbe()
     active.mounts.add_first(Mount(root, "selftest", lambda: memory))
     try:
         with tempfile.TemporaryDirectory(prefix="paperfleet-") as scratch, memory:
@@ -84,7 +84,7 @@ def _require(held: object, what: str) -> None:
 
 
 class _Trial:
-    def __init__(self, root: Path, scratch: Path, memory: Probe) -> None:
+    def __init__(self, root: Path, scratch: Path, memory: MemoryProbe) -> None:
         self._root, self._scratch, self._memory = root, scratch, memory
 
     def steps(self) -> tuple[Callable[[], None], ...]:
