@@ -1,7 +1,8 @@
 """A fleet on three machines without a common folder: paperless-ngx, PostgreSQL, Redis and S3.
 
 ``PAPERFLEET_TEST_SEED`` repeats a case with the chance of another run, which prints it.
-``PAPERFLEET_TEST_PAPERS`` says how many papers the large case sends.
+``PAPERFLEET_TEST_PAPERS`` says how many papers the large case sends, ``PAPERFLEET_TEST_ROUNDS`` how
+often each fault comes, each time on a seed of its own.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ pytestmark = [
     pytest.mark.timeout(2400),
 ]
 PAPERS = int(os.environ.get("PAPERFLEET_TEST_PAPERS", "120"))
+ROUNDS = int(os.environ.get("PAPERFLEET_TEST_ROUNDS", "1"))
 TEXTS = (1,)
 """The kind of papers that cost a worker the least (``fleet_sending.KINDS``)."""
 
@@ -122,7 +124,14 @@ def test_edits_through_one_host_are_done_by_any_and_seen_on_all(
     tell(require_well(fleet, Sent()))
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, id=name if not again else f"{name}-{again}")
+        for again in range(ROUNDS)
+        for name in FAULTS
+    ],
+)
 def test_nothing_is_lost_and_nothing_is_double(
     fleet: Fleet, random: Random, name: str, tell: Tell
 ) -> None:
