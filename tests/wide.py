@@ -14,6 +14,7 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
 * Kills on a plain WebDAV server widen those on the double of a Nextcloud, but for the moments
   around what puts a file in its place. Every moment of a kill widens some of them: on the double in
   ``make test-all``, on the other servers in ``make soak``.
+* Leases in memory, which one process has for itself, widen those in files, Redis and PostgreSQL.
 * What repeats itself (examples of Hypothesis, later moments of a kill, counts) does so less often.
 * A module about what only measures (the benchmarks) is wide as a whole: ``pytestmark = WIDE``.
 """

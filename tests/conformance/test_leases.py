@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from tests.servers.postgres_server import postgres_missing, postgres_server
 from tests.servers.redis_server import redis_missing, redis_server
-from tests.wide import QUICK
+from tests.wide import QUICK, WIDE
 
 from paperfleet.testing.lease_suite import LeaseSuite
 
@@ -39,6 +39,7 @@ def postgres_address() -> Iterator[str]:
         yield server.url
 
 
+@WIDE
 class TestMemory(LeaseSuite):
     opener = REGISTRY
     exceptions: ClassVar = {
