@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -65,7 +65,7 @@ def one_at_a_time() -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         yield
     finally:
-        with suppress(DatabaseError):  # it is gone, and the lock with it
+        with suppress(DatabaseError, InterfaceError):  # it is gone, and the lock with it
             session.rollback()
         session.close()
 

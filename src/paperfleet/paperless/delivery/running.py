@@ -141,7 +141,7 @@ def _dropped() -> Any:  # noqa: ANN401  # a trace_ok_t
 
 def _drop_leftovers(task_id: str) -> None:
     """Remove what a process has left that ended between the end of a row and that of its files."""
-    with contextlib.suppress(DatabaseError, StorageError):  # else the sweeper removes it
+    with contextlib.suppress(DatabaseError, InterfaceError, StorageError):  # else the sweeper does
         if not rows.staged_tasks([task_id]):
             staging.drop_task(task_id)
 
@@ -179,7 +179,7 @@ def _end(app: Celery, attempt: Attempt, info: TraceInfo | None) -> None:
     if half is not None and not failed:
         staging.drop(half.files)
     restoring.forget(claim.files, attempt.restored)
-    with contextlib.suppress(DatabaseError), current.own_rows():  # the next task will
+    with contextlib.suppress(DatabaseError, InterfaceError), current.own_rows():  # the next task
         restoring.forget_leftovers()
 
 
