@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import deque
 from contextlib import contextmanager
@@ -63,10 +64,8 @@ class System:
     # Programs
 
     def start(self, workers: int) -> None:
-        """Start all programs, and the second web server of a fleet."""
+        """Start all programs on the first host."""
         self.first.start("web", "worker", environ=tasks(workers))
-        for host in self.others[:1]:
-            host.start("web")
         for role in SINGLETONS:
             self._lead(role)
 
@@ -84,6 +83,10 @@ class System:
     def start_worker(self, workers: int) -> None:
         """Start the worker anew, for so many tasks at a time."""
         self.first.start("worker", environ=tasks(workers))
+
+    def make_worker_nice(self) -> None:
+        """Let the worker, and what it will start, leave the processors to everything else."""
+        os.setpriority(os.PRIO_PGRP, self.first.program("worker").pid, 19)
 
     def stop(self) -> None:
         """End all programs."""
