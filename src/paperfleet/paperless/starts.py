@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.core.cache import caches
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.filebased import FileBasedCache
-from django.core.cache.backends.locmem import LocMemCache
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.paperless import agreement, connections, ownership, schema
+from paperfleet.paperless import ownership
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.ownership import Fault
 from paperfleet.running.rolelease import launched, lease_of
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
     from paperfleet.paperless.config import AppConfiguration
 
-_OF_ONE_HOST = (LocMemCache, FileBasedCache, DummyCache)
 _CHANNELS_OF_ONE_PROCESS = "InMemoryChannelLayer"
 _LEASES_OF_ONE_HOST = ("file:", "memory:")
 _HARM = {
@@ -42,11 +38,15 @@ def after_migrate(**_signal: object) -> None:
     """Let the first ``migrate`` of a fleet say what all of its hosts must have alike."""
     found = documents.configuration
     if is_fleet(found) and ownership.has_tables():
+        from paperfleet.paperless import agreement  # noqa: PLC0415  # in a fleet alone
+
         agreement.faults(found)  # what differs refuses those that touch documents, not this one
 
 
 def faults(configuration: AppConfiguration | None) -> list[Fault]:
     """Return why this process must touch no document; the tables have to be there."""
+    from paperfleet.paperless import agreement  # noqa: PLC0415  # not at each start
+
     found = agreement.faults(configuration)
     if configuration is not None and configuration.settings.fleet:
         found += [*_unshared(), *_leases(configuration)]
@@ -62,6 +62,8 @@ class OfHost(NamedTuple):
 
 def of_host(configuration: AppConfiguration | None) -> OfHost:
     """Return what ``check`` and ``paperfleet_check`` look at beside: tables, connections, Redis."""
+    from paperfleet.paperless import connections, schema  # noqa: PLC0415  # for ``check`` alone
+
     newer = [Fault(text, schema.NEWER_HINT)] if (text := schema.newer()) else []
     if not is_fleet(configuration):
         return OfHost([], newer)
@@ -79,6 +81,8 @@ def of_host(configuration: AppConfiguration | None) -> OfHost:
 
 def notes(configuration: AppConfiguration | None, looked: OfHost) -> list[str]:
     """Return what ``paperfleet_check`` tells beside the faults."""
+    from paperfleet.paperless import connections  # noqa: PLC0415  # for a command alone
+
     counted = [connections.summary(os.environ)] if is_fleet(configuration) else []
     return [*counted, *map(str, looked.warnings)]
 
@@ -104,9 +108,13 @@ def require_lease(configuration: AppConfiguration | None, role: str) -> None:
 
 
 def _unshared() -> Iterator[Fault]:
+    from django.core.cache.backends.dummy import DummyCache  # noqa: PLC0415  # in a fleet alone
+    from django.core.cache.backends.filebased import FileBasedCache  # noqa: PLC0415  # as above
+    from django.core.cache.backends.locmem import LocMemCache  # noqa: PLC0415  # as above
+
     for alias in settings.CACHES:
         cache = caches[alias]
-        if isinstance(cache, _OF_ONE_HOST):
+        if isinstance(cache, (LocMemCache, FileBasedCache, DummyCache)):
             yield Fault(
                 f"the cache {alias!r} is {type(cache).__name__}, which other hosts do not see",
                 "Take PAPERLESS_CACHE_BACKEND and PAPERLESS_DEBUG out: paperless-ngx's own choice"

@@ -35,7 +35,6 @@ from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import modelfiles
 from paperfleet.paperless.seams import table as seams
 from paperfleet.paperless.seams.probes import Asked, MemoryProbe
-from paperfleet.paperless.search import writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -319,6 +318,8 @@ class _Trial:
     def search(self) -> None:
         """See paperless-ngx's own functions write into the stream, in a fleet, and no index."""
         if seams.feed_search():
+            from paperfleet.paperless.search import writers  # noqa: PLC0415  # in a fleet alone
+
             fault = writers.fault()
             _require(not fault, fault)
 

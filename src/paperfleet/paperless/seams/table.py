@@ -22,7 +22,6 @@ from paperfleet.paperless.documents.medialock import LeaseFactory
 from paperfleet.paperless.documents.paths import StoragePath
 from paperfleet.paperless.seams import modelfiles
 from paperfleet.paperless.seams import replacements as new
-from paperfleet.paperless.search import writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +119,7 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
         ),
         Seam(f"{_COMMANDS}.document_exporter", "FileLock", lease, lock, late=True),
         Seam(f"{_COMMANDS}.document_importer", "FileLock", lease, lock, late=True),
-        *(_SEARCH if configuration.settings.fleet else ()),
+        *(_search() if configuration.settings.fleet else ()),
     )
 
 
@@ -129,62 +128,69 @@ _COMMANDS = "documents.management.commands"
 
 
 _TANTIVY = "documents.search._backend:TantivyBackend"
+_SEARCHING = ("documents.search._backend.", "documents.index.")
+"""How the labels of seams of the search index begin, in v3 and v2."""
 _SEARCHED = "a search sees this process's own latest edit"
-_SEARCH = (
-    Seam(_TANTIVY, "batch_update", writers.batch_update, "the index of each host is fed", V3),
-    Seam(_TANTIVY, "rebuild", writers.rebuild, "each host builds its own index", V3),
-    Seam(
-        "documents.search._backend",
-        "open_or_rebuild_index",
-        writers.open_or_rebuild_index,
-        "no process empties an index that another one leads",
-        V3,
-    ),
-    *(
-        Seam(_TANTIVY, name, writers.after_own_changes, _SEARCHED, V3)
-        for name in ("search_ids", "autocomplete", "more_like_this_ids")
-    ),
-    Seam(
-        f"{_COMMANDS}.document_index",
-        "needs_rebuild",
-        writers.never_needed,
-        "the web server builds the index of its host",
-        V3,
-        late=True,
-    ),
-    Seam(
-        f"{_COMMANDS}.document_index",
-        "wipe_index",
-        writers.nothing,
-        "no command empties an index that is in use",
-        V3,
-        late=True,
-    ),
-    Seam("documents.index", "open_index", writers.open_index, "no process makes one anew", V2),
-    Seam(
-        "documents.index",
-        "open_index_writer",
-        writers.open_index_writer,
-        "the index of each host is fed",
-        V2,
-    ),
-    Seam(
-        "documents.index",
-        "update_document",
-        writers.update_document,
-        "only the number of a document matters to the stream",
-        V2,
-    ),
-    Seam("documents.tasks", "AsyncWriter", writers.async_writer, "as open_index_writer", V2),
-    Seam(
-        "documents.tasks",
-        "index_reindex",
-        writers.index_reindex,
-        "each host builds its own index",
-        V2,
-    ),
-)
-"""The search index of a fleet."""
+
+
+def _search() -> tuple[Seam, ...]:
+    """Return those of the search index, in a fleet."""
+    from paperfleet.paperless.search import writers  # noqa: PLC0415  # in a fleet alone
+
+    return (
+        Seam(_TANTIVY, "batch_update", writers.batch_update, "the index of each host is fed", V3),
+        Seam(_TANTIVY, "rebuild", writers.rebuild, "each host builds its own index", V3),
+        Seam(
+            "documents.search._backend",
+            "open_or_rebuild_index",
+            writers.open_or_rebuild_index,
+            "no process empties an index that another one leads",
+            V3,
+        ),
+        *(
+            Seam(_TANTIVY, name, writers.after_own_changes, _SEARCHED, V3)
+            for name in ("search_ids", "autocomplete", "more_like_this_ids")
+        ),
+        Seam(
+            f"{_COMMANDS}.document_index",
+            "needs_rebuild",
+            writers.never_needed,
+            "the web server builds the index of its host",
+            V3,
+            late=True,
+        ),
+        Seam(
+            f"{_COMMANDS}.document_index",
+            "wipe_index",
+            writers.nothing,
+            "no command empties an index that is in use",
+            V3,
+            late=True,
+        ),
+        Seam("documents.index", "open_index", writers.open_index, "no process makes one anew", V2),
+        Seam(
+            "documents.index",
+            "open_index_writer",
+            writers.open_index_writer,
+            "the index of each host is fed",
+            V2,
+        ),
+        Seam(
+            "documents.index",
+            "update_document",
+            writers.update_document,
+            "only the number of a document matters to the stream",
+            V2,
+        ),
+        Seam("documents.tasks", "AsyncWriter", writers.async_writer, "as open_index_writer", V2),
+        Seam(
+            "documents.tasks",
+            "index_reindex",
+            writers.index_reindex,
+            "each host builds its own index",
+            V2,
+        ),
+    )
 
 
 def _loading(original: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
@@ -242,7 +248,7 @@ def uninstall() -> None:
 
 def feed_search() -> bool:
     """Say whether the search index is fed by a stream here."""
-    return any(seam.label in _installed for seam in _SEARCH)
+    return any(label.startswith(_SEARCHING) for label in _installed)
 
 
 def faults() -> Iterator[str]:
