@@ -363,6 +363,18 @@ def test_halves_that_two_hosts_work_on_become_one_document(fleet: Fleet) -> None
 
 
 @WIDE
+def test_what_is_made_of_two_halves_is_a_whole_file_of_its_folder(fleet: Fleet) -> None:
+    """Not a part: barcodes would give the tags of all pages to whatever says that it is one."""
+    host = fleet.host("web")
+    scanned(host, "odd.pdf", "path ")
+    with host.worker():
+        wait_for("the first half", lambda: fleet.rows() == HALF)
+        scanned(host, "even.pdf", f"{host.folder / 'consumption_dir'}/*")
+        wait_for("the document", fleet.titles)
+    assert fleet.titles() == ["whole, matches"]
+
+
+@WIDE
 def test_halves_whose_workers_are_killed_become_one_document(fleet: Fleet) -> None:
     web = fleet.host("web")
     scanned(web, "odd.pdf", "odd ")

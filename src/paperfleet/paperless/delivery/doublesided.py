@@ -135,7 +135,7 @@ def _scans(folder: Path) -> set[tuple[Path, int]]:
 def _publish(plugin: Any, path: Path) -> None:  # noqa: ANN401  # of paperless-ngx
     tasks = importlib.import_module("documents.tasks")
     place = restoring.origin(path)
-    given = dataclasses.replace(plugin.input_doc, original_file=path, original_path=place)
+    given = dataclasses.replace(plugin.input_doc, original_file=path)
     overrides = type(plugin.metadata)()
     below = place.is_relative_to(Path(settings.CONSUMPTION_DIR))
     if below and getattr(settings, "CONSUMER_SUBDIRS_AS_TAGS", False):
