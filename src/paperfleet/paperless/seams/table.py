@@ -127,9 +127,8 @@ _DJANGO_FILES = "django.core.files.storage.filesystem:FileSystemStorage"
 _COMMANDS = "documents.management.commands"
 
 
-_TANTIVY = "documents.search._backend:TantivyBackend"
-_SEARCHING = ("documents.search._backend.", "documents.index.")
-"""How the labels of seams of the search index begin, in v3 and v2."""
+_INDEX_V3, _INDEX_V2 = "documents.search._backend", "documents.index"
+_TANTIVY = f"{_INDEX_V3}:TantivyBackend"
 _SEARCHED = "a search sees this process's own latest edit"
 
 
@@ -141,7 +140,7 @@ def _search() -> tuple[Seam, ...]:
         Seam(_TANTIVY, "batch_update", writers.batch_update, "the index of each host is fed", V3),
         Seam(_TANTIVY, "rebuild", writers.rebuild, "each host builds its own index", V3),
         Seam(
-            "documents.search._backend",
+            _INDEX_V3,
             "open_or_rebuild_index",
             writers.open_or_rebuild_index,
             "no process empties an index that another one leads",
@@ -167,16 +166,16 @@ def _search() -> tuple[Seam, ...]:
             V3,
             late=True,
         ),
-        Seam("documents.index", "open_index", writers.open_index, "no process makes one anew", V2),
+        Seam(_INDEX_V2, "open_index", writers.open_index, "no process makes one anew", V2),
         Seam(
-            "documents.index",
+            _INDEX_V2,
             "open_index_writer",
             writers.open_index_writer,
             "the index of each host is fed",
             V2,
         ),
         Seam(
-            "documents.index",
+            _INDEX_V2,
             "update_document",
             writers.update_document,
             "only the number of a document matters to the stream",
@@ -248,7 +247,7 @@ def uninstall() -> None:
 
 def feed_search() -> bool:
     """Say whether the search index is fed by a stream here."""
-    return any(label.startswith(_SEARCHING) for label in _installed)
+    return any(label.startswith((f"{_INDEX_V3}.", f"{_INDEX_V2}.")) for label in _installed)
 
 
 def faults() -> Iterator[str]:
