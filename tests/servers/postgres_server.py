@@ -60,6 +60,14 @@ def _as_account() -> dict[str, Any]:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
+def _give_away(*paths: Path) -> None:
+    """Let the account that runs the server own paths of ours."""
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(ACCOUNT)
+        for path in paths:
+            os.chown(path, account.pw_uid, account.pw_gid)
+
+
 def postgres_missing() -> str | None:
     """Say why there can be no PostgreSQL here."""
     if postgres_binaries():
@@ -79,10 +87,7 @@ def _empty_cluster(binaries: Path) -> Path:
     folder = Path(made.name)
     secret, data = folder / "password", folder / "data"
     secret.write_text(PASSWORD + "\n", encoding="utf-8")
-    if os.geteuid() == 0:
-        account = pwd.getpwnam(ACCOUNT)
-        for path in (folder, secret):
-            os.chown(path, account.pw_uid, account.pw_gid)
+    _give_away(folder, secret)
     subprocess.run(
         [
             *(binaries / "initdb", "--pgdata", data, "--username", USER),
@@ -113,9 +118,7 @@ class PostgresServer:
         self._init(folder)
 
     def _init(self, folder: Path) -> None:
-        if os.geteuid() == 0:
-            account = pwd.getpwnam(ACCOUNT)
-            os.chown(folder, account.pw_uid, account.pw_gid)
+        _give_away(folder)
         copy = ["cp", "--archive", str(_empty_cluster(self._binaries)), str(self._data)]
         subprocess.run(copy, check=True, capture_output=True, timeout=60, **_as_account())
 
