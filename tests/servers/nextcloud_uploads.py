@@ -240,8 +240,9 @@ class UploadsEndpoint:
             node, new = self._files.replace(path, whole, LONGEST_UPLOADED)
         finally:
             whole.unlink(missing_ok=True)
+        headers = finish_upload(self._files, node, request)
         self._drop(upload_id)
-        return Response(201 if new else 204, finish_upload(self._files, node, request))
+        return Response(201 if new else 204, headers)
 
     def _merge_later(self, seconds: float, request: Request, upload_id: str, path: str) -> None:
         self.uploads[upload_id].merging = True

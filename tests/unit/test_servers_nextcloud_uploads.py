@@ -16,6 +16,8 @@ from tests.servers.nextcloud_double import NextcloudDouble, nextcloud_double
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.servers.nextcloud_nodes import Node
+
 WHEN = "1700000000"
 
 
@@ -198,6 +200,33 @@ def test_a_merge_goes_on_after_504(client: DavClient, double: NextcloudDouble) -
     double.wait_for_merges()
     assert double.read("a") == b"new"
     assert merge(client, base, "a").status_code == 404
+
+
+def test_the_chunks_go_last(
+    client: DavClient, double: NextcloudDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sees that they are gone finds the file with its time (Sabre's Tree: copy, delete)."""
+    seen: list[int] = []
+    touch = double.files.touch
+
+    def late(node: Node, mtime: int) -> None:
+        seen.append(client.request("PROPFIND", base).status_code)
+        touch(node, mtime)
+
+    base = begin(client, b"new")
+    monkeypatch.setattr(double.files, "touch", late)
+    assert merge(client, base, "a", X_OC_Mtime=WHEN).status_code == 201
+    assert seen == [207]
+
+
+def test_a_merge_with_a_bad_mtime_is_500_and_the_file_is_written(
+    client: DavClient, double: NextcloudDouble
+) -> None:
+    base = begin(client, b"new")
+    assert merge(client, base, "a", X_OC_Mtime="yesterday").status_code == 500
+    assert double.read("a") == b"new"
+    assert merge(client, base, "a", X_OC_Mtime=WHEN).status_code == 204
+    assert client.value("a", "d:getlastmodified") == "Tue, 14 Nov 2023 22:13:20 GMT"
 
 
 # --- bulk

@@ -156,9 +156,11 @@ class Chunks:
     def place(self, session: ChunkSession, headers: Mapping[str, str]) -> Answer | None:
         """Put the chunks together at the target; return the answer, None when none was clear.
 
-        None means that the upload is gone from the server, so that the target was written: the
-        caller looks what is there. Raises ``NotFoundError`` for a missing parent,
-        ``LockedError``, and ``UnavailableError`` when the outcome stays unknown.
+        None means that the upload is gone from the server. That comes last, after the target has
+        its content, time and checksum (``performMove`` of ChunkingPlugin.php, ``beforeMove`` of
+        ChunkingV2Plugin.php in Nextcloud's dav/lib/Upload): the caller looks what is there. Raises
+        ``NotFoundError`` for a missing parent, ``LockedError``, and ``UnavailableError`` when the
+        outcome stays unknown.
         """
         try:
             answer = self._ask(
