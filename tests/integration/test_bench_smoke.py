@@ -182,8 +182,8 @@ def test_memory_is_that_of_all_processes_of_a_session(tmp_path: Path) -> None:
 
     # A session of its own: that of the tests may hold processes of others, which nobody may read.
     waiting = [sys.executable, "-c", "input()"]
-    with subprocess.Popen(waiting, stdin=subprocess.PIPE, start_new_session=True) as session:
-        assert proportional(session.pid) > 10 * 1024
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, start_new_session=True) as started:
+        assert proportional(started.pid) > 10 * 1024
 
 
 @pytest.mark.parametrize("text", ["no marks at all", "<!-- results: begin -->"])
