@@ -99,6 +99,7 @@ class Sending:
         self._enough.set()
         for thread in self._threads:
             thread.join(IDLE_TIMEOUT)
+        assert not any(thread.is_alive() for thread in self._threads), "all ways have ended"
         for client in self._clients.values():
             client.close()
 
