@@ -306,10 +306,14 @@ class MirrorMachine(RuleBasedStateMachine):
             )
 
     def blocked(self) -> set[str]:
-        """Return the files that want to be where others have files in a folder of that name."""
+        """Return the files that want to be where others have a folder, or in a file of theirs."""
         there = self.there()
         others = {n for n, c in there.items() if n in self.foreign or c in self.overwritten}
-        return {n for n in self.files() if any(is_below(theirs, n) for theirs in others)}
+        return {
+            name
+            for name in self.files()
+            if any(is_below(theirs, name) or is_below(name, theirs) for theirs in others)
+        }
 
     def note(self, event: Event) -> None:
         self.events.append(event)

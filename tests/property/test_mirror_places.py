@@ -155,3 +155,18 @@ def test_it_always_converges(place: Place) -> None:
     test = PlaceMachine.TestCase
     test.settings = EXAMPLES
     test("runTest").runTest()
+
+
+def test_a_file_of_others_where_a_folder_has_to_be_is_told_and_stays(place: Place) -> None:
+    """A history that chance found: what is not ours is not touched, and all else goes on."""
+    PlaceMachine.place = place
+    machine = PlaceMachine()
+    machine.start()
+    machine.write("a", b"")
+    machine.run()
+    (machine.source / "a").rename(machine.source / "x")
+    machine.somebody_changes_ours(number=0, which=0)
+    machine.write("a/x", b"")
+    machine.converge()
+    assert machine.there().pop("a") == b"foreign 0"
+    machine.folder.cleanup()
