@@ -181,9 +181,12 @@ def test_memory_is_that_of_all_processes_of_a_session(tmp_path: Path) -> None:
     assert proportional(7, tmp_path) == 300 * 1024
 
     # A session of its own: that of the tests may hold processes of others, which nobody may read.
-    waiting = [sys.executable, "-c", "input()"]
-    with subprocess.Popen(waiting, stdin=subprocess.PIPE, start_new_session=True) as started:
-        assert proportional(started.pid) > 10 * 1024
+    waiting = [sys.executable, "-c", "print(flush=True); input()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(waiting, stdin=pipe, stdout=pipe, start_new_session=True) as started:
+        assert started.stdout
+        started.stdout.readline()  # it runs
+        assert proportional(started.pid) > 1024**2
 
 
 @pytest.mark.parametrize("text", ["no marks at all", "<!-- results: begin -->"])
