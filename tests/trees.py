@@ -1,13 +1,17 @@
 """Reading a folder that a server or a mirror may be changing at this moment.
 
 `Path.rglob` raises when a folder goes away between its listing and the look into it, and so does
-reading a file that was just renamed. Neither is a fault of what is tested.
+reading a file that was just renamed, or in whose place a folder came. None is a fault of what is
+tested.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""What reading says of a file that went away, alone or with a folder, or became a folder."""
 
 
 def read_tree(root: Path) -> dict[str, bytes]:
@@ -17,7 +21,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
         try:
             if path.is_file() and not path.is_symlink():
                 found[path.relative_to(root).as_posix()] = path.read_bytes()
-        except FileNotFoundError:
+        except GONE:
             continue
     return found
 
@@ -38,5 +42,5 @@ def folders_in(root: Path) -> set[str]:
 
 
 def _unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+    if not isinstance(error, GONE):
         raise error
