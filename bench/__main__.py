@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench import report
 from bench.cases import (
+    autoscale,
     cloud_bulk,
     first_sync,
     fleet,
@@ -45,6 +46,7 @@ CASES: dict[str, Callable[[Setting], Result]] = {
     "object_memory": object_memory.measure,
     "migration": migration.measure,
     "fleet": fleet.measure,
+    "autoscale": autoscale.measure,
 }
 
 

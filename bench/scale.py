@@ -37,7 +37,7 @@ class Scale:
     ``simulated`` is the tree for the simulated Nextcloud: there a request takes as long as on a
     real one, and a run with all files would be minutes of waiting. ``renamed`` is the folder that
     is renamed; ``others`` is what lies beside what is changed. ``objects`` are put and read in each
-    of the ``turns`` of a client.
+    of the ``turns`` of a client. ``days`` are simulated of each kind.
     """
 
     tree: Tree
@@ -56,6 +56,7 @@ class Scale:
     migrated: Tree
     cloud: Tree
     fleet: FleetScale
+    days: int
     servers: tuple[str, ...]
 
 
@@ -84,6 +85,7 @@ FULL = Scale(
         edit_seconds=40,
         kills=1,
     ),
+    days=20,
     servers=("rclone", "apache", "nextcloud"),
 )
 QUICK = Scale(
@@ -111,5 +113,6 @@ QUICK = Scale(
         edit_seconds=20,
         kills=1,
     ),
+    days=1,
     servers=("wsgidav", "nextcloud"),
 )
