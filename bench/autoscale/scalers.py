@@ -34,9 +34,13 @@ def by_average(metric: float, target: float, replicas: int) -> int:
     GetExternalPerPodMetricReplicas: so many pods that each has ``target``, but no other number
     while ``replicas`` are within 10 % of that.
     """
-    if replicas and abs(1 - metric / (target * replicas)) <= TOLERANCE:
+    if replicas and _tolerated(metric / (target * replicas)):
         return replicas
     return ceil(metric / target)
+
+
+def _tolerated(ratio: float) -> bool:
+    return 1 - TOLERANCE <= ratio <= 1 + TOLERANCE
 
 
 class Usage(NamedTuple):
@@ -63,13 +67,13 @@ def by_cpu(pods: Sequence[Usage], target: float) -> int:
         return len(pods)
     ratio = sum(shares) / len(shares) / target
     if not missing and not (unready and ratio > 1):
-        return len(pods) if abs(1 - ratio) <= TOLERANCE else ceil(ratio * len(shares))
+        return len(pods) if _tolerated(ratio) else ceil(ratio * len(shares))
     assumed = [1.0] * missing if ratio < 1 else [0.0] * (missing + unready)
     counted = len(shares) + len(assumed)
     changed = (sum(shares) + sum(assumed)) / counted / target
     wanted = ceil(changed * counted)
     turned = (ratio < 1 < changed) or (changed < 1 < ratio)
-    if abs(1 - changed) <= TOLERANCE or turned or (wanted - len(pods)) * (changed - 1) < 0:
+    if _tolerated(changed) or turned or (wanted - len(pods)) * (changed - 1) < 0:
         return len(pods)
     return wanted
 
@@ -81,9 +85,16 @@ class Hpa:
     least: int
     most: int
     _wanted: deque[tuple[float, int]] = field(default_factory=deque)
+    _begun: bool = False
 
     def decide(self, now: float, current: int, wanted: int) -> int:
-        """Return the number of pods from now on; down to the highest that was wanted in 300 s."""
+        """Return the number of pods from now on; down to the highest that was wanted in 300 s.
+
+        What there is at first counts as wanted (recordInitialRecommendation).
+        """
+        if not self._begun:
+            self._wanted.append((now, current))
+            self._begun = True
         if current == 0:
             return 0  # ScalingDisabled: what KEDA has scaled to zero
         while self._wanted and self._wanted[0][0] <= now - STABILIZATION_SECONDS:

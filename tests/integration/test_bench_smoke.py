@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bench.autoscale.fleets import FLEETS
 from bench.fleet.memory import proportional
 from bench.fleet.systems import FLEET, STOCK
 from tests.paperless import checkout
@@ -158,6 +159,18 @@ def test_a_fleet_is_measured_where_a_paperless_ngx_is_named(tmp_path: Path) -> N
     result, tables = bench(tmp_path, "--only", "fleet", environment={"PAPERLESS_SRC": ""})
     assert result["rows"] == []
     assert "PAPERLESS_SRC does not name a checkout" in tables
+
+
+def test_a_day_of_each_way_to_scale_is_simulated(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "autoscale")
+    check_shape(result, tables, [fleet.name for fleet in FLEETS])
+    assert "**A simulation**" in tables
+    assert len({row["server"] for row in result["rows"]}) == 3
+    for fleet in FLEETS:
+        if fleet.beside:
+            assert rows(result, fleet.name)["killed"]["max"] == 0
+    counted = [one for one in result["targets"] if "1,000 scale-downs" in one["target"]]
+    assert not any(one["reached"] for one in counted), "one day has too few to say so"
 
 
 @pytest.mark.paperless
