@@ -136,12 +136,13 @@ def test_a_cron_trigger_has_one_pod_by_day(hour: float, pods: int) -> None:
 
 
 def test_a_replicaset_asks_nobody_whether_a_pod_works() -> None:
-    old, new, newer, starting = Pod(1, 0), Pod(2, 1000), Pod(3, 1990), Pod(4, 1999)
-    old.ready, new.ready, newer.ready = 20, 1020, 1995
-    order = first_to_go([old, starting, new, newer], 2000, chance(1))
-    assert [pod.number for pod in order[:2]] == [4, 3]
+    never, late = Pod(1, 0), Pod(2, 0, ready=1990)
+    new, old = Pod(3, 1000, ready=1020), Pod(4, 0, ready=20)
+    order = first_to_go([old, new, late, never], 2000, chance(1))
+    assert [pod.number for pod in order] == [1, 2, 3, 4]
     # Ready for 980 s and 1,980 s: 39 and 40 as whole logarithms of nanoseconds.
-    assert [pod.number for pod in order[2:]] == [2, 1]
+    younger, older = Pod(5, 1400, ready=1990), Pod(6, 200, ready=1990)
+    assert first_to_go([older, younger], 2000, chance(1)) == [younger, older]
     alike = [Pod(number, 0, ready=900 + number) for number in range(6)]
     orders = {
         tuple(pod.number for pod in first_to_go(alike, 2000, chance(seed))) for seed in range(9)
