@@ -17,7 +17,6 @@ from bench.autoscale.tasks import Workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST = 20  # replicas, for all
 POLLING = 15.0  # ours, and that of the others at their best
 OFFICE_HOURS = (6, 22)
 TASK_LIMIT = 1800  # paperless-ngx 3.0.5: PAPERLESS_WORKER_TIMEOUT by default
@@ -30,14 +29,15 @@ OURS = Workers(reserve=0, grace=TASK_LIMIT + 60, offered_again=55)
 
 
 class Fleet(NamedTuple):
-    """How the workers are set up, and what scales them; ``scaler`` makes one for each day.
+    """How the workers are set up, and what scales them.
 
-    ``beside``: names of the fleets of others that it is judged by.
+    ``scaler`` makes one for each day, for at most so many pods. ``beside``: names of the fleets
+    of others that it is judged by.
     """
 
     name: str
     workers: Workers
-    scaler: Callable[[], Scaler]
+    scaler: Callable[[int], Scaler]
     beside: tuple[str, ...] = ()
 
 
@@ -48,21 +48,21 @@ OURS_BY_DAY, OURS_FROM_ONE = "ours, one by day", "ours, from 1"
 CPU_ALL = (CPU_TODAY, CPU_BEST, CPU_LOW)
 
 
-def _list(least: int, hours: tuple[int, int] | None) -> Scaler:
-    return ListScaler(MOST, 1, POLLING, least=least, hours=hours)
+def _list(most: int, least: int, hours: tuple[int, int] | None) -> Scaler:
+    return ListScaler(most, 1, POLLING, least=least, hours=hours)
 
 
-def _work(least: int, hours: tuple[int, int] | None) -> Scaler:
-    return WorkScaler(MOST, 1, POLLING, least=least, hours=hours)
+def _work(most: int, least: int, hours: tuple[int, int] | None) -> Scaler:
+    return WorkScaler(most, 1, POLLING, least=least, hours=hours)
 
 
 FLEETS = (
-    Fleet(LIST_TODAY, STOCK, lambda: ListScaler(MOST, LIST_LENGTH, POLLING_SECONDS)),
-    Fleet(LIST_BY_DAY, AT_THEIR_BEST, lambda: _list(0, OFFICE_HOURS)),
-    Fleet(LIST_FROM_ONE, AT_THEIR_BEST, lambda: _list(1, None)),
-    Fleet(CPU_TODAY, STOCK, lambda: CpuScaler(MOST, 0.8)),
-    Fleet(CPU_BEST, AT_THEIR_BEST, lambda: CpuScaler(MOST, 0.8)),
-    Fleet(CPU_LOW, AT_THEIR_BEST, lambda: CpuScaler(MOST, 0.5)),
-    Fleet(OURS_BY_DAY, OURS, lambda: _work(0, OFFICE_HOURS), (LIST_TODAY, LIST_BY_DAY)),
-    Fleet(OURS_FROM_ONE, OURS, lambda: _work(1, None), (LIST_TODAY, LIST_FROM_ONE)),
+    Fleet(LIST_TODAY, STOCK, lambda most: ListScaler(most, LIST_LENGTH, POLLING_SECONDS)),
+    Fleet(LIST_BY_DAY, AT_THEIR_BEST, lambda most: _list(most, 0, OFFICE_HOURS)),
+    Fleet(LIST_FROM_ONE, AT_THEIR_BEST, lambda most: _list(most, 1, None)),
+    Fleet(CPU_TODAY, STOCK, lambda most: CpuScaler(most, 0.8)),
+    Fleet(CPU_BEST, AT_THEIR_BEST, lambda most: CpuScaler(most, 0.8)),
+    Fleet(CPU_LOW, AT_THEIR_BEST, lambda most: CpuScaler(most, 0.5)),
+    Fleet(OURS_BY_DAY, OURS, lambda most: _work(most, 0, OFFICE_HOURS), (LIST_TODAY, LIST_BY_DAY)),
+    Fleet(OURS_FROM_ONE, OURS, lambda most: _work(most, 1, None), (LIST_TODAY, LIST_FROM_ONE)),
 )

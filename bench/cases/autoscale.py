@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from bench.autoscale.times import TaskTimes
     from bench.setting import Setting
 
+MOST, FEW = 20, 10  # pods
 START, SLOW_START = 20.0, 90.0  # assumed: a node with the image has room; or one is added first
 CALM, BURST = "a day", f"a day with {arrivals.BURST_PAGES:,} pages scanned"
 SLOW = f"the same, pods start within {SLOW_START:.0f} s"
-SETTINGS = {CALM: (False, START), BURST: (True, START), SLOW: (True, SLOW_START)}
+CROWDED = f"the same, at most {FEW} pods"
+SETTINGS = {
+    CALM: (False, START, MOST),
+    BURST: (True, START, MOST),
+    SLOW: (True, SLOW_START, MOST),
+    CROWDED: (True, START, FEW),
+}
 P50, P95, HOURS = "wait p50", "wait p95", "pod hours a day"
 _SHORTER = 0.7
 _SCALE_DOWNS = 1000
@@ -32,10 +39,10 @@ def measure(setting: Setting) -> Result:
     times, count = measured_times(), setting.scale.days
     result = Result("autoscale", "Scaling the workers of a fleet (simulated)", "")
     found: dict[str, dict[str, Summary]] = {}
-    for name, (burst, start) in SETTINGS.items():
+    for name, (burst, start, most) in SETTINGS.items():
         setting.say(f"  {name}")
         days = [arrivals.day(seed, times, burst=burst) for seed in range(count)]
-        found[name] = {one.name: _live(one, days, times.base, start) for one in fleets.FLEETS}
+        found[name] = {one.name: _live(one, days, times.base, start, most) for one in fleets.FLEETS}
         for fleet, summary in found[name].items():
             _add(result, name, fleet, summary)
     result.about = _about(times, count, found[BURST])
@@ -44,10 +51,10 @@ def measure(setting: Setting) -> Result:
     return result
 
 
-def _live(fleet: Fleet, days: Sequence[Day], base: float, start: float) -> Summary:
+def _live(fleet: Fleet, days: Sequence[Day], base: float, start: float, most: int) -> Summary:
     return Summary(
         [
-            Simulation(day, fleet.scaler(), fleet.workers, base=base, start=start).run()
+            Simulation(day, fleet.scaler(most), fleet.workers, base=base, start=start).run()
             for day in days
         ]
     )
@@ -95,15 +102,14 @@ def _about(times: TaskTimes, days: int, burst: Mapping[str, Summary]) -> str:
     documents = next(len(summary.outcomes[0].documents) for summary in burst.values())
     width = max(map(len, burst))
     lines = [
-        f"{name:{width}} {picture(summary.outcomes[0], fleets.MOST)}"
-        for name, summary in burst.items()
+        f"{name:{width}} {picture(summary.outcomes[0], MOST)}" for name, summary in burst.items()
     ]
     return (
         f"**A simulation**, of {days} seeded days without a stack of scans and {days} with one "
         f"({arrivals.BURST_PAGES:,} pages at {60 / arrivals.SCANNER:.0f} a minute; the first of "
         f"these days has {documents} documents), each fleet through the same days. A task takes "
         f"{times.base:.1f} s, and with OCR {times.document:.1f} s and {times.page:.1f} s a page "
-        f"more, times what measured documents differed from that. At most {fleets.MOST} pods of "
+        f"more, times what measured documents differed from that. At most {MOST} pods of "
         f"one processor and one task at a time, which start within {START:.0f} s (assumed). "
         "A wait ends when a worker begins; that of a mail begins when the check is due that is to "
         "fetch it. Pods count until they are gone. *As set up today*: Celery's prefetch multiplier "
@@ -112,6 +118,6 @@ def _about(times: TaskTimes, days: int, burst: Mapping[str, Summary]) -> str:
         f"{fleets.OURS.grace:,} s of grace, one pod for each in the list, polling of 15 s. *One by "
         f"day*: from 0, and a cron trigger for one pod from {fleets.OFFICE_HOURS[0]} to "
         f"{fleets.OFFICE_HOURS[1]} o'clock. The picture is the first day with a stack, a bar for "
-        f"half an hour, the highest for {fleets.MOST} pods.\n\n"
+        f"half an hour, the highest for {MOST} pods.\n\n"
         "```text\n" + "\n".join(lines) + "\n```"
     )

@@ -165,7 +165,7 @@ def test_a_day_of_each_way_to_scale_is_simulated(tmp_path: Path) -> None:
     result, tables = bench(tmp_path, "--only", "autoscale")
     check_shape(result, tables, [fleet.name for fleet in FLEETS])
     assert "**A simulation**" in tables
-    assert len({row["server"] for row in result["rows"]}) == 3
+    assert len({row["server"] for row in result["rows"]}) == 4
     for fleet in FLEETS:
         if fleet.beside:
             assert rows(result, fleet.name)["killed"]["max"] == 0
