@@ -96,7 +96,7 @@ ALONE = {
     "PAPERLESS_CHANNELS_BACKEND": ("channels.layers.InMemoryChannelLayer", "channel layer"),
     "PAPERFLEET_MEDIA_LOCK": ("file", "PAPERFLEET_MEDIA_LOCK keeps out"),
     "PAPERFLEET_ROLE_LEASE": ("file:/tmp/leases", "PAPERFLEET_ROLE_LEASE keeps out"),
-    "PAPERLESS_TASK_WORKERS": ("500", "worker 500 times (1 + 1) + 1"),
+    "PAPERLESS_TASK_WORKERS": ("500", "worker 500 times (1 + 2) + 1"),
 }
 
 

@@ -11,9 +11,10 @@ import secrets
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from filelock import FileLock
 
 from paperfleet.errors import (
     ConfigurationError,
@@ -202,6 +203,16 @@ def activate() -> None:
 def is_consumer() -> bool:
     """Say whether this process is ``manage.py document_consumer``."""
     return sys.argv[1:2] == ["document_consumer"]
+
+
+def media_lock() -> Any:  # noqa: ANN401  # a FileLock or what stands in for it
+    """Return the media lock, as the seams give it to paperless-ngx."""
+    found = documents.configuration
+    if not documents.roots or found is None:
+        return FileLock(settings.MEDIA_LOCK)
+    return medialock.LeaseFactory(FileLock, found.lock_kind, found.settings.media_lock_seconds)(
+        settings.MEDIA_LOCK
+    )
 
 
 def tell_of_lock(found: AppConfiguration) -> None:

@@ -58,6 +58,9 @@ AREAS = {
 ALWAYS = tuple(area.key for area in AREAS.values() if not area.optional)
 """The keys of the areas that every storage has."""
 
+NOTED = frozenset({ORIGINALS, ARCHIVE, THUMBNAILS})
+"""The keys of the areas whose files each belong to one document, by a name that its row tells."""
+
 MIRRORED = frozenset(area.key for area in AREAS.values() if area.mirrored)
 """The keys of the areas whose changes are told; thumbnails can be made again."""
 

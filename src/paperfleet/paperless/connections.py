@@ -51,8 +51,9 @@ def counted(environ: Mapping[str, str]) -> list[Counted]:
     programs = {
         # Without a pool each thread has one: what answers, and what follows changes for search.
         "web": Counted(webs * max(pool, 2), f"web {webs} times {each if pool > 1 else 2}"),
-        # The heartbeat of a running task has a connection, and so has the program above them.
-        "worker": Counted(tasks * (pool + 1) + 1, f"worker {tasks} times ({each} + 1) + 1"),
+        # A running task has one for its heartbeat and one for notes of what it writes, for moments;
+        # the program above them has one too.
+        "worker": Counted(tasks * (pool + 2) + 1, f"worker {tasks} times ({each} + 2) + 1"),
         # The lease of the role has one; the sweeper is a thread of the scheduler.
         "scheduler": Counted(max(pool, 2) + 1, f"scheduler {max(pool, 2)} + 1"),
         "consumer": Counted(pool + 1, f"consumer {each} + 1"),

@@ -157,6 +157,35 @@ class Work(models.Model):
         ]
 
 
+class Written(models.Model):
+    """A file that a task writes under a new name, until a commit names it (``delivery``).
+
+    ``attempt`` is that of the task. ``name`` is relative to the ``area``; ``size`` (bytes) and
+    ``sha256`` are those of the content. ``ended`` is when it was seen that the attempt is over,
+    ``removing`` when somebody began to remove the file; both are times of the database.
+    """
+
+    number: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(
+        default=uuid.uuid4, primary_key=True
+    )
+    task_id: models.CharField[str, str] = models.CharField(max_length=255)
+    attempt: models.IntegerField[int, int] = models.IntegerField()
+    area: models.CharField[str, str] = models.CharField(max_length=20)
+    name: models.CharField[str, str] = models.CharField(max_length=1024)
+    size: models.BigIntegerField[int, int] = models.BigIntegerField()
+    sha256: models.CharField[str, str] = models.CharField(max_length=64)
+    noted: models.DateTimeField[datetime, datetime] = models.DateTimeField(db_default=Now())
+    ended: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    removing: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True
+    )
+
+    class Meta:
+        """The oldest first."""
+
+        ordering: ClassVar = ["noted"]
+
+
 class SearchChange(models.Model):
     """A document whose entry in the search indexes may have to change (``search``).
 

@@ -13,15 +13,13 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
-from filelock import FileLock
 
 from paperfleet.errors import LeaseTimeoutError, PaperfleetError
-from paperfleet.paperless.activation import documents
+from paperfleet.paperless.activation import media_lock
 from paperfleet.paperless.documents import rows
-from paperfleet.paperless.documents.medialock import LeaseFactory
+from paperfleet.paperless.documents.stillness import lock_rows
 from paperfleet.paperless.models import Installation
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def documents_at_rest() -> Iterator[None]:
 
     Everything in it is one transaction.
     """
-    lock = _media_lock()
+    lock = media_lock()
     for attempt in range(TRIES):
         if attempt:
             time.sleep(random.uniform(0.5, 2.0) * attempt)  # noqa: S311  # no secret
@@ -60,15 +58,6 @@ def documents_at_rest() -> Iterator[None]:
     )
 
 
-def _media_lock() -> Any:  # noqa: ANN401  # a FileLock or what stands in for it
-    found = documents.configuration
-    if not documents.roots or found is None:
-        return FileLock(settings.MEDIA_LOCK)
-    return LeaseFactory(FileLock, found.lock_kind, found.settings.media_lock_seconds)(
-        settings.MEDIA_LOCK
-    )
-
-
 def _taken(lock: Any) -> bool:  # noqa: ANN401  # as above
     try:
         lock.acquire(timeout=LOCK_SECONDS)
@@ -83,7 +72,7 @@ def _still(blocks: ExitStack) -> bool:
         # SQLite may wait here already: paperless-ngx begins with the right to write.
         blocks.enter_context(transaction.atomic())
         if connection.vendor == "postgresql":
-            _lock_table()
+            lock_rows(TABLE_SECONDS)
         elif connection.vendor == "sqlite":
             # Whoever writes here is the only one.
             Installation.objects.update(migrating_from=F("migrating_from"))
@@ -97,10 +86,3 @@ def _still(blocks: ExitStack) -> bool:
             transaction.set_rollback(True)
         return False
     return True
-
-
-def _lock_table() -> None:
-    table = connection.ops.quote_name(rows.all_documents().model._meta.db_table)  # noqa: SLF001  # Django's documented name
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{TABLE_SECONDS}s'")
-        cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")

@@ -1,7 +1,8 @@
 """What lies in the storage beside documents, as ``paperfleet_check`` tells it.
 
 Files of deleted documents that the operator keeps (the trash folder), and those that one host of a
-fleet gives another to work on: of an upload that waits, the staged file is all that there is.
+fleet gives another to work on: of an upload that waits, the staged file is all that there is. And
+what tasks of a fleet write and have not committed.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from paperfleet.paperless.areas import STAGING, TRASH
 from paperfleet.paperless.care.checking import compare
 from paperfleet.paperless.care.report import Finding, Kind
-from paperfleet.paperless.delivery import states
+from paperfleet.paperless.delivery import states, written
 from paperfleet.paperless.documents.rows import Expected
 from paperfleet.paperless.models import Work
 from paperfleet.running.words import files_text, size_text
 from paperfleet.settings.app import FLEET
+
+LONG = 86_400.0
+"""Seconds after which the scheduler should have removed what was not committed."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +55,34 @@ def look_at_staging(home: Home, report: Report, *, in_fleet: bool, by_bytes: boo
             " process the same settings"
         )
     _tell_of_leftovers(home, report, {file.key for file in staged})
+
+
+def look_at_written(report: Report, *, in_fleet: bool) -> None:
+    """Take what a task has written for what it is, and not for an orphan.
+
+    That of a task that runs is work in progress. That of one that is over the scheduler removes; it
+    is an orphan after all where that was not done within a day, or where there is no fleet.
+    """
+    notes = {(note.area, note.name): note for note in written.noted()}
+    writing = 0
+    findings = []
+    for one in report.findings:
+        note = notes.get((one.area, one.name)) if one.kind is Kind.ORPHANED else None
+        if note is None:
+            findings.append(one)
+        elif in_fleet and note.runs:
+            writing += 1
+        elif in_fleet and note.seconds < LONG:
+            findings.append(one._replace(kind=Kind.UNCOMMITTED, reason=_by(note)))
+        else:
+            findings.append(one._replace(reason=f"{_by(note)}; no scheduler has removed it"))
+    report.findings = findings
+    if writing:
+        report.notes.append(f"{files_text(writing)} of tasks that run have no document yet")
+
+
+def _by(note: written.Noted) -> str:
+    return f"written by task {note.task_id}, attempt {note.attempt}"
 
 
 class _Staged(NamedTuple):

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 OLD_SECONDS = 86_400.0
 """What a save that was cut off left behind goes after so many seconds."""
 
-_SOURCES = (Kind.ORPHANED, Kind.ASIDE, Kind.KEPT)
+_STRAY = (Kind.ORPHANED, Kind.UNCOMMITTED)
+"""What lies under a name that no row has."""
+_SOURCES = (*_STRAY, Kind.ASIDE, Kind.KEPT)
 """Where the content of a broken row can be, the best place first."""
+_DELETABLE = (Kind.ORPHANED, Kind.ASIDE, Kind.KEPT)
+"""What may be asked to be deleted; what was not committed is the scheduler's."""
 
 
 class _Candidate(NamedTuple):
@@ -73,7 +77,7 @@ def _look_again(home: Home, report: Report) -> None:
 
     What a repair put in its place and could not prove is there, too, and stays a finding.
     """
-    for finding in report.of(*BROKEN, Kind.ORPHANED):
+    for finding in report.of(*BROKEN, *_STRAY):
         now = again(home, finding, by_bytes=True)
         at = report.findings.index(finding)
         report.findings[at : at + 1] = [] if now is None else [now]
@@ -81,7 +85,7 @@ def _look_again(home: Home, report: Report) -> None:
 
 def deletable(report: Report) -> list[Finding]:
     """Return what ``--delete-orphans`` is about: content that no row needs."""
-    return report.of(*_SOURCES)
+    return report.of(*_DELETABLE)
 
 
 def sweep(home: Home) -> int:
@@ -150,7 +154,7 @@ class _Repairer:
         in_the_way = area.find(file.name) is not None
         if in_the_way:
             self._home.keep(file.area, file.name)
-        if source.kind is Kind.ORPHANED:
+        if source.kind in _STRAY:
             if in_the_way:
                 area.delete(file.name)  # a move never overwrites
             area.move(source.name, file.name)

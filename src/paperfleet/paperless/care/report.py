@@ -16,6 +16,7 @@ class Kind(enum.Enum):
     DAMAGED = "damaged"
     UNREADABLE = "unreadable"
     ORPHANED = "orphaned"
+    UNCOMMITTED = "not committed"
     OBSTACLE = "no file"
     ASIDE = "aside"
     KEPT = "kept"
@@ -27,13 +28,15 @@ MEANINGS = {
     Kind.DAMAGED: "its bytes are not those that the database knows",
     Kind.UNREADABLE: "it could not be read",
     Kind.ORPHANED: "no document has it",
+    Kind.UNCOMMITTED: "a task of a fleet wrote it and ended before its document was committed; the"
+    " scheduler removes it",
     Kind.OBSTACLE: "it is there, and cannot be read as a file: no listing shows it, none moves it",
     Kind.ASIDE: "kept for a transaction that was cut off",
     Kind.KEPT: "made way for a migration or a repair; nothing to do",
     Kind.LEFT_BEHIND: "in paperless-ngx's own folder, and not in the storage",
 }
 BROKEN = (Kind.MISSING, Kind.DAMAGED, Kind.UNREADABLE)
-HARMLESS = (Kind.KEPT,)
+HARMLESS = (Kind.KEPT, Kind.UNCOMMITTED)
 
 
 class Finding(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg import Connection
 
     from paperfleet.paperless.delivery.halves import Half
     from paperfleet.paperless.delivery.rows import Claim
@@ -46,6 +48,8 @@ class Attempt:
         """Whether it has a first half, whose second is to come."""
         self.half: Half | None = None
         """The first half that it puts together with its own."""
+        self.session: Connection[Any] | None = None
+        """The session in which it notes what it writes (``written``)."""
         self.until_end = ExitStack()
         """What is left when it has ended, and its row with it."""
 

@@ -40,6 +40,7 @@ from paperfleet.paperless.delivery import (
     restoring,
     rows,
     staging,
+    written,
 )
 from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
 from paperfleet.paperless.delivery.message import HEADER
@@ -303,6 +304,8 @@ def before_commit() -> None:
     released = rows.fence(claim, document)
     if released is None:
         raise AttemptOverError("it was given to another worker, so that it must not write")
+    if not written.forget_committed():
+        raise AttemptOverError("what it wrote is being removed, as its attempt was taken for over")
     attempt.released = released
     points.passed("run.fenced")
 
@@ -320,6 +323,7 @@ def transaction_ended(*, committed: bool | None) -> None:
     attempt = current.attempt()
     if attempt is None or attempt.is_ours:
         return
+    written.close(attempt)
     attempt.made.clear()
     released, attempt.released = attempt.released, []
     if committed is None:

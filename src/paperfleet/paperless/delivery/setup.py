@@ -16,10 +16,18 @@ from django.db.models.signals import post_save
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.delivery import doublesided, publishing, restoring, rows, running, staging
+from paperfleet.paperless.delivery import (
+    doublesided,
+    publishing,
+    restoring,
+    rows,
+    running,
+    staging,
+    written,
+)
 from paperfleet.paperless.delivery.states import RUNNING, WAITING, limits_of
 from paperfleet.paperless.delivery.tasks import REPEATED
-from paperfleet.paperless.documents import transactions
+from paperfleet.paperless.documents import intents, transactions
 from paperfleet.settings.app import BACKEND, FLEET
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ def install(found: AppSettings) -> None:
     _configure(current_app)
     _replace()
     transactions.guard_commits_with(_Guard())
+    intents.keep_with(written.Notes())
     post_save.connect(running.document_saved, sender="documents.Document")
     task_revoked.connect(revoked)
 
@@ -114,6 +123,7 @@ def uninstall() -> None:
         owner, name, original = _replaced.pop()
         setattr(owner, name, original)
     transactions.guard_commits_with(None)
+    intents.keep_with(None)
     post_save.disconnect(running.document_saved, sender="documents.Document")
     task_revoked.disconnect(revoked)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from celery import current_app
 from django.db import DatabaseError, close_old_connections, connection
 
-from paperfleet.errors import StorageError
+from paperfleet.errors import LeaseError, StorageError
 from paperfleet.paperless import points
 from paperfleet.paperless.delivery import (
     broker,
@@ -24,6 +24,7 @@ from paperfleet.paperless.delivery import (
     publishing,
     rows,
     staging,
+    written,
 )
 from paperfleet.paperless.delivery.states import (
     HELD,
@@ -87,7 +88,8 @@ class Sweeper:
                 if time.monotonic() >= staging_due:
                     staging_due = time.monotonic() + STAGING_EVERY
                     self.sweep_staging()
-            except (DatabaseError, StorageError) as error:
+                written.settle()
+            except (DatabaseError, StorageError, LeaseError) as error:
                 _log.warning("the sweep of tasks is tried again: %s", error)
                 connection.close()
             except Exception:  # noqa: BLE001  # a sweeper that has ended would be missed by nobody

@@ -7,16 +7,23 @@ Every method raises ``OSError``, mostly a ``StorageError``: the rollback of pape
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import threading
 from typing import IO, TYPE_CHECKING, cast
 
+from django.db import DatabaseError, InterfaceError
+
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING
+from paperfleet.paperless import points
+from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.documents import (
     incidents,
+    intents,
     looks,
     patience,
+    rows,
     transactions,
     undeleted,
     verification,
@@ -30,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from paperfleet.model import FileStat, Upload
+    from paperfleet.paperless.documents.intents import Intent
     from paperfleet.paperless.documents.mounts import Mount, Place
+
+_log = logging.getLogger("paperfleet.paperless")
 
 ASIDE = "aside"
 """The key below which content is kept that a transaction has replaced and not yet committed."""
@@ -157,16 +167,24 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
     check_name(place.name, storage=place.mount.storage.label, operation="save")
     touch(place)
     _changed(place)
-    if place.key in _hidden.effects:
+    is_renewed = place.key in _hidden.effects
+    if is_renewed:
         _clear_the_way(place)
     if not transactions.in_transaction():
         expect = ABSENT if new else ANYTHING
         _saved(place, upload, place.mount.storage.save_with(place.name, upload, expect))
         observing.tell(place.mount, place.name)
         return
+    # The name of a document that this transaction has deleted is no new one: a rollback needs it.
+    intent = None if is_renewed else intents.of_upload(place, upload)
+    if intent is not None:
+        upload = upload._replace(sha256=intent.sha256)
     try:
         stored = place.mount.storage.save_with(place.name, upload, ABSENT)
     except AlreadyExistsError:
+        if new or transactions.written(place.mount.key, place.name) is None:
+            intents.withdraw(intent)
+            intent = None
         if new:
             raise
         kept = _keep_aside(place)
@@ -175,9 +193,12 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
             f"replacing {place.path}",
             commit=lambda: place.mount.base.delete(kept),
             rollback=lambda: _restore(place, kept),
+            intent=intent,
         )
     else:
-        _follow(f"saving {place.path}", rollback=lambda: _take_back(place))
+        _follow(f"saving {place.path}", rollback=_taking_back(place, intent), intent=intent)
+        if intent is not None:
+            points.passed("save.stored")
     _saved(place, upload, stored)
     observing.tell(place.mount, place.name)
 
@@ -194,8 +215,14 @@ def _follow(
     *,
     commit: Callable[[], None] | None = None,
     rollback: Callable[[], None] | None = None,
+    intent: Intent | None = None,
+    frees: tuple[str, str] | None = None,
+    origin: Effect | None = None,
 ) -> None:
-    transactions.follow(Effect(what, commit=commit, rollback=rollback))
+    effect = Effect(
+        what, commit=commit, rollback=rollback, intent=intent, frees=frees, origin=origin
+    )
+    transactions.follow(effect)
 
 
 def _aside_name(place: Place) -> str:
@@ -217,15 +244,40 @@ def _keep_aside(place: Place) -> str:
 def _restore(place: Place, kept: str) -> None:
     base = place.mount.base
     _changed(place)
+    if _is_anothers(place, "keeps what was written there"):
+        return
     with base.open(kept) as content:
         base.save(f"{place.mount.key}/{place.name}", content)
     base.delete(kept)
     observing.tell_undone(place.mount, place.name)
 
 
+def _taking_back(place: Place, intent: Intent | None) -> Callable[[], None]:
+    """Return what a rollback does about a file that was saved under a new name."""
+    if intent is None:
+        return lambda: _take_back(place)
+    return lambda: _leave(place, intent)
+
+
+def _leave(place: Place, intent: Intent) -> None:
+    """Leave what a transaction saved to whoever keeps notes of it."""
+    _changed(place)
+    intents.left(intent)
+
+
+def _is_anothers(place: Place, what: str) -> bool:
+    """Say whether another host has the task by now, whose file this may be; then it is told."""
+    if not intents.is_over():
+        return False
+    _log.warning("%s %s after a rollback, as its task was given to another", place.path, what)
+    return True
+
+
 def _take_back(place: Place) -> None:
     """Delete what a transaction saved; as long as it is there, nobody else can take the name."""
     _changed(place)
+    if _is_anothers(place, "stays"):
+        return
     with contextlib.suppress(NotFoundError):
         place.mount.storage.delete(place.name)
     observing.tell_undone(place.mount, previous=place.name)
@@ -288,8 +340,13 @@ def _clear_the_way(place: Place) -> None:
     kept = _aside_name(place)
     base, current = place.mount.base, f"{place.mount.key}/{place.name}"
     base.move(current, kept)
+
+    def back() -> None:
+        if not _is_anothers(place, "is not restored"):
+            base.move(kept, current)
+
     deleted.commit = lambda: base.delete(kept)
-    deleted.rollback = lambda: base.move(kept, current)
+    deleted.rollback = back
 
 
 def move(old: Place, new: Place) -> None:
@@ -297,20 +354,53 @@ def move(old: Place, new: Place) -> None:
     if old.key in _hidden.effects:
         raise missing(old, "move")
     touch(old)
-    if new.key in _hidden.effects:
+    is_renewed = new.key in _hidden.effects
+    if is_renewed:
         _clear_the_way(new)
+    in_transaction = transactions.in_transaction()
+    written = transactions.written(old.mount.key, old.name) if in_transaction else None
+    intent = None
+    if written is not None and written.intent is not None and not is_renewed:
+        intent = intents.of_move(new, written.intent)
     storage = old.mount.storage
     begun = looks.taken_move(old, new)
     _changed(old)
     _changed(new)
-    if begun and storage.capabilities.move_in_two:
-        storage.end_move(begun)
-    else:
-        storage.move(old.name, new.name)
+    try:
+        if begun and storage.capabilities.move_in_two:
+            storage.end_move(begun)
+        else:
+            storage.move(old.name, new.name)
+    except AlreadyExistsError:
+        intents.withdraw(intent)
+        raise
     looks.remember(old, None)
-    if transactions.in_transaction():
-        _follow(f"moving {old.path}", rollback=lambda: move_back(old, new))
+    if in_transaction:
+        origin = written.origin if written is not None and intent is not None else None
+        _follow(
+            f"moving {old.path}",
+            rollback=_moving_back(old, new, origin, intent),
+            intent=intent,
+            frees=(old.mount.key, old.name),
+            origin=origin,
+        )
     observing.tell(old.mount, new.name, old.name)
+
+
+def _moving_back(
+    old: Place, new: Place, origin: Effect | None, intent: Intent | None
+) -> Callable[[], None]:
+    """Return what a rollback does about a move; one of a file that is undone too leaves it."""
+    if origin is None or intent is None:
+        return lambda: move_back(old, new)
+
+    def back() -> None:
+        if origin in transactions.kept() and not intents.is_over():
+            move_back(old, new)  # only this was undone, and the file goes on
+        else:
+            _leave(new, intent)
+
+    return back
 
 
 def move_back(old: Place, new: Place) -> None:
@@ -323,11 +413,25 @@ def put_back(old: Place, new: Place) -> bool:
     """Undo a move in the storage, unless something else lies there by now; say whether it did."""
     _changed(old)
     _changed(new)
+    if intents.is_over() and not _belongs_back(old, new):
+        return False
     storage = old.mount.storage
     if not storage.exists(new.name) or storage.exists(old.name):
         return False
     storage.move(new.name, old.name)
     return True
+
+
+def _belongs_back(old: Place, new: Place) -> bool:
+    """Say whether the database has a file under its old name, as nobody else has moved it since."""
+    if old.mount.key not in ALWAYS:
+        return False
+    try:
+        there = rows.named(old.mount.key, new.name)
+        return there is None and rows.named(old.mount.key, old.name) is not None
+    except (DatabaseError, InterfaceError) as error:
+        _log.warning("whether %s is to be moved back is not known: %s", new.path, error)
+        return False
 
 
 def make_folder(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 _AT_ONCE = 500
+_CHECKSUMS = {ORIGINALS: "checksum", ARCHIVE: "archive_checksum"}
+"""By area the field of a document that has the checksum of its file."""
 
 
 class Expected(NamedTuple):
@@ -139,6 +142,42 @@ def named(area: str, name: str) -> Expected | None:
         unnamed = documents.filter(Q(filename=None) | Q(filename=""), pk=int(number)).first()
         document = unnamed if unnamed and unnamed.source_path.name == name else None
     return None if document is None else next(of_document(document, {area}), None)
+
+
+def is_named(area: str, name: str) -> bool:
+    """Say whether a row may mean this file, in an area whose files each belong to one document.
+
+    Doubt is a yes: the case of letters and the form of their accents are as good as equal.
+    """
+    present = all_documents()
+    stem = name.rpartition("/")[2].partition(".")[0]
+    if area == THUMBNAILS:
+        return not stem.isdecimal() or bool(present.filter(pk=int(stem)).exists())
+    field, last = AREAS[area].field, name.rpartition("/")[2]
+    ends = Q()
+    for form in {last, *(unicodedata.normalize(form, last) for form in ("NFC", "NFD"))}:
+        ends |= Q(**{f"{field}__iendswith": form})
+    names = present.filter(ends).values_list(field, flat=True)
+    if any(_alike(known) == _alike(name) for known in names.iterator(chunk_size=_AT_ONCE)):
+        return True
+    unnamed = Q(filename=None) | Q(filename="")
+    is_old = area == ORIGINALS and stem.isdecimal()
+    return is_old and bool(present.filter(unnamed, pk=int(stem)).exists())
+
+
+def _alike(name: str) -> str:
+    """Return what is equal for names that some storage could take for one."""
+    return unicodedata.normalize("NFC", normal(name)).casefold()
+
+
+def with_checksum(area: str, checksums: Collection[str], most: int) -> list[Expected]:
+    """Return files that the database has with one of these checksums, so many at most."""
+    field = _CHECKSUMS.get(area)
+    if field is None:
+        return []
+    present = all_documents()
+    found = present.only(*_fields(present.model)).filter(**{f"{field}__in": list(checksums)})
+    return [file for row in found.order_by("pk")[:most] for file in of_document(row, {area})]
 
 
 def in_trash(numbers: Collection[int]) -> int:

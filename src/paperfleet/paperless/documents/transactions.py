@@ -23,6 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from paperfleet.paperless.documents.intents import Intent
     from paperfleet.paperless.documents.mounts import Mount
 
     Observer = Callable[[str, str, str], None]
@@ -109,7 +110,11 @@ def leave(exit_block: Callable[..., Any], block: Any, error: tuple[Any, ...]) ->
 
 
 class Effect:
-    """One thing that was done, or is to be done, with what a commit and a rollback mean for it."""
+    """One thing that was done, or is to be done, with what a commit and a rollback mean for it.
+
+    ``intent`` is what was noted before it was done. Of a move, ``frees`` is the area and name that
+    it has left, and ``origin`` what has put the file there, where that is of the same transaction.
+    """
 
     def __init__(
         self,
@@ -117,8 +122,13 @@ class Effect:
         *,
         commit: Callable[[], object] | None,
         rollback: Callable[[], object] | None,
+        intent: Intent | None = None,
+        frees: tuple[str, str] | None = None,
+        origin: Effect | None = None,
     ) -> None:
         self.what = what
+        self.intent, self.frees = intent, frees
+        self.origin = origin or self
         self.commit, self.rollback = commit, rollback
         self.over = False
 
@@ -170,14 +180,31 @@ def follow(effect: Effect) -> None:
     transaction.on_commit(effect)
 
 
+def kept() -> list[Effect]:
+    """Return what the transaction that is open has done and not undone, in order."""
+    waiting = {id(entry[1]) for entry in connections[DEFAULT_DB_ALIAS].run_on_commit}
+    return [effect for effect in _mine.effects if not effect.over and id(effect) in waiting]
+
+
+def written(area: str, name: str) -> Effect | None:
+    """Return by what the open transaction has put a noted file of its own under this name."""
+    there: dict[tuple[str, str], Effect] = {}
+    for effect in kept() if _mine.effects else ():
+        if effect.frees is not None:
+            there.pop(effect.frees, None)
+        if effect.intent is not None:
+            there[effect.intent.area, effect.intent.name] = effect
+    return there.get((area, name))
+
+
 def settle() -> None:
     """Undo, the latest first, what the database has rolled back; cheap when there is nothing."""
     if not _mine.effects:
         return
-    waiting = {id(entry[1]) for entry in connections[DEFAULT_DB_ALIAS].run_on_commit}
-    effects, _mine.effects = _mine.effects, []
-    gone = [effect for effect in effects if not effect.over and id(effect) not in waiting]
-    _mine.effects = [effect for effect in effects if not effect.over and id(effect) in waiting]
+    still = kept()
+    waiting = set(map(id, still))
+    gone = [effect for effect in _mine.effects if not effect.over and id(effect) not in waiting]
+    _mine.effects = still
     for effect in reversed(gone):
         effect.undo()
 

@@ -105,6 +105,7 @@ class Command(BaseCommand):
         report.notes += starts.notes(configuration, looked)
         report.storage = home.label
         report.notes += _search_indexes()
+        beside.look_at_written(report, in_fleet=_in_fleet())
         report.findings += left_behind(home, documents.roots)
         if options["repair"]:
             self._repair(home, report, delete_orphans=options["delete_orphans"])
@@ -155,16 +156,19 @@ class Command(BaseCommand):
 
 
 def _look_beside(home: Home, report: Report, *, by_bytes: bool) -> None:
-    found = documents.configuration
     if TRASH in documents.roots.values():
         beside.tell_of_trash(home, report)
-    in_fleet = found is not None and found.settings.fleet
-    beside.look_at_staging(home, report, in_fleet=in_fleet, by_bytes=by_bytes)
+    beside.look_at_staging(home, report, in_fleet=_in_fleet(), by_bytes=by_bytes)
+
+
+def _in_fleet() -> bool:
+    found = documents.configuration
+    return found is not None and found.settings.fleet
 
 
 def _search_indexes() -> list[str]:
     """Tell how far the search index of each host is, in a fleet."""
-    if documents.configuration is None or not documents.configuration.settings.fleet:
+    if not _in_fleet():
         return []
     from paperfleet.paperless.search import stream  # noqa: PLC0415  # in a fleet alone
 

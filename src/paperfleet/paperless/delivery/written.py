@@ -1,0 +1,363 @@
+"""Files that tasks write under new names: noted before, forgotten by the commit, else removed.
+
+A note is a row of ``Written``, written in a session of its own, so that it outlives transaction and
+process. The transaction that names the file deletes the row, and commits both or neither. So a note
+of an attempt that is over says that nobody has committed the file, and nobody will.
+
+One alone removes such a file: the sweeper. A worker that was cut off leaves what it wrote when it
+comes back (``intents``), so that no name becomes free behind whom somebody deletes by that name
+(docs/adr/0022). Every function raises ``DatabaseError``.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+from filelock import Timeout
+
+from paperfleet.errors import LeaseError, NotFoundError, Scope, StorageError
+from paperfleet.locks import clock
+from paperfleet.paperless import points
+from paperfleet.paperless.activation import documents, media_lock
+from paperfleet.paperless.delivery import current, states
+from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
+from paperfleet.paperless.documents import active, digests, files, rows, transactions
+from paperfleet.paperless.documents.stillness import lock_rows
+from paperfleet.paperless.models import Work, Written
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator, Sequence
+
+    from paperfleet.model import FileStat
+    from paperfleet.paperless.documents.digests import FileDigests
+    from paperfleet.paperless.documents.intents import Intent
+    from paperfleet.paperless.documents.mounts import Mount
+
+SETTLED = 1200.0
+"""Seconds after the end of an attempt in which a request of its host may still take effect: the
+longest single one takes 900 (``bucket.options``), and TCP goes on sending for a while."""
+AGAIN = 3600.0
+"""Seconds after which a removal that did not come to its end is begun again, by whomever: until
+then a request of the first one may be under way."""
+_CONNECT = 10
+_TABLE_SECONDS = 5.0
+_LOCK_SECONDS = 5.0
+_AT_REST = 30.0
+"""Seconds within which a file is to be removed once nobody else writes; later it stays."""
+_IDLE = "60s"
+_BATCH = 100
+_MOST_ALIKE = 50
+_log = logging.getLogger("paperfleet.paperless")
+
+_TABLE = Written._meta.db_table  # noqa: SLF001  # Django's documented name
+_WORK = Work._meta.db_table  # noqa: SLF001  # as above
+_FIELDS = "number, task_id, attempt, area, name, size, sha256"
+_MINE = f'SELECT 1 FROM "{_WORK}" WHERE task_id = %s AND attempt = %s AND state = %s'  # noqa: S608  # no value
+_NOTE = (
+    f'INSERT INTO "{_TABLE}" ({_FIELDS}) SELECT %s, %s, %s, %s, %s, %s, %s'
+    f" WHERE EXISTS ({_MINE}) ON CONFLICT (number) DO UPDATE SET name = EXCLUDED.name"
+)
+_NOTE_AGAIN = (
+    f'INSERT INTO "{_TABLE}" ({_FIELDS}) VALUES (%s, %s, %s, %s, %s, %s, %s)'  # noqa: S608  # as above
+    " ON CONFLICT (number) DO NOTHING"
+)
+_WITHDRAW = f'DELETE FROM "{_TABLE}" WHERE number = %s'  # noqa: S608  # as above
+
+
+class Notes:
+    """Keeps the notes of the attempt that this thread runs; an ``intents.Keeper``."""
+
+    def keeps(self) -> bool:
+        """Say whether this thread runs an attempt, and its transaction is the task's."""
+        attempt = current.attempt()
+        return attempt is not None and not attempt.is_ours
+
+    def note(self, intent: Intent) -> None:
+        """Note a file; raise ``AttemptOverError`` when the task is another's, as its row is."""
+        attempt = _attempt()
+        if not _execute(attempt, _NOTE, (*_values(attempt, intent), *_mine(attempt))):
+            raise AttemptOverError("it was given to another worker, so that it must not write")
+
+    def withdraw(self, intent: Intent) -> None:
+        """Forget a file that was not written."""
+        _execute(_attempt(), _WITHDRAW, (intent.number,))
+
+    def left(self, intent: Intent) -> None:
+        """See that a file that was left has its note: the sweeper may have looked too early."""
+        attempt = _attempt()
+        try:
+            _execute(attempt, _NOTE_AGAIN, _values(attempt, intent))
+        except DatabaseError as error:
+            _log.warning(
+                "%s/%s was written by a task that did not end well, and that could not be noted"
+                " again: %s. The sweeper removes it, unless paperfleet_check calls it orphaned",
+                intent.area,
+                intent.name,
+                error,
+            )
+
+    def is_over(self) -> bool:
+        """Say whether the row is known to be another's, or gone."""
+        attempt = _attempt()
+        try:
+            return not _execute(attempt, _MINE, _mine(attempt))
+        except DatabaseError as error:
+            _log.warning("whether task %s is over is not known: %s", attempt.claim.task_id, error)
+            return False
+
+
+def _attempt() -> Attempt:
+    attempt = current.attempt()
+    if attempt is None:
+        raise RuntimeError("no attempt runs in this thread")
+    return attempt
+
+
+def _mine(attempt: Attempt) -> tuple[object, ...]:
+    return attempt.claim.task_id, attempt.claim.attempt, states.RUNNING
+
+
+def _values(attempt: Attempt, intent: Intent) -> tuple[object, ...]:
+    claim = attempt.claim
+    rest = (intent.area, intent.name, intent.size, intent.sha256)
+    return (intent.number, claim.task_id, claim.attempt, *rest)
+
+
+def _execute(attempt: Attempt, statement: str, values: Sequence[object]) -> int:
+    """Run a statement in the session of notes, in a new one when that has ended; count the rows."""
+    try:
+        return _session(attempt).execute(statement, values).rowcount
+    except psycopg.Error:
+        close(attempt)
+    try:
+        return _session(attempt).execute(statement, values).rowcount
+    except psycopg.Error as error:
+        close(attempt)
+        raise OperationalError(str(error)) from error
+
+
+def _session(attempt: Attempt) -> psycopg.Connection[Any]:
+    if attempt.session is None:
+        parameters = {"connect_timeout": _CONNECT, **connection.get_connection_params()}
+        attempt.session = psycopg.connect(**{**parameters, "autocommit": True})
+        attempt.until_end.callback(close, attempt)
+    return attempt.session
+
+
+def close(attempt: Attempt) -> None:
+    """Let go of the session of notes, if there is one."""
+    session, attempt.session = attempt.session, None
+    if session is not None:
+        with suppress(psycopg.Error):
+            session.close()
+
+
+def forget_committed() -> bool:
+    """Delete the notes of what the open transaction keeps; to be called before its commit.
+
+    Return False when one is gone or somebody removes its file: then it must not commit.
+    """
+    kept = {effect.intent.number for effect in transactions.kept() if effect.intent is not None}
+    if not kept:
+        return True
+    count, _ = Written.objects.filter(number__in=kept, removing=None).delete()
+    return count == len(kept)
+
+
+class Noted(NamedTuple):
+    """A file that was noted ``seconds`` ago; ``runs`` says whether its attempt goes on."""
+
+    area: str
+    name: str
+    task_id: str
+    attempt: int
+    seconds: float
+    runs: bool
+
+
+def noted() -> list[Noted]:
+    """Return all notes, the latest last."""
+    found = Written.objects.annotate(now=Now(), runs=Exists(running())).order_by("noted")
+    return [
+        Noted(
+            one["area"],
+            one["name"],
+            one["task_id"],
+            one["attempt"],
+            (one["now"] - one["noted"]).total_seconds(),
+            one["runs"],
+        )
+        for one in found.values("area", "name", "task_id", "attempt", "noted", "now", "runs")
+    ]
+
+
+# The sweeper's part
+
+
+def settle(settled: float = SETTLED) -> list[str]:
+    """Remove files of attempts that are over and that no commit has named; return their keys.
+
+    ``settled`` is how many seconds an attempt has to be over. Raises ``StorageError`` when the
+    storage does not answer; what is in doubt stays.
+    """
+    _note_ended()
+    past = Now() - timedelta(seconds=settled)
+    begun_long_ago = Now() - timedelta(seconds=AGAIN)
+    due = Written.objects.filter(ended__lt=past).filter(
+        Q(removing=None) | Q(removing__lt=begun_long_ago)
+    )
+    found = list(due[:_BATCH])
+    if not found:
+        return []
+    documents.require_same()
+    sweep = _Removal(media_lock(), past)
+    return [f"{one.area}/{one.name}" for one in found if sweep.remove(one)]
+
+
+def _note_ended() -> None:
+    Written.objects.filter(_over(), ended=None).update(ended=Now())
+
+
+def _over() -> Any:  # noqa: ANN401  # a condition
+    return ~Exists(running())
+
+
+def running() -> Any:  # noqa: ANN401  # a query
+    """Return the rows of the attempts that notes are of, where these run; for a subquery."""
+    return Work.objects.filter(
+        task_id=OuterRef("task_id"), attempt=OuterRef("attempt"), state=states.RUNNING
+    )
+
+
+class _BusyError(Exception):
+    """Somebody writes, or has changed the file: it is looked at again the next time."""
+
+
+class _Removal:
+    """Removes files by their notes; ``past`` is until when an attempt has to have ended."""
+
+    def __init__(self, lock: Any, past: Any) -> None:  # noqa: ANN401  # a FileLock; an expression
+        self._lock, self._past = lock, past
+
+    def remove(self, note: Written) -> bool:
+        """Remove the file of a note, if all says that nobody has it; return whether it was."""
+        mount = next((one for one in active.mounts if one.key == note.area), None)
+        if mount is None or not self._claimed(note):
+            return False
+        points.passed("sweep.claimed")
+        claimed = clock.now()
+        try:
+            return self._remove(note, mount, claimed)
+        except _BusyError as busy:
+            _log.info("%s/%s is not removed yet: %s", note.area, note.name, busy)
+            _mark(note.number).update(removing=None)
+        except (StorageError, LeaseError) as error:
+            # What was sent may still take effect, so that nobody tries again soon.
+            _log.warning("%s/%s is not removed yet: %s", note.area, note.name, error)
+            if getattr(error, "scope", Scope.STORAGE) is Scope.STORAGE:
+                raise
+        return False
+
+    def _claimed(self, note: Written) -> bool:
+        """Commit that this process is about to remove the file; nobody else does within ``AGAIN``.
+
+        From here on no transaction can forget the note, and so commit the file.
+        """
+        mine = _mark(note.number).filter(_over(), ended__lt=self._past, removing=note.removing)
+        return bool(mine.update(removing=Now()))
+
+    def _remove(self, note: Written, mount: Mount, claimed: float) -> bool:
+        found = mount.storage.find(note.name)
+        if found is None or rows.is_named(note.area, note.name):
+            _mark(note.number).delete()
+            return False
+        content = digests.read(mount.storage, note.name)
+        if (found.size, content.sha256) != (note.size, note.sha256):
+            return _leave(note, "it is not what the task wrote")
+        with self._at_rest():
+            began = clock.now()
+            if not _mark(note.number).filter(_over(), ended__lt=self._past).exists():
+                raise _BusyError("its note has changed")
+            if rows.is_named(note.area, note.name):
+                _mark(note.number).delete()
+                return False
+            if _is_needed(note, mount, content):
+                return _leave(note, "a document whose file is missing has this content")
+            _require_same(mount, found)
+            points.passed("sweep.at_rest")
+            if clock.now() - began > _AT_REST or clock.now() - claimed > AGAIN / 2:
+                raise _BusyError("it took too long")
+            with suppress(NotFoundError):
+                mount.storage.delete(note.name)
+            points.passed("sweep.removed")
+            transactions.tell(mount, previous=note.name)
+            _mark(note.number).delete()
+        files.remove_emptied(files.folder_of(mount.place(note.name)))
+        _log.warning(
+            "%s/%s was removed: task %s wrote it, and ended before its document was committed",
+            note.area,
+            note.name,
+            note.task_id,
+        )
+        return True
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        """Within this block nobody writes documents or their rows; raise ``_BusyError``.
+
+        The rows first: who has some in hand may wait for the media lock, and gets it.
+        """
+        with transaction.atomic():
+            try:
+                lock_rows(_TABLE_SECONDS)
+            except OperationalError as error:
+                raise _BusyError(str(error)) from error
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE}'")
+            try:
+                self._lock.acquire(timeout=_LOCK_SECONDS)
+            except (LeaseError, Timeout) as error:
+                raise _BusyError(str(error)) from error
+            try:
+                yield
+            finally:
+                self._lock.release()
+
+
+def _mark(number: uuid.UUID) -> Any:  # noqa: ANN401  # a query
+    return Written.objects.filter(number=number)
+
+
+def _leave(note: Written, why: str) -> bool:
+    """Forget a note whose file is not removed: from now on it is an orphan as any other."""
+    _log.warning(
+        "%s/%s, which task %s wrote and did not commit, stays: %s. See paperfleet_check",
+        note.area,
+        note.name,
+        note.task_id,
+        why,
+    )
+    _mark(note.number).delete()
+    return False
+
+
+def _is_needed(note: Written, mount: Mount, content: FileDigests) -> bool:
+    """Say whether the file may be what is left of a document."""
+    for file in rows.with_checksum(note.area, (content.sha256, content.md5), _MOST_ALIKE):
+        if mount.storage.find(file.name) is None:
+            return True
+    return False
+
+
+def _require_same(mount: Mount, found: FileStat) -> None:
+    now = mount.storage.find(found.name)
+    if now is None or now._replace(sha256=None) != found._replace(sha256=None):
+        raise _BusyError("it has changed")
