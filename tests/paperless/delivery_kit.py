@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PREFIX = "pre "
 PATIENCE = 90.0
 LOCATION = "fleet"
+AREAS = ("staging", "originals", "thumbnails")
+"""What tasks of the small project write to."""
 
 
 def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:  # noqa: ANN401  # what it returns
@@ -56,6 +58,7 @@ class Fleet:
     folder: Path
     site: Site = SMALL
     hosts: dict[str, Host] = field(default_factory=dict)
+    more: dict[str, str] = field(default_factory=dict)
 
     def host(self, name: str) -> Host:
         """Return a host by its name."""
@@ -91,6 +94,7 @@ class Fleet:
             "PAPERLESS_CHANNELS_BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "PAPERFLEET_FLEET": "true",
             "PAPERFLEET_TASK_SILENCE_SECONDS": "15",
+            **self.more,
         }
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -109,6 +113,11 @@ class Fleet:
             "SELECT state, attempt, deaths FROM paperfleet_work WHERE state <> 'done'"
             " ORDER BY created"
         )
+
+    def notes(self) -> list[str]:
+        """Return the names of what tasks have noted and not committed."""
+        found = self.ask("SELECT area, name FROM paperfleet_written ORDER BY noted")
+        return [f"{area}/{name}" for area, name in found]
 
     def statuses(self) -> list[str]:
         """Return what the list of tasks shows."""
@@ -147,19 +156,22 @@ class Fleet:
 
     def clear(self) -> None:
         """Forget all documents, tasks and messages."""
-        self.ask("TRUNCATE documents_document, documents_paperlesstask, paperfleet_work CASCADE")
+        self.ask(
+            "TRUNCATE documents_document, documents_paperlesstask, paperfleet_work,"
+            " paperfleet_written CASCADE"
+        )
         with contextlib.closing(self.broker()) as client:
             for key in client.scan_iter(f"{PREFIX}*"):
                 client.delete(key)
-        for key in (*self.objects("staging"), *self.objects("originals")):
+        for key in (key for area in AREAS for key in self.objects(area)):
             self.s3.client.delete_object(Bucket=self.s3.bucket, Key=key)
 
 
 @contextlib.contextmanager
-def fleet_with_tables(folder: Path, site: Site = SMALL) -> Iterator[Fleet]:
-    """Start the servers of a fleet whose database has the tables."""
+def fleet_with_tables(folder: Path, site: Site = SMALL, **more: str) -> Iterator[Fleet]:
+    """Start the servers of a fleet whose database has the tables; ``more`` is told to all hosts."""
     with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
-        fleet = Fleet(postgres, redis, s3, folder, site)
+        fleet = Fleet(postgres, redis, s3, folder, site, more=more)
         first = fleet.host("first").environment()
         done = site.run(["manage.py", "migrate", "--verbosity", "0"], first)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -240,6 +252,29 @@ class Host:
             "print('swept', *done)\n"
         )
         return _swept(told)
+
+    def settle(self, later: float, *, fails: bool = False, **more: str) -> list[str]:
+        """Remove what was not committed, so many seconds after it was seen; return the keys.
+
+        What ``fails`` is killed.
+        """
+        told = self.python(
+            "from paperfleet.paperless.delivery import written\n"
+            "written.settle()\n"
+            f"done = written.settle(written.SETTLED - {later})\n"
+            "print('swept', *done)\n",
+            fails=fails,
+            **more,
+        )
+        return [] if fails else _swept(told)
+
+    def check(self) -> dict[str, Any]:
+        """Run ``paperfleet_check``; return what it tells."""
+        done = self.fleet.site.run(["manage.py", "paperfleet_check", "--json"], self.environment())
+        told: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+        print(done.stdout)
+        assert done.returncode == (0 if told["agrees"] else 1), done.stdout + done.stderr
+        return told
 
     def sweep(self) -> list[str]:
         """Sweep once; return the kinds of what was done."""

@@ -208,7 +208,14 @@ def test_a_host_that_vanishes_before_its_commit_holds_nothing_up(fleet: Fleet) -
         )
     assert fleet.titles() == ["a"]
     assert fleet.statuses() == ["success"]
-    assert len(fleet.objects("originals")) == 1, "the first has taken back what it wrote"
+    assert len(fleet.objects("originals")) == 2, "the first has left what it wrote"
+    assert fleet.host("web").settle(later=1000) == []
+    written = fleet.notes()
+    assert [name.partition("/")[0] for name in written] == ["originals", "thumbnails"]
+    ((document,),) = fleet.ask("SELECT filename FROM documents_document")
+    assert fleet.host("web").settle(later=1300) == written
+    assert fleet.objects("originals") == [f"fleet/originals/{document}"]
+    assert fleet.notes() == []
     assert fleet.objects("staging") == []
 
 

@@ -47,6 +47,9 @@ longest single one takes 900 (``bucket.options``), and TCP goes on sending for a
 AGAIN = 3600.0
 """Seconds after which a removal that did not come to its end is begun again, by whomever: until
 then a request of the first one may be under way."""
+VANISHED = 900
+"""Seconds for which a transaction that writes files may wait for the storage; less than
+``SETTLED``, and more than an outage for which a task waits by itself."""
 _CONNECT = 10
 _TABLE_SECONDS = 5.0
 _LOCK_SECONDS = 5.0
@@ -83,6 +86,8 @@ class Notes:
     def note(self, intent: Intent) -> None:
         """Note a file; raise ``AttemptOverError`` when the task is another's, as its row is."""
         attempt = _attempt()
+        if attempt.session is None:
+            _let_go_of_the_vanished()
         if not _execute(attempt, _NOTE, (*_values(attempt, intent), *_mine(attempt))):
             raise AttemptOverError("it was given to another worker, so that it must not write")
 
@@ -112,6 +117,16 @@ class Notes:
         except DatabaseError as error:
             _log.warning("whether task %s is over is not known: %s", attempt.claim.task_id, error)
             return False
+
+
+def _let_go_of_the_vanished() -> None:
+    """Let the database end the transaction that is open if its host vanishes.
+
+    Else its locks would keep the sweeper from the rows of documents for as long as the kernel takes
+    the connection for alive: two hours (tcp(7), ``tcp_keepalive_time``).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{VANISHED}s'")
 
 
 def _attempt() -> Attempt:

@@ -85,8 +85,12 @@ def consume_file(
     title = str((overrides or {}).get("title", file.stem))
     if content.startswith(b"path "):
         title = _told_of(input_doc, content.decode().removeprefix("path "))
-    then = _tell if content.startswith(b"tell") else None
-    return ConsumeFileSuccessResult(document_id=consume(file, title, then=then).pk)
+    then = {b"tell": _tell, b"fail": _fail}.get(content[:4])
+    with tempfile.TemporaryDirectory(dir=settings.SCRATCH_DIR) as folder:
+        thumbnail = Path(folder) / "thumb.webp"
+        thumbnail.write_bytes(b"RIFF")
+        document = consume(file, title, thumbnail=thumbnail, then=then)
+    return ConsumeFileSuccessResult(document_id=document.pk)
 
 
 def _told_of(input_doc: ConsumableDocument, filter_path: str) -> str:
@@ -103,6 +107,11 @@ def _told_of(input_doc: ConsumableDocument, filter_path: str) -> str:
 def _tell(document: Any) -> None:
     """Publish a task in the document's transaction, as a workflow does."""
     bulk_update_documents.delay([document.pk])
+
+
+def _fail(document: Any) -> None:
+    """Fail when the files are there, before the commit."""
+    raise ValueError(f"{document.title} fails late")
 
 
 @shared_task(name="documents.bulk_edit.delete")  # type: ignore[untyped-decorator]
