@@ -59,7 +59,7 @@ def test_inside(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("module", ["test_outbox", "test_delivery_machine"])
+@pytest.mark.parametrize("module", ["test_outbox", "test_delivery_machine", "test_written"])
 def test_on_postgresql(module: str, tmp_path: Path, lease_servers: dict[str, str]) -> None:
     address = lease_servers.get("PAPERFLEET_TEST_POSTGRES")
     if address is None:
