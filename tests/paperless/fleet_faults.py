@@ -177,12 +177,6 @@ FAULTS: dict[str, Callable[[Fleet, Random], dict[str, Any]]] = {
 }
 
 
-KILLS = frozenset(
-    ("child_killed", "worker_killed", "host_killed", "host_cut_off", "scheduler_killed")
-)
-"""Those in which a process does not come to remove what it wrote."""
-
-
 def rolling_restart(fleet: Fleet, sending: Sending, random: Random) -> dict[str, Any]:
     """Restart each role of each host in order, host after host, as an update does.
 

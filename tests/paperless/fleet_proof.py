@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNSEEN = 20.0
 """Seconds after which a file of the consume folder is touched. paperless-ngx's watcher misses one
 that comes while it begins anew, and looks for those after 300 s (``document_consumer.py``)."""
+SETTLE_TIMEOUT = 300.0
 STAGING_LATER = 7200.0
 """Seconds after which the sweeper removes what a killed process has left in the staging area."""
 
@@ -38,12 +39,12 @@ def wait_until_idle(fleet: Fleet, timeout: float = IDLE_TIMEOUT) -> None:
     fleet.until(idle, "the fleet has nothing to do", timeout)
 
 
-def require_well(fleet: Fleet, sent: Sent, *, killed: bool = False) -> dict[str, object]:
+def require_well(fleet: Fleet, sent: Sent, *, disturbed: bool = False) -> dict[str, object]:
     """Require what a fleet promises once it is idle; return what was seen.
 
     Each accepted paper is there once, and can be read and downloaded on every host; of the others
-    none is there twice. No task is open, nothing is staged, and the check is clean. Where a process
-    was ``killed``, files that no document has may be left, which the check's repair removes.
+    none is there twice. No task is open, nothing is staged, and the check is clean. Where the
+    fleet was ``disturbed``, the sweeper first removes what was written and not committed.
     """
     wait_until_idle(fleet)
     numbers = require_once(fleet, sent)
@@ -59,26 +60,56 @@ def require_well(fleet: Fleet, sent: Sent, *, killed: bool = False) -> dict[str,
         else:
             require_readable(host, numbers)
     swept = require_nothing_staged(fleet)
-    orphans = require_agreement(fleet, killed=killed)
+    removed = require_nothing_uncommitted(fleet)
+    assert disturbed or not removed, f"these were written and not committed: {removed}"
+    require_agreement(fleet)
     assert not local_documents(fleet), "documents are in the storage alone"
-    left = {"swept": swept, "orphans": len(orphans)}
+    left = {"swept": swept, "uncommitted": len(removed)}
     return {**sent.counts, "documents": len(documents(fleet)), **left}
 
 
-def require_agreement(fleet: Fleet, *, killed: bool) -> list[str]:
-    """Require that rows and objects agree, past the app and by its check; return the orphans."""
+def require_agreement(fleet: Fleet) -> None:
+    """Require that rows and objects agree, past the app and by its check."""
     comparison = fleet.compare()
     comparison.require_nothing_lost()
+    comparison.require_agreement()
     host = next(iter(fleet.hosts.values()))
-    if not killed:
-        comparison.require_agreement()
-    elif comparison.orphans:
-        host.manage("paperfleet_check", "--repair", "--delete-orphans")
-        fleet.compare().require_agreement()
     told = host.manage("paperfleet_check", "--json")
     checked = json.loads(told[told.index("{") : told.rindex("}") + 1])  # a log may stand before it
     assert checked["agrees"], checked
-    return comparison.orphans
+    assert not checked["uncommitted"], checked
+
+
+SETTLE = """
+from paperfleet.paperless.delivery import written
+print("removed", *written.settle(0), sep="\\n")
+"""
+VANISHED = """
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
+WHERE a.state = 'idle in transaction' AND a.state_change < now() - interval '30 seconds'
+AND a.datname = current_database() AND l.relation = 'documents_document'::regclass
+"""
+
+
+def require_nothing_uncommitted(fleet: Fleet) -> list[str]:
+    """Require that the sweeper removes what tasks wrote and did not commit; return what it was.
+
+    It does so 20 minutes after their end, when no request of theirs can be under way. Here it is
+    told that it is later. The transaction of a host that is gone is ended by the database after 15.
+    """
+    removed: list[str] = []
+    host = next(iter(fleet.hosts.values()))
+
+    def settled() -> bool:
+        if not fleet.ask("SELECT 1 FROM paperfleet_written LIMIT 1"):
+            return True
+        fleet.ask(VANISHED)
+        lines = host.shell(SETTLE).splitlines()
+        removed.extend(lines[lines.index("removed") + 1 :])
+        return False
+
+    fleet.until(settled, "the sweeper has removed what was not committed", SETTLE_TIMEOUT)
+    return removed
 
 
 def documents(fleet: Fleet) -> dict[int, str]:

@@ -1,12 +1,16 @@
 """Random histories of work on a real PostgreSQL: each piece ends exactly once.
 
 The rows are the real ones; broker, workers and clock are those of the test. A worker may be killed
-or frozen at any moment, messages may be lost or doubled, and frozen workers come back.
+or frozen at any moment, messages may be lost or doubled, and frozen workers come back. They write
+files, under names that others want too, and what they do not commit the real sweeper removes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import uuid
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,11 +25,14 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
+from documents.models import Document
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.paperless.inside.stores import memory
 
-from paperfleet.paperless.delivery import owner, rows, states
+from paperfleet.paperless.delivery import current, owner, rows, states, written
+from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
 from paperfleet.paperless.delivery.message import Message
 from paperfleet.paperless.delivery.rows import StagedFile
 from paperfleet.paperless.delivery.states import (
@@ -37,9 +44,12 @@ from paperfleet.paperless.delivery.states import (
     decide,
 )
 from paperfleet.paperless.delivery.tasks import CONSUME
-from paperfleet.paperless.models import Work
+from paperfleet.paperless.documents.intents import Intent
+from paperfleet.paperless.models import Work, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from paperfleet.paperless.delivery.rows import Claim
 
 LIMITS = DeliveryLimits(deaths=4)
@@ -47,10 +57,24 @@ LIMITS = DeliveryLimits(deaths=4)
 
 @dataclass
 class Worker:
-    """An attempt as its process knows it; ``document`` what it has committed."""
+    """An attempt as its process knows it; ``document`` what it has committed.
+
+    ``intent`` is the file that it noted last; ``is_stored`` says whether that was written.
+    """
 
     claim: Claim
     document: int | None = None
+    intent: Intent | None = None
+    content: bytes = b""
+    is_stored: bool = False
+
+
+@contextmanager
+def noting(claim: Claim) -> Iterator[written.Notes]:
+    """Keep notes as a process does that runs an attempt."""
+    attempt = Attempt(claim)
+    with current.running(attempt), attempt.until_end:
+        yield written.Notes()
 
 
 def message(task_id: str) -> Message:
@@ -69,6 +93,12 @@ class Fleet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         Work.objects.all().delete()
+        Written.objects.all().delete()
+        Document.global_objects.all().delete()
+        for name in self.files():
+            del memory.files[name]
+        self.named: dict[str, bytes] = {}
+        self.unnoted: set[str] = set()
         self.queue: list[str] = []
         self.workers: list[Worker] = []
         self.made: dict[str, list[int]] = {}
@@ -132,6 +162,74 @@ class Fleet(RuleBasedStateMachine):
         rows.add(message(child), staged(child), parent=parent)
         self.children[child] = parent
 
+    def files(self) -> list[str]:
+        return [name for name in memory.files if name.startswith("originals/")]
+
+    def free_name(self, wanted: str) -> str:
+        """Return the first name that is free, as paperless-ngx does."""
+        names = (f"{wanted}{number or ''}.pdf" for number in itertools.count())
+        return next(name for name in names if f"originals/{name}" not in memory.files)
+
+    @precondition(lambda self: self.workers)
+    @rule(data=st.data(), wanted=st.sampled_from("ab"))
+    def it_notes_a_file(self, data: st.DataObject, wanted: str) -> None:
+        worker = self.a_worker(data)
+        if worker.intent or worker.document or worker.claim.document or worker.claim.reason:
+            return
+        content = f"{worker.claim.task_id} {next(self.numbers)}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        name = self.free_name(wanted)
+        intent = Intent(uuid.uuid4(), "originals", name, len(content), digest)
+        with noting(worker.claim) as notes, transaction.atomic(), suppress(AttemptOverError):
+            notes.note(intent)
+            worker.intent, worker.content, worker.is_stored = intent, content, False
+
+    @precondition(lambda self: any(one.intent and not one.is_stored for one in self.workers))
+    @rule(data=st.data())
+    def it_writes_the_file(self, data: st.DataObject) -> None:
+        """Write it only where the name is still free; also long after it was noted."""
+        ready = [one for one in self.workers if one.intent and not one.is_stored]
+        worker = data.draw(st.sampled_from(ready))
+        assert worker.intent
+        place = f"originals/{worker.intent.name}"
+        if place not in memory.files:
+            memory.files[place] = worker.content
+            worker.is_stored = True
+            return
+        with noting(worker.claim) as notes:
+            notes.withdraw(worker.intent)
+        worker.intent = None
+
+    @precondition(lambda self: any(one.is_stored for one in self.workers))
+    @rule(data=st.data())
+    def it_rolls_back(self, data: st.DataObject) -> None:
+        self.roll_back(data.draw(st.sampled_from([one for one in self.workers if one.is_stored])))
+
+    def roll_back(self, worker: Worker) -> None:
+        if worker.intent and worker.is_stored:
+            with noting(worker.claim) as notes:
+                notes.left(worker.intent)
+        worker.intent, worker.is_stored = None, False
+
+    @rule(wanted=st.sampled_from("ab"))
+    def somebody_else_makes_a_document(self, wanted: str) -> None:
+        self.name_it(self.free_name(wanted), f"of {next(self.numbers)}".encode(), is_written=False)
+
+    def name_it(self, name: str, content: bytes, *, is_written: bool) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        Document.objects.bulk_create([Document(title=name, filename=name, checksum=digest)])
+        if not is_written:
+            memory.files[f"originals/{name}"] = content
+        self.named[f"originals/{name}"] = content
+
+    @rule()
+    def the_sweeper_removes_files(self) -> None:
+        written.settle(0)
+
+    @invariant()
+    def every_document_has_its_file(self) -> None:
+        assert {name: memory.files.get(name) for name in self.named} == self.named
+
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
     def it_commits_a_document(self, data: st.DataObject) -> None:
@@ -142,9 +240,16 @@ class Fleet(RuleBasedStateMachine):
         if worker.document or claim.document or claim.reason:
             return
         number = len(self.made.get(claim.task_id, [])) + 1
+        intent = worker.intent if worker.is_stored else None
         with transaction.atomic():
             released = rows.fence(claim, number)
-        if released is not None:
+            if released is not None and intent:
+                assert written.forget({intent.number}), "the row alone says who is over"
+                self.name_it(intent.name, worker.content, is_written=True)
+        if released is None:
+            self.roll_back(worker)
+        else:
+            worker.intent, worker.is_stored = None, False
             self.published.update(released)
             self.queue += released
             worker.document = number
@@ -157,6 +262,8 @@ class Fleet(RuleBasedStateMachine):
 
     def end(self, worker: Worker, *, fails: bool) -> None:
         claim = worker.claim
+        if fails or claim.reason:
+            self.roll_back(worker)
         fails = bool(claim.reason) or (fails and not (worker.document or claim.document))
         if not fails:
             self.commit(worker)
@@ -186,13 +293,19 @@ class Fleet(RuleBasedStateMachine):
     @rule(data=st.data())
     def it_dies(self, data: st.DataObject) -> None:
         """Let nothing of its process be heard again."""
-        self.leaving(data)
+        worker = self.leaving(data)
+        intent = worker.intent if worker.is_stored else None
+        if intent and not Written.objects.filter(number=intent.number).exists():
+            # Written long after its attempt was over, and then killed: nobody knows of it.
+            self.unnoted.add(f"originals/{intent.name}")
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
     def it_dies_where_others_see_it(self, data: st.DataObject) -> None:
         """Let its message come back to another child of the same host at once."""
-        claim = self.leaving(data).claim
+        worker = self.leaving(data)
+        self.roll_back(worker)
+        claim = worker.claim
         mine = Work.objects.filter(
             task_id=claim.task_id, attempt=claim.attempt, state=states.RUNNING
         )
@@ -202,7 +315,9 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
     def it_gives_back(self, data: st.DataObject) -> None:
-        rows.wait_again(self.leaving(data).claim, died=True)
+        worker = self.leaving(data)
+        self.roll_back(worker)
+        rows.wait_again(worker.claim, died=True)
 
     @rule(seconds=st.sampled_from([10.0, 50.0, 70.0]), is_swept=st.booleans())
     def time_passes(self, seconds: float, *, is_swept: bool) -> None:
@@ -245,6 +360,10 @@ class Fleet(RuleBasedStateMachine):
                     self.end(Worker(claim), fails=False)
             while self.workers:
                 self.end(self.workers.pop(), fails=False)
+        written.settle(0)
+        assert not Written.objects.exists()
+        assert set(self.files()) - self.unnoted <= self.named.keys()
+        self.every_document_has_its_file()
         assert not Work.objects.exclude(state=states.FAILED).exists()
         assert self.ended.keys() == self.published
         self.no_document_is_made_twice_and_nothing_ends_twice()

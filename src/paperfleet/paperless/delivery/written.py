@@ -34,7 +34,7 @@ from paperfleet.paperless.models import Work, Written
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from paperfleet.model import FileStat
     from paperfleet.paperless.documents.digests import FileDigests
@@ -176,15 +176,20 @@ def close(attempt: Attempt) -> None:
 
 
 def forget_committed() -> bool:
-    """Delete the notes of what the open transaction keeps; to be called before its commit.
+    """Forget what the open transaction keeps; see ``forget``."""
+    effects = transactions.kept()
+    return forget({effect.intent.number for effect in effects if effect.intent is not None})
+
+
+def forget(numbers: Collection[uuid.UUID]) -> bool:
+    """Delete notes in the transaction that names their files, right before its commit.
 
     Return False when one is gone or somebody removes its file: then it must not commit.
     """
-    kept = {effect.intent.number for effect in transactions.kept() if effect.intent is not None}
-    if not kept:
+    if not numbers:
         return True
-    count, _ = Written.objects.filter(number__in=kept, removing=None).delete()
-    return count == len(kept)
+    count, _ = Written.objects.filter(number__in=numbers, removing=None).delete()
+    return count == len(numbers)
 
 
 class Noted(NamedTuple):
