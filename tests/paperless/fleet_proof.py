@@ -82,7 +82,7 @@ def require_agreement(fleet: Fleet) -> None:
 
 SETTLE = """
 from paperfleet.paperless.delivery import written
-print("removed", *written.settle(0), sep="\\n")
+print(*written.settle(0), sep="\\n")
 """
 VANISHED = """
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
@@ -104,8 +104,10 @@ def require_nothing_uncommitted(fleet: Fleet) -> list[str]:
         if not fleet.ask("SELECT 1 FROM paperfleet_written LIMIT 1"):
             return True
         fleet.ask(VANISHED)
-        lines = host.shell(SETTLE).splitlines()
-        removed.extend(lines[lines.index("removed") + 1 :])
+        told = host.shell(SETTLE).splitlines()  # a log may stand beside it
+        removed.extend(
+            line for line in told if line.startswith(("originals/", "archive/", "thumbnails/"))
+        )
         return False
 
     fleet.until(settled, "the sweeper has removed what was not committed", SETTLE_TIMEOUT)
