@@ -21,6 +21,7 @@ from paperfleet.paperless.activation import media_lock
 from paperfleet.paperless.delivery import current, rows, setup, states, written
 from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
 from paperfleet.paperless.delivery.message import Message
+from paperfleet.paperless.delivery.rows import StagedFile
 from paperfleet.paperless.delivery.states import DeliveryLimits
 from paperfleet.paperless.delivery.tasks import CONSUME
 from paperfleet.paperless.documents import digests, intents, transactions
@@ -52,11 +53,11 @@ def _fleet(store: FaultyStorage) -> Iterator[None]:  # noqa: ARG001  # emptied b
 
 
 @contextmanager
-def attempt() -> Iterator[Attempt]:
+def attempt(*given: StagedFile) -> Iterator[Attempt]:
     """Run an attempt of a task, the first or the next one."""
     if not Work.objects.filter(task_id=TASK).exists():
         headers = {"id": TASK, "task": CONSUME, "expires": None}
-        rows.add(Message(b"body", {"headers": headers, "routing_key": "celery"}), [])
+        rows.add(Message(b"body", {"headers": headers, "routing_key": "celery"}), given)
     claim = rows.claim(TASK, DeliveryLimits())
     assert claim
     one = Attempt(claim)
@@ -333,6 +334,23 @@ def test_what_may_be_the_rest_of_a_document_stays(originals: Path, stored: Store
     orphaned(originals, "b.pdf")
     stored["originals/gone.pdf"] = b"A"
     assert written.settle(0) == ["originals/b.pdf"]
+
+
+@pytest.mark.parametrize("is_staged", [True, False])
+def test_the_last_copy_of_an_upload_stays(
+    originals: Path, stored: Stored, *, is_staged: bool
+) -> None:
+    """As after a restore of the database: in truth the document was committed."""
+    given = StagedFile("staging/task/0", "/scratch/a", 1, hashlib.sha256(b"A").hexdigest(), 0)
+    stored["staging/task/0"] = b"A"
+    with attempt(given), rolled_back():
+        (originals / "a.pdf").write_bytes(b"A")
+    Work.objects.update(state=states.FAILED)
+    if not is_staged:
+        del stored["staging/task/0"]
+    assert written.settle(0) == (["originals/a.pdf"] if is_staged else [])
+    assert ("originals/a.pdf" in stored) is not is_staged
+    assert notes() == []
 
 
 def test_a_name_that_an_open_transaction_has_just_given_stays(

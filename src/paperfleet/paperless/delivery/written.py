@@ -28,7 +28,7 @@ from paperfleet.paperless import points
 from paperfleet.paperless.activation import documents, media_lock
 from paperfleet.paperless.delivery import current, states
 from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
-from paperfleet.paperless.documents import active, digests, files, rows, transactions
+from paperfleet.paperless.documents import active, digests, files, patience, rows, transactions
 from paperfleet.paperless.documents.stillness import lock_rows
 from paperfleet.paperless.models import Work, Written
 
@@ -49,7 +49,7 @@ AGAIN = 3600.0
 then a request of the first one may be under way."""
 VANISHED = 900
 """Seconds for which a transaction that writes files may wait for the storage; less than
-``SETTLED``, and more than an outage for which a task waits by itself."""
+``SETTLED``, and longer where a task is set to wait longer through an outage."""
 _CONNECT = 10
 _TABLE_SECONDS = 5.0
 _LOCK_SECONDS = 5.0
@@ -86,8 +86,7 @@ class Notes:
     def note(self, intent: Intent) -> None:
         """Note a file; raise ``AttemptOverError`` when the task is another's, as its row is."""
         attempt = _attempt()
-        if attempt.session is None:
-            _let_go_of_the_vanished()
+        _let_go_of_the_vanished()
         if not _execute(attempt, _NOTE, (*_values(attempt, intent), *_mine(attempt))):
             raise AttemptOverError("it was given to another worker, so that it must not write")
 
@@ -125,8 +124,9 @@ def _let_go_of_the_vanished() -> None:
     Else its locks would keep the sweeper from the rows of documents for as long as the kernel takes
     the connection for alive: two hours (tcp(7), ``tcp_keepalive_time``).
     """
+    seconds = round(max(VANISHED, patience.tasks.outage + VANISHED / 3))
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{VANISHED}s'")
+        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'")
 
 
 def _attempt() -> Attempt:
@@ -311,6 +311,8 @@ class _Removal:
                 return False
             if _is_needed(note, mount, content):
                 return _leave(note, "a document whose file is missing has this content")
+            if _is_last_copy(note):
+                return _leave(note, "the file that its task was given is gone")
             _require_same(mount, found)
             points.passed("sweep.at_rest")
             if clock.now() - began > _AT_REST or clock.now() - claimed > AGAIN / 2:
@@ -375,6 +377,19 @@ def _is_needed(note: Written, mount: Mount, content: FileDigests) -> bool:
         if mount.storage.find(file.name) is None:
             return True
     return False
+
+
+def _is_last_copy(note: Written) -> bool:
+    """Say whether a task that has not ended has lost the file that it was given.
+
+    So it is after the database was put back to an earlier moment, or a standby took over that
+    lacked the last commits: the note is of a document that was committed, and its upload went.
+    """
+    given = Work.objects.filter(task_id=note.task_id).values_list("files", flat=True)
+    keys = [str(file["key"]) for one in given for file in one]
+    if all(documents.opened().exists(key) for key in keys):
+        return False
+    return bool(given.exists())  # else it has ended just now, and its files went
 
 
 def _require_same(mount: Mount, found: FileStat) -> None:

@@ -358,7 +358,9 @@ def move(old: Place, new: Place) -> None:
     if is_renewed:
         _clear_the_way(new)
     in_transaction = transactions.in_transaction()
-    written = transactions.written(old.mount.key, old.name) if in_transaction else None
+    written = None
+    if in_transaction and intents.keeper() is not None:
+        written = transactions.written(old.mount.key, old.name)
     intent = None
     if written is not None and written.intent is not None and not is_renewed:
         intent = intents.of_move(new, written.intent)
