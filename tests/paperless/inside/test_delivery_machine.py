@@ -171,8 +171,9 @@ class Fleet(RuleBasedStateMachine):
         return next(name for name in names if f"originals/{name}" not in memory.files)
 
     @precondition(lambda self: self.workers)
-    @rule(data=st.data(), wanted=st.sampled_from("ab"))
-    def it_notes_a_file(self, data: st.DataObject, wanted: str) -> None:
+    @rule(data=st.data(), wanted=st.sampled_from("ab"), is_late=st.booleans())
+    def it_writes_a_file(self, data: st.DataObject, wanted: str, *, is_late: bool) -> None:
+        """Note a file and write it; with ``is_late`` the request is under way for a while."""
         worker = self.a_worker(data)
         if worker.intent or worker.document or worker.claim.document or worker.claim.reason:
             return
@@ -183,14 +184,19 @@ class Fleet(RuleBasedStateMachine):
         with noting(worker.claim) as notes, transaction.atomic(), suppress(AttemptOverError):
             notes.note(intent)
             worker.intent, worker.content, worker.is_stored = intent, content, False
+        if not is_late:
+            self.store(worker)
 
     @precondition(lambda self: any(one.intent and not one.is_stored for one in self.workers))
     @rule(data=st.data())
-    def it_writes_the_file(self, data: st.DataObject) -> None:
-        """Write it only where the name is still free; also long after it was noted."""
+    def a_late_request_arrives(self, data: st.DataObject) -> None:
         ready = [one for one in self.workers if one.intent and not one.is_stored]
-        worker = data.draw(st.sampled_from(ready))
-        assert worker.intent
+        self.store(data.draw(st.sampled_from(ready)))
+
+    def store(self, worker: Worker) -> None:
+        """Write what was noted, only where the name is still free."""
+        if worker.intent is None:
+            return
         place = f"originals/{worker.intent.name}"
         if place not in memory.files:
             memory.files[place] = worker.content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -369,6 +370,36 @@ def test_a_name_that_an_open_transaction_has_just_given_stays(
     assert written.settle(0) == []
     assert "originals/a.pdf" in stored
     assert notes() == []
+
+
+def test_a_name_that_is_given_while_others_are_waited_for_stays(
+    originals: Path, stored: Stored
+) -> None:
+    orphaned(originals)
+    one = document("old.pdf", b"B")
+    stored["originals/old.pdf"] = b"B"
+    with (
+        closing(psycopg.connect(**connection.get_connection_params())) as other,
+        in_another_thread() as settled,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        rename = "UPDATE documents_document SET filename = 'a.pdf' WHERE id = %s"
+        other.execute(rename, (one.pk,))
+        waiting = pool.submit(settled)
+        wait_for_lock(other)
+        other.commit()
+        assert waiting.result(60) == []
+    assert "originals/a.pdf" in stored
+    assert notes() == []
+
+
+def wait_for_lock(session: psycopg.Connection[Any]) -> None:
+    """Return once somebody waits for the table of documents; the sweeper does for 5 s."""
+    query = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'documents_document'::regclass"
+    end = time.monotonic() + 30
+    while session.execute(query).fetchone() is None:
+        assert time.monotonic() < end, "nobody waits"
+        time.sleep(0.02)
 
 
 def test_what_changes_while_it_is_looked_at_stays(
