@@ -259,9 +259,9 @@ class Host:
         What ``fails`` is killed.
         """
         told = self.python(
-            "from paperfleet.paperless.delivery import written\n"
-            "written.settle()\n"
-            f"done = written.settle(written.SETTLED - {later})\n"
+            "from paperfleet.paperless.delivery import removal\n"
+            "removal.settle()\n"
+            f"done = removal.settle(removal.SETTLED - {later})\n"
             "print('swept', *done)\n",
             fails=fails,
             **more,

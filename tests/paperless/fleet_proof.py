@@ -81,8 +81,8 @@ def require_agreement(fleet: Fleet) -> None:
 
 
 SETTLE = """
-from paperfleet.paperless.delivery import written
-print(*written.settle(0), sep="\\n")
+from paperfleet.paperless.delivery import removal
+print(*removal.settle(0), sep="\\n")
 """
 VANISHED = """
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid

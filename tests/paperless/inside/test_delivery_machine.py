@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.paperless.inside.stores import memory
 
-from paperfleet.paperless.delivery import current, owner, rows, states, written
+from paperfleet.paperless.delivery import current, owner, removal, rows, states, written
 from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
 from paperfleet.paperless.delivery.message import Message
 from paperfleet.paperless.delivery.rows import StagedFile
@@ -230,7 +230,7 @@ class Fleet(RuleBasedStateMachine):
 
     @rule()
     def the_sweeper_removes_files(self) -> None:
-        written.settle(0)
+        removal.settle(0)
 
     @invariant()
     def every_document_has_its_file(self) -> None:
@@ -366,7 +366,7 @@ class Fleet(RuleBasedStateMachine):
                     self.end(Worker(claim), fails=False)
             while self.workers:
                 self.end(self.workers.pop(), fails=False)
-        written.settle(0)
+        removal.settle(0)
         assert not Written.objects.exists()
         assert set(self.files()) - self.unnoted <= self.named.keys()
         self.every_document_has_its_file()

@@ -19,7 +19,7 @@ if connection.vendor != "postgresql":
 from documents.models import Document
 
 from paperfleet.paperless.activation import media_lock
-from paperfleet.paperless.delivery import current, rows, setup, states, written
+from paperfleet.paperless.delivery import current, removal, rows, setup, states, written
 from paperfleet.paperless.delivery.current import Attempt, AttemptOverError
 from paperfleet.paperless.delivery.message import Message
 from paperfleet.paperless.delivery.rows import StagedFile
@@ -122,9 +122,9 @@ def test_a_commit_forgets_and_a_rollback_leaves(originals: Path, stored: Stored)
             (originals / "b.pdf").write_bytes(b"B")
         assert notes() == ["originals/b.pdf"]
         assert left(stored) == {"originals/a.pdf": b"A", "originals/b.pdf": b"B"}
-        assert written.settle(0) == [], "it may go on"
+        assert removal.settle(0) == [], "it may go on"
     ends()
-    assert written.settle(0) == ["originals/b.pdf"]
+    assert removal.settle(0) == ["originals/b.pdf"]
     assert left(stored) == {"originals/a.pdf": b"A"}
     assert notes() == []
 
@@ -146,7 +146,7 @@ def test_what_a_savepoint_undid_stays_noted_in_a_transaction_that_commits(
             (originals / "b.pdf").write_bytes(b"B")
     assert notes() == ["originals/b.pdf"]
     ends()
-    assert written.settle(0) == ["originals/b.pdf"]
+    assert removal.settle(0) == ["originals/b.pdf"]
     assert left(stored) == {"originals/a.pdf": b"A"}
 
 
@@ -157,7 +157,7 @@ def test_a_save_that_was_undone_and_repeated_is_kept(originals: Path, stored: St
             (originals / "a.pdf").write_bytes(b"A")
         (originals / "a.pdf").write_bytes(b"AGAIN")
     ends()
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {"originals/a.pdf": b"AGAIN"}
     assert notes() == []
 
@@ -173,7 +173,7 @@ def test_a_file_that_is_moved_is_noted_under_both_names(originals: Path, stored:
         assert left(stored) == {"originals/b.pdf": b"A"}
         assert notes() == ([] if is_kept else ["originals/a.pdf", "originals/b.pdf"])
         ends()
-        removed = written.settle(0)
+        removed = removal.settle(0)
         assert removed == ([] if is_kept else ["originals/b.pdf"])
         assert notes() == []
         Document.objects.all().delete()
@@ -189,7 +189,7 @@ def test_moves_that_a_savepoint_undid_are_undone_at_once(originals: Path, stored
             shutil.move(originals / "a.pdf", originals / "b.pdf")
             shutil.move(originals / "b.pdf", originals / "c.pdf")
     ends()
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {"originals/a.pdf": b"A"}
     assert notes() == []
 
@@ -199,7 +199,7 @@ def test_a_file_that_was_written_twice_is_removed_too(originals: Path, stored: S
         (originals / "a.pdf").write_bytes(b"A")
         (originals / "a.pdf").write_bytes(b"NEWER")
     ends()
-    written.settle(0)
+    removal.settle(0)
     assert left(stored) == {}
     assert notes() == []
 
@@ -284,7 +284,7 @@ def test_what_was_swept_too_early_is_noted_again(originals: Path, stored: Stored
         elsewhere("DELETE FROM paperfleet_written")
     assert notes() == ["originals/a.pdf"]
     ends()
-    assert written.settle(0) == ["originals/a.pdf"]
+    assert removal.settle(0) == ["originals/a.pdf"]
     assert left(stored) == {}
 
 
@@ -302,7 +302,7 @@ def orphaned(originals: Path, name: str = "a.pdf", content: bytes = b"A") -> Non
 def test_other_content_stays(originals: Path, stored: Stored) -> None:
     orphaned(originals)
     stored["originals/a.pdf"] = b"B"
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {"originals/a.pdf": b"B"}
     assert notes() == [], "paperfleet_check calls it orphaned"
 
@@ -316,25 +316,25 @@ def test_what_a_row_names_stays(
     one = document(name, b"A")
     if is_trashed:
         one.delete()
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {"originals/a.pdf": b"A"}
 
 
 def test_what_a_document_of_old_has_by_its_number_stays(originals: Path, stored: Stored) -> None:
     one = Document.objects.create(title="old", checksum="")
     orphaned(originals, f"{one.pk:07}.pdf")
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {f"originals/{one.pk:07}.pdf": b"A"}
 
 
 def test_what_may_be_the_rest_of_a_document_stays(originals: Path, stored: Stored) -> None:
     orphaned(originals)
     document("gone.pdf", b"A")
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {"originals/a.pdf": b"A"}
     orphaned(originals, "b.pdf")
     stored["originals/gone.pdf"] = b"A"
-    assert written.settle(0) == ["originals/b.pdf"]
+    assert removal.settle(0) == ["originals/b.pdf"]
 
 
 @pytest.mark.parametrize("is_staged", [True, False])
@@ -349,7 +349,7 @@ def test_the_last_copy_of_an_upload_stays(
     Work.objects.update(state=states.FAILED)
     if not is_staged:
         del stored["staging/task/0"]
-    assert written.settle(0) == (["originals/a.pdf"] if is_staged else [])
+    assert removal.settle(0) == (["originals/a.pdf"] if is_staged else [])
     assert ("originals/a.pdf" in stored) is not is_staged
     assert notes() == []
 
@@ -364,10 +364,10 @@ def test_a_name_that_an_open_transaction_has_just_given_stays(
     with closing(psycopg.connect(**connection.get_connection_params())) as other:
         rename = "UPDATE documents_document SET filename = 'a.pdf' WHERE id = %s"
         other.execute(rename, (one.pk,))
-        assert written.settle(0) == []
+        assert removal.settle(0) == []
         assert notes() == ["originals/a.pdf"]
         other.commit()
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert "originals/a.pdf" in stored
     assert notes() == []
 
@@ -414,7 +414,7 @@ def test_what_changes_while_it_is_looked_at_stays(
         return found
 
     monkeypatch.setattr(digests, "read", changing)
-    assert written.settle(0) == []
+    assert removal.settle(0) == []
     assert left(stored) == {"originals/a.pdf": b"LONGER"}
     assert notes() == ["originals/a.pdf"], "it is looked at again"
 
@@ -423,11 +423,11 @@ def test_a_media_lock_that_is_held_keeps_it(
     originals: Path, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orphaned(originals)
-    monkeypatch.setattr(written, "_LOCK_SECONDS", 0.5)
+    monkeypatch.setattr(removal, "_LOCK_SECONDS", 0.5)
     with media_lock(), in_another_thread() as settled:
         assert settled() == []
     assert notes() == ["originals/a.pdf"]
-    assert written.settle(0) == ["originals/a.pdf"]
+    assert removal.settle(0) == ["originals/a.pdf"]
     assert left(stored) == {}
 
 
@@ -435,7 +435,7 @@ def test_a_media_lock_that_is_held_keeps_it(
 def in_another_thread() -> Iterator[Callable[[], list[str]]]:
     def settled() -> list[str]:
         try:
-            return written.settle(0)
+            return removal.settle(0)
         finally:
             connection.close()
 
@@ -459,7 +459,7 @@ def test_the_end_of_an_attempt_is_final(originals: Path, stored: Stored) -> None
     Work.objects.update(state=states.WAITING)
     with attempt() as second:
         assert second.claim.attempt == 2
-        assert written.settle(0) == ["originals/a.pdf"]
+        assert removal.settle(0) == ["originals/a.pdf"]
         with transaction.atomic():
             document("a.pdf", b"SECOND")
             (originals / "a.pdf").write_bytes(b"SECOND")

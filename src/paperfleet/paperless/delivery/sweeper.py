@@ -22,9 +22,9 @@ from paperfleet.paperless.delivery import (
     onebroker,
     papertasks,
     publishing,
+    removal,
     rows,
     staging,
-    written,
 )
 from paperfleet.paperless.delivery.states import (
     HELD,
@@ -88,7 +88,7 @@ class Sweeper:
                 if time.monotonic() >= staging_due:
                     staging_due = time.monotonic() + STAGING_EVERY
                     self.sweep_staging()
-                written.settle()
+                removal.settle()
             except (DatabaseError, StorageError, LeaseError) as error:
                 _log.warning("the sweep of tasks is tried again: %s", error)
                 connection.close()
