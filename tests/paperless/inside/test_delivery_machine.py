@@ -84,6 +84,7 @@ def message(task_id: str) -> Message:
 
 
 def staged(task_id: str) -> list[StagedFile]:
+    memory.files[f"staging/{task_id}/0"] = b"a"
     return [StagedFile(f"staging/{task_id}/0", "/scratch/a", 1, "00", 0)]
 
 
@@ -95,8 +96,7 @@ class Fleet(RuleBasedStateMachine):
         Work.objects.all().delete()
         Written.objects.all().delete()
         Document.global_objects.all().delete()
-        for name in self.files():
-            del memory.files[name]
+        memory.files.clear()
         self.named: dict[str, bytes] = {}
         self.unnoted: set[str] = set()
         self.queue: list[str] = []
