@@ -24,7 +24,7 @@ from tests.servers.postgres_server import postgres_server
 from tests.servers.redis_server import redis_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tests.servers.postgres_server import PostgresServer
@@ -168,10 +168,12 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def fleet_with_tables(folder: Path, site: Site = SMALL, **more: str) -> Iterator[Fleet]:
+def fleet_with_tables(
+    folder: Path, site: Site = SMALL, more: Mapping[str, str] | None = None
+) -> Iterator[Fleet]:
     """Start the servers of a fleet whose database has the tables; ``more`` is told to all hosts."""
     with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
-        fleet = Fleet(postgres, redis, s3, folder, site, more=more)
+        fleet = Fleet(postgres, redis, s3, folder, site, more=dict(more or {}))
         first = fleet.host("first").environment()
         done = site.run(["manage.py", "migrate", "--verbosity", "0"], first)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -33,7 +33,7 @@ SETTLED = 1300
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with fleet_with_tables(tmp_path_factory.mktemp("fleet"), SMALL, **EVERYWHERE) as fleet:
+    with fleet_with_tables(tmp_path_factory.mktemp("fleet"), more=EVERYWHERE) as fleet:
         yield fleet
 
 

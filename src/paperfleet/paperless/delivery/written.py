@@ -51,7 +51,7 @@ _WITHDRAW = f'DELETE FROM "{_TABLE}" WHERE number = %s'  # noqa: S608  # as abov
 
 
 class Notes:
-    """Keeps the notes of the attempt that this thread runs; an ``intents.Keeper``."""
+    """Keeps the notes of the attempt that this thread runs; an ``intents.IntentKeeper``."""
 
     def keeps(self) -> bool:
         """Say whether this thread runs an attempt, and its transaction is the task's."""

@@ -29,7 +29,7 @@ class Intent(NamedTuple):
     sha256: str
 
 
-class Keeper(Protocol):
+class IntentKeeper(Protocol):
     """Who keeps notes. Each method raises ``DatabaseError``."""
 
     def keeps(self) -> bool:
@@ -51,15 +51,15 @@ class Keeper(Protocol):
         """Say whether what this thread does is another's to do by now; False when nobody knows."""
 
 
-_keepers: list[Keeper] = []
+_keepers: list[IntentKeeper] = []
 
 
-def keep_with(keeper: Keeper | None) -> None:
+def keep_with(keeper: IntentKeeper | None) -> None:
     """From now on tell this keeper; None for nobody."""
     _keepers[:] = [] if keeper is None else [keeper]
 
 
-def keeper() -> Keeper | None:
+def keeper() -> IntentKeeper | None:
     """Return who keeps notes of what this thread writes."""
     return _keepers[0] if _keepers and _keepers[0].keeps() else None
 
