@@ -5,7 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from paperfleet.paperless.delivery.tasks import CONSUME, REPEATED, TASKS
+from paperfleet.paperless.delivery.tasks import (
+    CONSUME,
+    REPEATED,
+    SCHEDULED,
+    SCHEDULED_SHOWN,
+    TASKS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +59,60 @@ def test_every_row_is_a_task_of_its_versions(source: Path) -> None:
     assert {
         name for name, task in TASKS.items() if major.startswith(task.versions)
     } - found == set()
+
+
+def assigned(source: Path, *names: str) -> Iterator[ast.AST]:
+    """Yield what is assigned to names of ``handlers``, or the body of functions of ``settings``."""
+    for module, tree in modules(source):
+        if module.startswith("paperless.settings") or module == "documents.signals.handlers":
+            for node in ast.walk(tree):
+                targets = [getattr(node, "target", None), *getattr(node, "targets", [])]
+                if {getattr(one, "id", "") for one in targets} & {*names} or (
+                    isinstance(node, ast.FunctionDef) and node.name in names
+                ):
+                    yield node
+
+
+def test_what_the_scheduler_starts_is_marked(source: Path) -> None:
+    """And so counts for nothing that a worker has to be started for."""
+    (schedule,) = assigned(source, "parse_beat_schedule", "_parse_beat_schedule")
+    found = {
+        value.value
+        for node in ast.walk(schedule)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == "task" and isinstance(value, ast.Constant)
+    }
+    assert len(found) > 5
+    assert found == SCHEDULED & tasks_in(source)
+
+
+def test_the_list_calls_scheduled_tasks_so(source: Path) -> None:
+    """v3 has a table of what is listed; v2 names what it lists in ``TaskName``."""
+    if tables := [*assigned(source, "TRACKED_TASKS")]:
+        (table,) = tables
+        listed = {
+            key.value: value.attr.lower()
+            for node in ast.walk(table)
+            if isinstance(node, ast.Dict)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant) and isinstance(value, ast.Attribute)
+        }
+        assert len(listed) > 5
+        for name, shown in listed.items():
+            assert (shown in SCHEDULED_SHOWN) == (name in SCHEDULED), name
+            assert name not in SCHEDULED or shown in TASKS[name].shown
+        return
+    names = {
+        value.elts[0].value
+        for _, tree in modules(source)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name == "TaskName"
+        for one in node.body
+        if isinstance(one, ast.Assign) and isinstance(value := one.value, ast.Tuple)
+        if isinstance(value.elts[0], ast.Constant)
+    }
+    assert names - SCHEDULED_SHOWN == {"consume_file"}
 
 
 def test_only_one_kind_of_argument_names_a_file_to_work_on(source: Path) -> None:

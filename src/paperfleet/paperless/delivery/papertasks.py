@@ -5,10 +5,14 @@ v3 has states of its own, v2 those of Celery (``documents/models.py``: ``Paperle
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
+from django.db.models import Q
 from django.utils import timezone
+
+from paperfleet.paperless.delivery.tasks import SCHEDULED_SHOWN
 
 _NAMES = ("pending", "started", "failure", "revoked")
 
@@ -63,3 +67,23 @@ def forget(task_id: str) -> None:
     if found := _model():
         model, states = found
         model.objects.filter(task_id=task_id, status=states["pending"]).delete()
+
+
+def unfinished(longest: float, moment: float) -> frozenset[str]:
+    """Return the numbers of tasks that are shown as running, but for those of the scheduler.
+
+    One that was started longer than ``longest`` seconds ago has died, whatever the list says. Those
+    that wait are in the broker, but for one whose row was written within the last ``moment``.
+    """
+    found = _model()
+    if found is None:
+        return frozenset()
+    model, states = found
+    now = timezone.now()
+    long_ago, just = now - timedelta(seconds=longest), now - timedelta(seconds=moment)
+    kind = "task_type" if hasattr(model, "Status") else "task_name"
+    runs = Q(date_started__gt=long_ago) | Q(date_started=None, date_created__gt=long_ago)
+    shown = model.objects.exclude(**{f"{kind}__in": SCHEDULED_SHOWN}).filter(
+        Q(runs, status=states["started"]) | Q(status=states["pending"], date_created__gt=just)
+    )
+    return frozenset(shown.values_list("task_id", flat=True))

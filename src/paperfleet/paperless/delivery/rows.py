@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import BooleanField, Case, Count, Exists, F, Min, OuterRef, Sum, Value, When
 from django.db.models.functions import Now
 
 from paperfleet.paperless.delivery import owner as owners
@@ -259,6 +259,33 @@ def _seen(row: dict[str, Any]) -> Seen:
         expired=row["expires"] is not None and row["expires"] < now,
         orphaned=not row["has_parent"],
     )
+
+
+def groups() -> list[states.RowGroup]:
+    """Return how many rows there are of each state and name; without those that only remember."""
+    is_expired = Case(
+        When(expires__lt=Now(), then=Value(value=True)),
+        default=Value(value=False),
+        output_field=BooleanField(),
+    )
+    found = (
+        Work.objects.exclude(state=states.DONE)
+        .order_by()
+        .annotate(is_expired=is_expired)
+        .values("state", "name", "is_expired")
+        .annotate(count=Count("pk"), oldest=Now() - Min("created"), all_deaths=Sum("deaths"))
+    )
+    return [
+        states.RowGroup(
+            row["state"],
+            row["name"],
+            row["count"],
+            row["is_expired"],
+            row["oldest"].total_seconds(),
+            row["all_deaths"],
+        )
+        for row in found
+    ]
 
 
 def take_from_owner(task_id: str, attempt: int, reason: str, silence: float) -> bool:

@@ -65,6 +65,17 @@ class Seen(NamedTuple):
     """Of a held one: the attempt that has published it is over."""
 
 
+class RowGroup(NamedTuple):
+    """Rows that are alike: how many, the age of the oldest in seconds, and how often one died."""
+
+    state: str
+    name: str
+    rows: int
+    is_expired: bool = False
+    oldest: float = 0.0
+    deaths: int = 0
+
+
 class Fence(NamedTuple):
     """Take a silent row from its owner and offer it; with a ``reason`` the next one fails it."""
 

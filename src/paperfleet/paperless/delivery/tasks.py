@@ -17,6 +17,8 @@ class Task(NamedTuple):
     """A task: ``repeat`` says whether it is run again after its worker died, ``why`` the reason.
 
     ``versions`` is how the versions that have it begin. ``makes`` is whether it makes one document.
+    ``scheduled`` is whether the scheduler starts it by itself: such a task wakes no worker
+    (``scaling``). ``shown`` is what paperless-ngx's own list of tasks calls a scheduled one.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Task(NamedTuple):
     why: str
     versions: str = ALL
     makes: bool = False
+    scheduled: bool = False
+    shown: tuple[str, ...] = ()
 
 
 CONSUME = "documents.tasks.consume_file"
@@ -46,7 +50,13 @@ _ROWS = (
         why="lets files and index follow the rows; a mail of a workflow may be sent twice, and"
         " without it files keep their old names",
     ),
-    Task("documents.tasks.index_optimize", repeat=True, why="changes how the index is laid out"),
+    Task(
+        "documents.tasks.index_optimize",
+        repeat=True,
+        why="changes how the index is laid out",
+        scheduled=True,
+        shown=("index_optimize",),
+    ),
     Task(
         "documents.tasks.index_document", repeat=True, why="writes what the row says", versions=V3
     ),
@@ -56,13 +66,27 @@ _ROWS = (
         why="removes what may be gone",
         versions=V3,
     ),
-    Task("documents.tasks.train_classifier", repeat=True, why="makes the model anew from the rows"),
-    Task("documents.tasks.sanity_check", repeat=True, why="reads"),
+    Task(
+        "documents.tasks.train_classifier",
+        repeat=True,
+        why="makes the model anew from the rows",
+        scheduled=True,
+        shown=("train_classifier",),
+    ),
+    Task(
+        "documents.tasks.sanity_check",
+        repeat=True,
+        why="reads",
+        scheduled=True,
+        shown=("sanity_check", "check_sanity"),
+    ),
     Task(
         "documents.tasks.llmindex_index",
         repeat=True,
         why="compares the index with the rows",
         versions=V3,
+        scheduled=True,
+        shown=("llm_index",),
     ),
     Task(
         "documents.tasks.update_document_in_llm_index",
@@ -87,6 +111,7 @@ _ROWS = (
         repeat=True,
         why="removes bundles that are over, which can be built again",
         versions=V3,
+        scheduled=True,
     ),
     Task(
         "documents.signals.handlers.process_cf_select_update",
@@ -99,7 +124,13 @@ _ROWS = (
         why="writes the numbers that it was given",
         versions=V3,
     ),
-    Task("documents.tasks.empty_trash", repeat=False, why="deletes documents for good"),
+    Task(
+        "documents.tasks.empty_trash",
+        repeat=False,
+        why="deletes documents for good",
+        scheduled=True,
+        shown=("empty_trash",),
+    ),
     Task(
         "documents.bulk_edit.delete",
         repeat=False,
@@ -109,11 +140,15 @@ _ROWS = (
         "documents.tasks.check_scheduled_workflows",
         repeat=False,
         why="sends mails and webhooks; the scheduler asks again",
+        scheduled=True,
+        shown=("check_workflows",),
     ),
     Task(
         "paperless_mail.tasks.process_mail_accounts",
         repeat=False,
         why="would fetch mails again whose tasks wait; the scheduler asks again",
+        scheduled=True,
+        shown=("mail_fetch",),
     ),
     Task(
         "paperless_mail.mail.apply_mail_action",
@@ -133,3 +168,9 @@ TASKS = {task.name: task for task in _ROWS}
 
 REPEATED = frozenset(task.name for task in _ROWS if task.repeat)
 """The names of those that are run again after their worker died."""
+
+SCHEDULED = frozenset(task.name for task in _ROWS if task.scheduled)
+"""The names of those that the scheduler starts by itself."""
+
+SCHEDULED_SHOWN = frozenset(shown for task in _ROWS for shown in task.shown)
+"""What paperless-ngx's own list calls these: ``task_type`` of v3, ``task_name`` of v2."""

@@ -96,7 +96,9 @@ class PaperlessTask(models.Model):
         REVOKED = "revoked", "Revoked"
 
     task_id: Any = models.CharField(max_length=72, unique=True)
+    task_type: Any = models.CharField(max_length=50, default="")
     status: Any = models.CharField(max_length=30, default=Status.PENDING)
+    date_created: Any = models.DateTimeField(default=timezone.now)
     date_started: Any = models.DateTimeField(null=True)
     date_done: Any = models.DateTimeField(null=True)
     result_data: Any = models.JSONField(null=True)

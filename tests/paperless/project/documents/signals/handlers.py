@@ -45,7 +45,8 @@ _TRACKED = (
 
 def task_published(headers: Any = None, **_: Any) -> None:
     if headers["task"] in _TRACKED:
-        PaperlessTask.objects.create(task_id=headers["id"])
+        kind = headers["task"].rpartition(".")[2]
+        PaperlessTask.objects.create(task_id=headers["id"], task_type=kind)
 
 
 def task_started(task_id: Any = None, **_: Any) -> None:
