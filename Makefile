@@ -83,6 +83,7 @@ docs: setup ## Make the generated pages of docs/ again
 		$(BIN)/paperfleet settings --page $$page > docs/reference/$$page.md.new && \
 		mv docs/reference/$$page.md.new docs/reference/$$page.md || exit 1; done
 	@$(BIN)/python -m tests.paperless.results
+	@$(BIN)/python -m tests.paperless.scaling_files
 	@$(BIN)/python -m tests.servers.survey_page page
 
 survey: setup ## Ask every WebDAV server at hand what it does; writes docs/reference/servers.md
