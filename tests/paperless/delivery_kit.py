@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import httpx
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from tests.paperless.children import SMALL, Site
-from tests.servers.base import stop_process
+from tests.servers.base import HOST, free_port, stop_process
 from tests.servers.moto_server import moto_server
 from tests.servers.postgres_server import postgres_server
 from tests.servers.redis_server import redis_server
+
+from paperfleet.web.metrics import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -167,17 +171,60 @@ class Fleet:
             self.s3.client.delete_object(Bucket=self.s3.bucket, Key=key)
 
 
+@dataclass
+class Alone(Fleet):
+    """paperless-ngx on the same servers, and no fleet: documents lie on one host."""
+
+    def variables(self) -> dict[str, str]:
+        """Return what its processes are told."""
+        told = super().variables()
+        ours = ("PAPERFLEET_FLEET", "PAPERLESS_DOCUMENT_STORAGE_")
+        return {key: text for key, text in told.items() if not key.startswith(ours)}
+
+
 @contextlib.contextmanager
 def fleet_with_tables(
-    folder: Path, site: Site = SMALL, more: Mapping[str, str] | None = None
+    folder: Path,
+    site: Site = SMALL,
+    kind: type[Fleet] = Fleet,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Fleet]:
     """Start the servers of a fleet whose database has the tables; ``more`` is told to all hosts."""
     with postgres_server() as postgres, redis_server() as redis, moto_server() as s3:
-        fleet = Fleet(postgres, redis, s3, folder, site, more=dict(more or {}))
+        fleet = kind(postgres, redis, s3, folder, site, more=dict(more or {}))
         first = fleet.host("first").environment()
         done = site.run(["manage.py", "migrate", "--verbosity", "0"], first)
         assert done.returncode == 0, done.stdout + done.stderr
         yield fleet
+
+
+@dataclass
+class Metrics:
+    """Metrics that are served on this machine."""
+
+    port: int
+
+    def ask(self) -> tuple[int, str]:
+        """Return status and text of an answer that nobody was given before."""
+        time.sleep(FRESH_SECONDS)
+        answer = httpx.get(f"http://{HOST}:{self.port}/metrics", timeout=30)
+        return answer.status_code, answer.text
+
+    def is_there(self) -> bool:
+        """Say whether somebody answers, whatever."""
+        with contextlib.suppress(httpx.TransportError):
+            return bool(httpx.get(f"http://{HOST}:{self.port}/", timeout=30).status_code)
+        return False
+
+    def read(self) -> dict[str, float]:
+        """Return the value of each metric, called ``name label…``."""
+        status, text = self.ask()
+        assert status == 200, text
+        return {
+            " ".join((sample.name, *sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
 
 
 @dataclass
@@ -312,6 +359,22 @@ class Host:
                 stop_process(process)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def metrics(self, **more: str) -> Iterator[Metrics]:
+        """Load the app as a process of the role web does; nothing else of that runs."""
+        code = (
+            "import os, time\n"
+            "os.environ['PAPERFLEET_LAUNCHED'] = f'web {os.getpid()} /nowhere'\n"
+            "import django; django.setup()\n"
+            "time.sleep(3600)\n"
+        )
+        found = Metrics(free_port())
+        told = {"GRANIAN_HOST": HOST, "PAPERFLEET_METRICS_PORT": str(found.port)}
+        with self.fleet.site.start(["-c", code], self.environment(**told, **more)) as process:
+            wait_for("metrics", lambda: process.poll() is not None or found.is_there())
+            assert process.poll() is None
+            yield found
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """End a worker and all its children, as when the host loses power."""

@@ -13,6 +13,8 @@ from django.conf import settings
 from django.db import connection
 
 from paperfleet.paperless.ownership import Fault
+from paperfleet.settings import app
+from paperfleet.settings.environment import values_of
 from paperfleet.settings.fleet import STARTING
 
 if TYPE_CHECKING:
@@ -50,7 +52,11 @@ def counted(environ: Mapping[str, str]) -> list[Counted]:
     tasks = _number(environ, "PAPERLESS_TASK_WORKERS")
     programs = {
         # Without a pool each thread has one: what answers, and what follows changes for search.
-        "web": Counted(webs * max(pool, 2), f"web {webs} times {each if pool > 1 else 2}"),
+        "web": _with_metrics(
+            Counted(webs * max(pool, 2), f"web {webs} times {each if pool > 1 else 2}"),
+            environ,
+            pool,
+        ),
         # A running task has one for its heartbeat and one for notes of what it writes, for moments;
         # the program above them has one too.
         "worker": Counted(tasks * (pool + 2) + 1, f"worker {tasks} times ({each} + 2) + 1"),
@@ -60,6 +66,13 @@ def counted(environ: Mapping[str, str]) -> list[Counted]:
     }
     role = environ.get(STARTING, "")
     return [programs[role]] if role in programs else list(programs.values())
+
+
+def _with_metrics(web: Counted, environ: Mapping[str, str], pool: int) -> Counted:
+    """Add the one connection by which one process of them answers for metrics, without a pool."""
+    row = app.table()["metrics_port"]
+    port = values_of({row.key: row}, environ).get(row.key, row.default)
+    return Counted(web.most + 1, f"{web.how} + 1") if port and pool == 1 else web
 
 
 def _pool() -> int:

@@ -19,7 +19,7 @@ from paperfleet.paperless.activation import documents, stop
 from paperfleet.printable import readable
 from paperfleet.running import rolestate
 from paperfleet.running.exitcodes import FINE, WRONG
-from paperfleet.running.rolelease import SINGLETONS, launched, lease_of
+from paperfleet.running.rolelease import SINGLETONS, is_web, launched, lease_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,8 +62,13 @@ def take_up() -> None:
     """Take the lease of the role that this process was launched for, if it was.
 
     Where another process is faster, or the store of leases does not answer, this one becomes the
-    launcher again and stands by. Raises ``SystemExit`` for settings that cannot be.
+    launcher again and stands by. Raises ``SystemExit`` for settings that cannot be. A web server
+    has no lease; it serves metrics.
     """
+    if is_web(os.environ):
+        from paperfleet.paperless.scaling import gauges  # noqa: PLC0415  # of the web role alone
+
+        gauges.serve(os.environ)
     found = launched(os.environ)
     if found is None:
         return

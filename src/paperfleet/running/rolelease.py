@@ -86,9 +86,20 @@ def launched(environ: Mapping[str, str]) -> Launched | None:
     The variable has the process's number, which exec keeps: a child that inherits the variable is
     not meant.
     """
+    process, found = _launched(environ)
+    return found if process == str(os.getpid()) else None
+
+
+def is_web(environ: Mapping[str, str]) -> bool:
+    """Say whether this process serves for the role web: Granian does so in children of its own."""
+    process, found = _launched(environ)
+    return found.role == "web" and process in {str(os.getpid()), str(os.getppid())}
+
+
+def _launched(environ: Mapping[str, str]) -> tuple[str, Launched]:
     role, _, rest = environ.get(fleet.LAUNCHED, "").partition(" ")
     process, _, state = rest.partition(" ")
-    return Launched(role, Path(state)) if process == str(os.getpid()) else None
+    return process, Launched(role, Path(state))
 
 
 def has_postgres(environ: Mapping[str, str]) -> bool:

@@ -133,6 +133,23 @@ class AppSettings:
             maximum=DAY,
         ),
     ] = 60
+    metrics_port: Annotated[
+        int,
+        About(
+            "The port at which `paperfleet run web` answers `/metrics` ([what it "
+            "tells](metrics.md)), beside its own; 0 for none. The default is the one that "
+            "OpenTelemetry gives a Prometheus exporter",
+            minimum=0,
+            maximum=65535,
+        ),
+    ] = 9464
+    metrics_address: Annotated[
+        str,
+        About(
+            "The address at which it does so; whoever reaches it needs no login",
+            unset="the address of the web server",
+        ),
+    ] = ""
 
 
 @cache

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from paperfleet.errors import PaperfleetError
 from paperfleet.paperless.delivery import papertasks, publishing, rows, staging, states
+from paperfleet.paperless.scaling import number, queries, reading
 from paperfleet.printable import readable
 from paperfleet.running.printing import tell, tell_json
 
@@ -29,6 +30,14 @@ class Command(BaseCommand):
         """Add the options."""
         parser.add_argument("--json", action="store_true", help="Print JSON.")
         chosen = parser.add_mutually_exclusive_group()
+        chosen.add_argument(
+            "--work", action="store_true", help="Print how many tasks wait or run, for scaling."
+        )
+        chosen.add_argument(
+            "--scaling-query",
+            choices=queries.KINDS,
+            help="Print the query that tells it, for KEDA's postgresql trigger.",
+        )
         chosen.add_argument("--retry", metavar="TASK", help="Offer a failed task once more.")
         chosen.add_argument(
             "--save",
@@ -43,7 +52,13 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
         """Run it."""
         try:
-            if options["retry"]:
+            if options["work"]:
+                tell(self.stdout, str(number.work(reading.read(current_app))))
+            elif options["scaling_query"]:
+                self.stdout.write(
+                    queries.query(options["scaling_query"], reading.longest_seconds()), ending=""
+                )
+            elif options["retry"]:
                 self._retry(options["retry"])
             elif options["save"]:
                 self._save(*options["save"])
