@@ -12,9 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import httpx
 import psycopg
 import pytest
+from tests.paperless.delivery_kit import Metrics
 from tests.paperless.fleet_kit import TIMEOUT, Fleet, fleet_in
+from tests.servers.base import HOST, free_port
 from tests.servers.postgres_server import postgres_missing
 from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE, first_of
@@ -131,6 +134,15 @@ def test_web_is_not_ready_without_its_database_and_alive(fleet: Fleet) -> None:
     found = host.run("web", "--check", "ready")
     assert found.returncode == 1
     assert "127.0.0.1:1" in found.stdout
+
+
+def test_web_serves_metrics_at_a_port_of_its_own(fleet: Fleet) -> None:
+    metrics = Metrics(free_port())
+    host = fleet.host("a", PAPERFLEET_METRICS_PORT=str(metrics.port))
+    host.wait_until_ready(host.start("web"))
+    assert metrics.read()["paperfleet_work"] == 0, "and there is no worker"
+    public = httpx.get(f"http://{HOST}:{host.port}/metrics")
+    assert "paperfleet_work" not in public.text
 
 
 PROMISED = 15.0

@@ -9,7 +9,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from tests.paperless.delivery_kit import (
     PREFIX,
@@ -23,9 +22,10 @@ from tests.paperless.delivery_kit import (
 from tests.servers.base import HOST, free_port
 from tests.servers.postgres_server import postgres_missing
 from tests.servers.redis_server import redis_missing
-from tests.wide import WIDE
+from tests.wide import WIDE, first_of
 
 from paperfleet.paperless.scaling.queries import query
+from paperfleet.web.metrics import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +173,7 @@ def test_a_fleet_whose_redis_came_back_empty_has_its_work(fleet: Fleet, metrics:
     assert numbers(fleet, metrics) == (1, 0)
 
 
-@pytest.mark.parametrize("server", ["redis", "postgres"])
+@pytest.mark.parametrize("server", first_of(["redis", "postgres"]))
 def test_without_a_server_there_is_no_number(fleet: Fleet, metrics: Metrics, server: str) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     assert numbers(fleet, metrics)[0] == 1
@@ -196,11 +196,11 @@ def test_many_waiting_messages_are_counted_soon(fleet: Fleet, metrics: Metrics) 
         broker.lpush(f"{PREFIX}celery", *[message] * 2499)
     began = time.monotonic()
     status, text = metrics.ask()
-    took = time.monotonic() - began
+    took = time.monotonic() - began - FRESH_SECONDS
     assert status == 200
     assert "paperfleet_work 501.0" in text, "2,000 of one task, and 500 that were not looked at"
     print(f"2,500 messages: {took:.2f} s")
-    assert took < 10
+    assert took < 5
 
 
 def test_without_a_fleet_what_waits_runs_and_is_with_a_dead_worker(
@@ -254,6 +254,7 @@ def test_without_a_fleet_what_was_published_a_moment_ago_or_has_ended(
     wait_for("the number", lambda: metrics_alone.ask()[0] == 200)
 
 
+@WIDE
 def test_the_command_tells_the_same_number(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "content of a")
     assert fleet.host("web").tasks("--work") == "1\n"
@@ -315,8 +316,52 @@ def listener(port: int) -> int:
     return int(done.stdout or 0)
 
 
-def test_a_process_of_another_role_serves_no_metrics(fleet: Fleet) -> None:
-    port = free_port()
-    fleet.host("web").python("print('up')", PAPERFLEET_METRICS_PORT=str(port))
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://{HOST}:{port}/metrics")
+SILENT = """
+import os, socket, sys, time
+os.environ["PAPERFLEET_LAUNCHED"] = f"{sys.argv[1]} {os.getpid()} /nowhere"
+import django; django.setup()
+address = "127.0.0.1", int(os.environ["TRIED"])
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    with socket.socket() as tried:
+        if tried.connect_ex(address) == 0:
+            print("serves"); break
+    time.sleep(0.1)
+else:
+    print("silent")
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "port", "expected"),
+    first_of([("web", "", "serves"), ("web", "0", "silent"), ("worker", "", "silent")], 2),
+)
+def test_only_the_web_role_serves_metrics(
+    fleet: Fleet, role: str, port: str, expected: str
+) -> None:
+    tried = str(free_port())
+    environment = fleet.host("web").environment(
+        GRANIAN_HOST=HOST, PAPERFLEET_METRICS_PORT=port or tried, TRIED=tried
+    )
+    done = fleet.site.run(["-c", SILENT, role], environment)
+    assert done.stdout == f"{expected}\n", done.stderr
+
+
+MISSES = """
+import os, sys
+sys.modules["prometheus_client"] = None
+os.environ["PAPERFLEET_LAUNCHED"] = f"web {os.getpid()} /nowhere"
+import django; django.setup()
+print("up")
+"""
+
+
+@WIDE
+def test_a_web_server_without_the_package_says_so(fleet: Fleet) -> None:
+    environment = fleet.host("web").environment(GRANIAN_HOST=HOST)
+    done = fleet.site.run(["-c", MISSES], environment)
+    assert done.returncode == 1
+    assert "prometheus-client" in done.stderr
+    assert "PAPERFLEET_METRICS_PORT=0" in done.stderr
+    done = fleet.site.run(["-c", MISSES], environment | {"PAPERFLEET_METRICS_PORT": "0"})
+    assert done.stdout == "up\n", done.stderr

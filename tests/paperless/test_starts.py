@@ -97,6 +97,7 @@ ALONE = {
     "PAPERFLEET_MEDIA_LOCK": ("file", "PAPERFLEET_MEDIA_LOCK keeps out"),
     "PAPERFLEET_ROLE_LEASE": ("file:/tmp/leases", "PAPERFLEET_ROLE_LEASE keeps out"),
     "PAPERLESS_TASK_WORKERS": ("500", "worker 500 times (1 + 2) + 1"),
+    "PAPERFLEET_METRICS_PORT": ("9464", "web 1 times 2 + 1"),
 }
 
 

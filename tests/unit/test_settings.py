@@ -11,6 +11,7 @@ from paperfleet.cli.settings import PAGES
 from paperfleet.errors import ConfigurationError
 from paperfleet.settings import app, fleet, options
 from paperfleet.settings.config import read, settings_of
+from paperfleet.settings.environment import values_of
 from paperfleet.settings.mirror import MirrorSettings, table
 from paperfleet.settings.reference import app_page, fleet_page, settings_page
 
@@ -265,6 +266,14 @@ def test_variables_of_service_links_and_tests_are_not_settings() -> None:
         "PAPERFLEET_TEST_NEXTCLOUD_URL": "https://cloud.example/",
     }
     assert load(BASE | others) == load(BASE)
+
+
+def test_a_service_of_the_name_of_a_port_sets_no_port() -> None:
+    """Kubernetes does so for a service that is called paperfleet-metrics."""
+    found = values_of(app.table(), {"PAPERFLEET_METRICS_PORT": "tcp://10.0.0.1:9464"})
+    assert found == {}
+    with pytest.raises(ConfigurationError, match="PAPERFLEET_METRICS_PORT"):
+        values_of(app.table(), {"PAPERFLEET_METRICS_PORT": "http"})
 
 
 @pytest.mark.parametrize(

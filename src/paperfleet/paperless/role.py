@@ -20,6 +20,7 @@ from paperfleet.printable import readable
 from paperfleet.running import rolestate
 from paperfleet.running.exitcodes import FINE, WRONG
 from paperfleet.running.rolelease import SINGLETONS, is_web, launched, lease_of
+from paperfleet.settings.app import METRICS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,9 +67,7 @@ def take_up() -> None:
     has no lease; it serves metrics.
     """
     if is_web(os.environ):
-        from paperfleet.paperless.scaling import gauges  # noqa: PLC0415  # of the web role alone
-
-        gauges.serve(os.environ)
+        _serve_metrics()
     found = launched(os.environ)
     if found is None:
         return
@@ -86,6 +85,23 @@ def take_up() -> None:
     before_task_publish.connect(lambda **_: _require(lease), weak=False)
     for work in UNDER_LEASE.get(found.role, ()):
         threading.Thread(target=work, args=(lease,), name=work.__name__, daemon=True).start()
+
+
+def _serve_metrics() -> None:
+    found = documents.configuration
+    if found is None or not found.settings.metrics_port:
+        return
+    try:
+        from paperfleet.paperless.scaling import gauges  # noqa: PLC0415  # of the web role alone
+    except ModuleNotFoundError as error:
+        if error.name != "prometheus_client":
+            raise
+        missing = ConfigurationError(
+            "metrics need the package prometheus-client, which is not installed",
+            hint=f"pip install 'paperfleet[paperless]', or set {METRICS_PORT}=0",
+        )
+        raise stop(missing) from error
+    gauges.serve(found.settings, os.environ)
 
 
 def _connect(found: Launched) -> None:

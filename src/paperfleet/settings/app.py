@@ -165,3 +165,4 @@ MOUNTS = table()["mounts"].variable
 ANY_VERSION = table()["allow_untested_version"].variable
 EVENTS = table()["events"].variable
 FLEET = table()["fleet"].variable
+METRICS_PORT = table()["metrics_port"].variable

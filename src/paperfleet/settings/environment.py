@@ -19,6 +19,8 @@ CONFIG_VARIABLE = PREFIX + "CONFIG"
 TEST_PREFIX = PREFIX + "TEST_"
 # What Kubernetes and Docker links put into every container for a service that is called paperfleet.
 SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)$")
+_LINK = re.compile(r"(tcp|udp|sctp)://")
+"""How such a value of ``…_PORT`` begins: a service that is called paperfleet-metrics sets one."""
 
 
 class FoundSetting(NamedTuple):
@@ -54,10 +56,15 @@ def set_in(table: Mapping[str, Setting], environ: Mapping[str, str]) -> dict[str
 def values_of(table: Mapping[str, Setting], environ: Mapping[str, str]) -> dict[str, object]:
     """Return by key the values that are set, for a component that reads its environment alone.
 
-    Spaces around them do not count. Raises ``ConfigurationError`` that names the variable.
+    Spaces around them do not count, nor does what a service puts in the place of a number. Raises
+    ``ConfigurationError`` that names the variable.
     """
     stripped = {name: text.strip() for name, text in environ.items()}
-    return {key: parse(table[key], *raw) for key, raw in set_in(table, stripped).items()}
+    return {
+        key: parse(table[key], *raw)
+        for key, raw in set_in(table, stripped).items()
+        if not (table[key].kind is int and _LINK.match(str(raw.value)))
+    }
 
 
 def mistake(environ: Mapping[str, str]) -> ConfigurationError | None:

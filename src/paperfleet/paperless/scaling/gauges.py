@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from celery import current_app
 from django.db import connection
 
-from paperfleet.paperless.activation import documents
 from paperfleet.paperless.delivery import states
 from paperfleet.paperless.scaling import reading
 from paperfleet.paperless.scaling.number import counts, work
@@ -19,23 +18,21 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from paperfleet.paperless.scaling.number import ScalingFacts
+    from paperfleet.settings.app import AppSettings
 
 _STATES = (states.WAITING, states.RUNNING, states.HELD, states.FAILED, states.HALF)
 
 
-def serve(environ: Mapping[str, str]) -> None:
-    """Serve metrics in a thread, where the settings do not say otherwise.
+def serve(settings: AppSettings, environ: Mapping[str, str]) -> None:
+    """Serve metrics in a thread.
 
     To be called by the thread that loads the app: another one would not find its Celery.
     """
-    found = documents.configuration
-    if found is None or not found.settings.metrics_port:
-        return
-    address = found.settings.metrics_address or environ["GRANIAN_HOST"]
+    address = settings.metrics_address or environ["GRANIAN_HOST"]
     app = current_app._get_current_object()  # noqa: SLF001  # Celery's only way to it
-    workers = environ.get("GRANIAN_WORKERS", "1")
+    is_alone = environ.get("GRANIAN_WORKERS", "1") == "1"
     answers = MetricsAnswers(lambda: _read(app))
-    MetricsServer(address, found.settings.metrics_port, answers, is_alone=workers == "1").start()
+    MetricsServer(address, settings.metrics_port, answers, is_alone=is_alone).start()
 
 
 def _read(app: Celery) -> list[MetricGauge]:
