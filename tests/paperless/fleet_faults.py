@@ -154,9 +154,10 @@ def scheduler_killed(fleet: Fleet, random: Random) -> dict[str, Any]:
 
 def leads(host: Host) -> bool:
     """Say whether the scheduler of a host works, and does not stand by."""
-    told = host.machine.folder / "scratch" / "paperfleet" / "roles" / "scheduler.json"
+    roles = host.machine.folder / "scratch" / "paperfleet" / "roles"
+    told = next(roles.glob("*/scheduler.json"), None)
     program = host.roles.get("scheduler")
-    if program is None or not program.alive or not told.is_file():
+    if program is None or not program.alive or told is None:
         return False
     _, _, state = json.loads(told.read_text(encoding="utf-8"))  # ``rolestate.RoleState``
     return bool(state == "working")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -302,6 +303,21 @@ def test_the_scheduler_forgets_when_this_host_last_started_what(src: Path, tmp_p
         file.touch()
     launcher._forget_ticks(found)
     assert [path.name for path in found.state_file("web").parent.iterdir()] == ["web.json"]
+
+
+def test_replicas_that_share_a_scratch_folder_do_not_tell_for_each_other(
+    src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is the first process of a container, and asked for itself."""
+    found = at(src, PAPERLESS_SCRATCH_DIR=str(tmp_path))
+    files = []
+    for host in ("worker-1", "worker-2"):
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        files.append(found.state_file("worker"))
+    first, second = files
+    rolestate.tell(first, rolestate.WORKING)
+    assert rolestate.told(first) is not None
+    assert rolestate.told(second) is None
 
 
 def tesseract(folder: Path, languages: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -74,8 +75,12 @@ class Site:
         return Path(os.path.normpath(self.src / (given or folder.default)))
 
     def state_file(self, role: str) -> Path:
-        """Return the file in which the process of a role tells its probes how it is."""
-        return self.folder(SCRATCH) / "paperfleet" / "roles" / f"{role}.json"
+        """Return the file in which the process of a role tells its probes how it is.
+
+        Below the name of the host, which a container has for itself: without a fleet several share
+        the scratch folder.
+        """
+        return self.folder(SCRATCH) / "paperfleet" / "roles" / socket.gethostname() / f"{role}.json"
 
 
 def site_of(environ: Mapping[str, str], *, fills: bool = True) -> Site:
