@@ -1,4 +1,4 @@
-"""What ``values.yaml`` of the chart says: each value with its default, its description, its schema."""
+"""What ``values.yaml`` of the chart says: values, defaults, descriptions, schemas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from typing import Any, NamedTuple
 
 import yaml
-
 from tests.deploy.manifests import CHART
 
 TYPES = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
@@ -15,7 +14,7 @@ FREE = "resources"
 
 
 class Value(NamedTuple):
-    """One value: its path, its default, what it is for, what else its schema says, values below it."""
+    """One value: ``about`` is its description, ``schema`` what else its schema says."""
 
     path: tuple[str, ...]
     default: Any

@@ -22,7 +22,9 @@ CHART = ROOT / "deploy" / "helm" / "paperfleet"
 KUSTOMIZE = ROOT / "deploy" / "kubernetes"
 PROGRAMS = ROOT / ".venv-kubernetes" / "bin"
 RELEASE, NAMESPACE = "paperfleet", "paperless"
-OVERLAYS = tuple(sorted(path.parent.name for path in KUSTOMIZE.glob("overlays/*/kustomization.yaml")))
+OVERLAYS = tuple(
+    sorted(path.parent.name for path in KUSTOMIZE.glob("overlays/*/kustomization.yaml"))
+)
 CHART_VALUES = tuple(sorted(CHART.glob("ci/*-values.yaml")))
 
 Object = dict[str, Any]
@@ -31,7 +33,7 @@ Objects = dict[str, Object]
 
 
 class Pod(NamedTuple):
-    """A pod of a manifest: what rendered it, the object that makes it, its template, all objects."""
+    """A pod: its ``rendering``, the ``owner`` that makes it, all ``objects`` beside that."""
 
     rendering: str
     owner: str
@@ -55,21 +57,25 @@ class Pod(NamedTuple):
         for source in container["envFrom"]:
             if "configMapRef" in source:
                 found |= self.objects["ConfigMap/" + source["configMapRef"]["name"]]["data"]
-        return found | {row["name"]: row["value"] for row in container.get("env", ()) if "value" in row}
+        return found | {
+            row["name"]: row["value"] for row in container.get("env", ()) if "value" in row
+        }
 
 
 def missing() -> str:
     """Return why nothing can be rendered here; '' where it can."""
     for name in ("kubectl", "helm"):
         try:
-            subprocess.run([PROGRAMS / name, "version", "--client"], capture_output=True, timeout=60)
+            subprocess.run(
+                [PROGRAMS / name, "version", "--client"], capture_output=True, timeout=60
+            )
         except OSError as error:
             return f"{name} cannot be run ({error.strerror}): make kubernetes installs it"
     return ""
 
 
 def run(program: str, *words: str | Path) -> str:
-    """Return what a program of ``make kubernetes`` prints; raise ``AssertionError`` with its error."""
+    """Return what a program of ``make kubernetes`` prints; ``AssertionError`` with its error."""
     done = subprocess.run(
         [PROGRAMS / program, *words], capture_output=True, text=True, timeout=120, cwd=ROOT
     )
@@ -141,8 +147,8 @@ _HASH = re.compile(r"-(?:[0-9a-f]{8}|[0-9bcdfghkmt]{10}|[0-9a-z]{10})$")
 def plain(item: Object) -> Object:
     """Return an object without what says that Helm made it, and without hashes of its content.
 
-    Both make a pod anew when a setting changes: Helm by a checksum in the pod, kustomize by a hash in
-    the name of the ConfigMap. A Job of Helm has a hash in its name.
+    Both make a pod anew when a setting changes: Helm by a checksum in the pod, kustomize by a hash
+    in the name of the ConfigMap. A Job of Helm has a hash in its name.
     """
     item = copy.deepcopy(item)
     for label in HELMS_OWN:

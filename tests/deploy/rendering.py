@@ -1,18 +1,16 @@
 """``make manifests``: what is made from the Helm chart.
 
-The chart is the only source. From it come ``deploy/kubernetes/base``, the files of the components but
-their ``kustomization.yaml`` and ``values.yaml``, the schema of the values, and the reference page.
+The chart is the only source. From it come ``deploy/kubernetes/base``, the files of the components
+but their ``kustomization.yaml`` and ``values.yaml``, the schema of the values, and the page.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
-
 from tests.deploy import chart_values, page
 from tests.deploy.manifests import (
     CHART,
@@ -26,6 +24,9 @@ from tests.deploy.manifests import (
     plain,
     run,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = "# Made by `make manifests` from deploy/helm/paperfleet; a test compares the two.\n"
 WRITTEN = ("kustomization.yaml", "values.yaml")
@@ -107,7 +108,7 @@ def _texts(files: dict[str, list[Object]]) -> dict[str, str]:
     return {name: HEAD + "---\n".join(map(_dump, items)) for name, items in files.items()}
 
 
-def _dump(item: Any) -> str:
+def _dump(item: Object) -> str:
     return yaml.safe_dump(item, sort_keys=False, allow_unicode=True, width=120)
 
 
