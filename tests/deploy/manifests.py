@@ -107,16 +107,28 @@ def objects_of(text: str) -> Objects:
     return found
 
 
-def components(overlay: str) -> list[str]:
-    """Return the components of an overlay in their order."""
+def kustomization(overlay: str) -> Object:
     text = (KUSTOMIZE / "overlays" / overlay / "kustomization.yaml").read_text("utf-8")
-    return [Path(one).name for one in yaml.safe_load(text)["components"]]
+    found: Object = yaml.safe_load(text)
+    return found
+
+
+def components(overlay: str) -> list[str]:
+    """Return the components of an overlay in their order, without those of what it stands on."""
+    return [Path(one).name for one in kustomization(overlay).get("components", ())]
 
 
 def values_of(overlay: str) -> list[Path]:
-    """Return the files of values with which the chart gives the same objects as an overlay."""
-    parts = [KUSTOMIZE / "components" / name / "values.yaml" for name in components(overlay)]
-    return [KUSTOMIZE / "base" / "values.yaml", *parts]
+    """Return the files of values with which the chart gives the same objects as an overlay.
+
+    Those of what it stands on, of its components, and its own.
+    """
+    (below,) = kustomization(overlay)["resources"]
+    name = Path(below).name
+    found = [KUSTOMIZE / "base" / "values.yaml"] if name == "base" else values_of(name)
+    found += [KUSTOMIZE / "components" / one / "values.yaml" for one in components(overlay)]
+    own = KUSTOMIZE / "overlays" / overlay / "values.yaml"
+    return [*found, own] if own.is_file() else found
 
 
 @cache

@@ -12,7 +12,6 @@ from tests.deploy.manifests import (
     OVERLAYS,
     ROOT,
     Objects,
-    components,
     helm,
     plain_objects,
     values_of,
@@ -45,10 +44,9 @@ column says for which component of kustomize or value of the chart.
 OVERLAYS_HEAD = """
 ## Overlays
 
-Each is the base and components, and the same as the chart with the file `values.yaml` of the base
-and of these components.
+Each gives the same as the chart with these files of values, below `deploy/kubernetes`.
 
-| overlay | components | objects |
+| overlay | values | objects |
 |---|---|---:|
 """
 VALUES_HEAD = """
@@ -75,7 +73,8 @@ def text() -> str:
     base = plain_objects(helm(KUSTOMIZE / "base" / "values.yaml"))
     found = [*_objects(base), OVERLAYS_HEAD]
     for overlay in OVERLAYS:
-        names = ", ".join(f"`{name}`" for name in components(overlay))
+        files = [path.relative_to(KUSTOMIZE).as_posix() for path in values_of(overlay)]
+        names = ", ".join(f"`{name}`" for name in files)
         found.append(f"| `{overlay}` | {names} | {len(helm(*values_of(overlay)))} |\n")
     found += [VALUES_HEAD, *(_row(row) for value in chart_values.values() for row in _flat(value))]
     return HEAD + "".join(found)

@@ -53,6 +53,12 @@ def containers(objects: Objects) -> Iterator[tuple[Pod, dict[str, Any]]]:
             yield pod, container
 
 
+def sources(item: Object) -> list[dict[str, Any]]:
+    """Return where the containers of an object have their variables from."""
+    spec = item.get("spec", {}).get("template", {}).get("spec", {"containers": []})
+    return [one for container in spec["containers"] for one in container["envFrom"]]
+
+
 def settings(objects: Objects) -> dict[str, str]:
     (item,) = of_kind(objects, "ConfigMap")
     data: dict[str, str] = item["data"]

@@ -23,6 +23,7 @@ from tests.deploy.manifests import (
     objects_of,
     plain,
     run,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def made() -> dict[str, str]:
     """Return the text of every file that is made from the chart, by its path from the top."""
     base = KUSTOMIZE / "base"
     files = {base / name: text for name, text in _base().items()}
-    for values in sorted(KUSTOMIZE.glob("components/*/values.yaml")):
-        files |= {values.parent / name: text for name, text in _component(values).items()}
+    for folder in sorted((KUSTOMIZE / "components").iterdir()):
+        files |= {folder / name: text for name, text in _component(folder.name).items()}
     files[CHART / "values.schema.json"] = (
         json.dumps(chart_values.schema(), indent=2, ensure_ascii=False) + "\n"
     )
@@ -91,11 +92,14 @@ def _base() -> dict[str, str]:
     }
 
 
-def _component(values: Path) -> dict[str, str]:
-    """Return the files with the objects that a component has beside those of the base."""
+def _component(component: str) -> dict[str, str]:
+    """Return the files with the objects that a component has beside those of the base.
+
+    The overlay of its name has nothing more.
+    """
     base = KUSTOMIZE / "base" / "values.yaml"
     known = {_key(item) for items in _files(base).values() for item in items}
-    found = _files(base, values)
+    found = _files(*values_of(component))
     more = {name: [one for one in items if _key(one) not in known] for name, items in found.items()}
     return _texts({name: items for name, items in more.items() if items})
 

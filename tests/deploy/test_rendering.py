@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tests.deploy.manifests import (
     OVERLAYS,
     PROGRAMS,
     ROOT,
+    components,
     helm,
     kustomize,
     missing,
@@ -53,14 +55,21 @@ def test_kustomize_and_helm_give_the_same_objects(overlay: str) -> None:
         assert item == other[key], key
 
 
-def test_every_component_is_in_an_overlay() -> None:
+def test_every_component_is_in_the_overlay_of_its_name() -> None:
     named = {path.parent.name for path in KUSTOMIZE.glob("components/*/kustomization.yaml")}
-    assert named == set(OVERLAYS)
-    for overlay in OVERLAYS:
-        folder = yaml.safe_load(
-            (KUSTOMIZE / "overlays" / overlay / "kustomization.yaml").read_text()
-        )
-        assert f"../../components/{overlay}" in folder["components"]
+    assert named | {"s3"} == set(OVERLAYS)
+    assert [components(name) for name in sorted(named)] == [[name] for name in sorted(named)]
+
+
+def test_what_a_person_sets_is_set_by_no_component() -> None:
+    """A component has the last word on a setting, whatever the kustomization says that names it."""
+    fixed = {"PAPERFLEET_EVENTS", "PAPERFLEET_FLEET", "PAPERLESS_DOCUMENT_STORAGE_BACKEND"}
+    found: dict[str, str] = {}
+    for path in KUSTOMIZE.glob("components/*/kustomization.yaml"):
+        for generator in yaml.safe_load(path.read_text()).get("configMapGenerator", ()):
+            found |= dict(line.split("=", 1) for line in generator["literals"])
+    assert found.keys() == fixed
+    assert set(found.values()) == {"", "true", "false"}
 
 
 def test_a_setting_that_changes_makes_pods_anew(tmp_path: Path) -> None:
@@ -81,18 +90,17 @@ def test_a_setting_that_changes_makes_pods_anew(tmp_path: Path) -> None:
 
 def test_a_namespace_of_yours_reaches_keda(tmp_path: Path) -> None:
     """The one place in which a name has the namespace in it."""
-    text = (KUSTOMIZE / "overlays" / "keda" / "kustomization.yaml").read_text("utf-8")
-    folder = KUSTOMIZE.parent / "kubernetes" / "overlays"
-    mine = tmp_path / "kustomization.yaml"
-    links = tmp_path / "kubernetes"
-    links.symlink_to(folder.parent)
-    for name in ("base", "components"):
-        text = text.replace(f"../../{name}", f"kubernetes/{name}")
-    mine.write_text(text.replace("namespace: paperless", "namespace: letters"))
-    found = kustomize(tmp_path)
-    assert {item["metadata"]["namespace"] for item in found.values()} == {"letters"}
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(KUSTOMIZE, folder)
+    mine = folder / "overlays" / "keda"
+    text = (mine / "kustomization.yaml").read_text("utf-8")
+    (mine / "kustomization.yaml").write_text(
+        text.replace("namespace: paperless", "namespace: mine")
+    )
+    found = kustomize(mine)
+    assert {item["metadata"]["namespace"] for item in found.values()} == {"mine"}
     url = found["ScaledObject/paperfleet-worker"]["spec"]["triggers"][0]["metadata"]["url"]
-    assert ".letters.svc" in url
+    assert ".mine.svc" in url
 
 
 @pytest.mark.parametrize("values", [None, *CHART_VALUES], ids=lambda path: path and path.name)

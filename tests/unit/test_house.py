@@ -15,7 +15,7 @@ from tests.lowest import lowest
 from paperfleet.settings.config import read
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("base", "build", "dev")
+LOCKS = ("base", "build", "dev", "kubernetes")
 TARGETS = ("setup", "demo", "test", "test-all", "test-paperless", "lint", "bench", "soak", "docs")
 
 
@@ -77,7 +77,8 @@ def test_every_dependency_has_its_reason() -> None:
         re.findall(r"^\| ([a-z0-9-]+) \|", text("docs/adr/0001-dependencies.md"), re.MULTILINE)
     )
     base = {plain(name) for name in project()["project"]["dependencies"]}
-    wanted = base | group("dev") | group("build") | group("mutation") | extras()
+    apart = group("mutation") | group("kubernetes")
+    wanted = base | group("dev") | group("build") | apart | extras()
     assert named - {"dependency"} == wanted
 
 
