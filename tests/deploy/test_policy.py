@@ -11,8 +11,10 @@ import pytest
 from tests.deploy import policy
 from tests.deploy.manifests import CHART_VALUES, OVERLAYS, helm, missing, pods, rendered, values_of
 
+from paperfleet.fleet import launcher
 from paperfleet.fleet.roles import ROLES
 from paperfleet.fleet.site import site_of
+from paperfleet.paperless import config as config_of_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +60,32 @@ def test_a_job_is_another_one_when_its_pod_changes(tmp_path: Path) -> None:
     names = [{key for key in one if key.startswith("Job/")} for one in (older, newer)]
     assert not names[0] & names[1]
     assert names[0] < older.keys()
+
+
+SECRETS = {
+    "PAPERLESS_SECRET_KEY": "a key",
+    "PAPERLESS_DBPASS": "a password",
+    "PAPERFLEET_PASSWORD": "a password",
+    "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": '{"access_key": "a key", "secret_key": "a secret"}',
+}
+
+
+def test_the_launcher_takes_the_environment_of_every_pod(tmp_path: Path) -> None:
+    (tmp_path / "manage.py").touch()
+    place = {"PAPERLESS_SRC": str(tmp_path), "PAPERLESS_REDIS": "redis://redis:6379"}
+    for pod in pods():
+        said = launcher.shown(pod.role, place | SECRETS | pod.environ)
+        assert said[-1].startswith(("becomes:", "lease:")), pod
+
+
+def test_the_app_takes_the_storage_of_every_pod() -> None:
+    for pod in pods():
+        fleet = policy.is_fleet(pod.objects)
+        options = {} if fleet else {"PAPERLESS_DOCUMENT_STORAGE_OPTIONS": ""}
+        found = config_of_app.read(SECRETS | pod.environ | options)
+        assert found.settings.fleet == found.is_shared == fleet
+        if fleet:
+            found.open()
 
 
 SRC = os.environ.get("PAPERLESS_SRC")
