@@ -50,17 +50,23 @@ def machines_missing() -> str | None:
 @contextlib.contextmanager
 def network(folder: Path) -> Iterator[Network]:
     """Move this thread into a network of its own; its machines end with the block."""
+    with own_network(), contextlib.ExitStack() as stack:
+        _ip("link", "add", _SWITCH, "type", "bridge")
+        _ip("address", "add", f"{SERVERS}/24", "dev", _SWITCH)
+        _ip("link", "set", _SWITCH, "up")
+        yield Network(folder, stack)
+
+
+@contextlib.contextmanager
+def own_network() -> Iterator[None]:
+    """Move this thread, and what it starts, into a network that has loopback and no way out."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         _require(libc.unshare(_CLONE_NEWNET))
         try:
             _ip("link", "set", "lo", "up")
-            _ip("link", "add", _SWITCH, "type", "bridge")
-            _ip("address", "add", f"{SERVERS}/24", "dev", _SWITCH)
-            _ip("link", "set", _SWITCH, "up")
-            with contextlib.ExitStack() as stack:
-                yield Network(folder, stack)
+            yield
         finally:
             _require(libc.setns(before, _CLONE_NEWNET))
     finally:
