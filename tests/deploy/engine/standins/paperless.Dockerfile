@@ -1,0 +1,27 @@
+# In the place of paperless-ngx's image, laid out as that is; without s6, as nothing here starts /init.
+FROM debian-root
+RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED \
+ && groupadd --gid 1000 paperless \
+ && useradd --uid 1000 --gid paperless --home-dir /usr/src/paperless paperless \
+ && for folder in data media consume export; do \
+        install --directory --owner paperless --group paperless "/usr/src/paperless/$folder"; \
+    done \
+ && chmod 1777 /run
+# Packages for OCR that are "on a mirror of Debian", and the only ones.
+COPY debian /srv/debian
+RUN rm -f /etc/apt/sources.list.d/* \
+ && echo "deb [trusted=yes] file:/srv/debian ./" > /etc/apt/sources.list
+# The packages that paperless-ngx depends on: a folder of those, or wheels of a locked list.
+COPY packages /tmp/packages
+RUN place="$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+ && mkdir -p "$place" \
+ && if [ -e /tmp/packages/requirements.txt ]; then \
+        python3 -m pip install --quiet --no-index --find-links /tmp/packages --root-user-action=ignore \
+            --no-deps --requirement /tmp/packages/requirements.txt; \
+    else cp -r /tmp/packages/. "$place"; fi
+COPY --chown=1000:1000 src /usr/src/paperless/src
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PNGX_CONTAINERIZED=1
+WORKDIR /usr/src/paperless/src
+VOLUME ["/usr/src/paperless/data", "/usr/src/paperless/media", "/usr/src/paperless/consume", "/usr/src/paperless/export"]
+EXPOSE 8000
+ENTRYPOINT ["/init"]
