@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -341,3 +342,32 @@ def test_languages_that_are_not_installed_are_named_with_their_packages(
 def test_the_table_says_what_the_help_and_the_concept_say() -> None:
     page = Path(__file__, "../../../docs/concepts/fleet.md").resolve().read_text()
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(ROLES)
+
+
+SHOW = """
+import os, sys
+print(sys.argv[1:], os.environ["PAPERLESS_SECRET_KEY"], os.environ.get("PAPERLESS_SECRET_KEY_FILE"))
+sys.exit(3)
+"""
+
+
+def test_a_command_of_manage_has_the_secrets_of_a_role(src: Path, tmp_path: Path) -> None:
+    (src / "manage.py").write_text(SHOW)
+    secret = tmp_path / "secret"
+    secret.write_text(f"{SECRET}\n")
+    folders = ("DATA_DIR", "MEDIA_ROOT", "SCRATCH_DIR", "CONSUMPTION_DIR")
+    environ = {f"PAPERLESS_{name}": str(tmp_path / name) for name in folders}
+    found = subprocess.run(
+        [sys.executable, "-P", "-m", "paperfleet", "manage", "check", "--tag", "paperless"],
+        env={"PAPERLESS_SRC": str(src), "PAPERLESS_SECRET_KEY_FILE": str(secret), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert found.stdout.split("\n")[0] == f"['check', '--tag', 'paperless'] {SECRET} None"
+    assert found.returncode == 3, found.stderr
+
+
+def test_a_command_of_manage_without_paperless_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no paperless-ngx in"):
+        launcher.manage(["check"], {"PAPERLESS_SRC": str(tmp_path)})

@@ -29,6 +29,7 @@ COMMANDS = (
     "verify",
     "repair",
     "run",
+    "manage",
     "settings",
     "demo",
 )

@@ -27,7 +27,7 @@ from paperfleet.settings.fleet import LAUNCHED
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from paperfleet.errors import LeaseLostError
@@ -87,16 +87,24 @@ def shown(name: str, environ: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def manage(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    """Become a command of ``manage.py``, with the environment that a role here has.
+
+    Raises ``ConfigurationError`` for settings that cannot be.
+    """
+    site = site_of(environ)
+    _require_paperless(site)
+    make_folders(site)
+    os.chdir(site.src)
+    _execute([site.python, "manage.py", *words], site.environ)
+
+
 def require_possible(role: Role, site: Site) -> None:
     """Raise ``ConfigurationError`` for what cannot become right by waiting."""
     if not role.of_paperless:
         return
     refuse_database(site.environ)
-    if not (site.src / "manage.py").is_file():
-        raise ConfigurationError(
-            f"there is no paperless-ngx in {site.src}",
-            hint="Name its checkout in PAPERLESS_SRC, or use its image",
-        )
+    _require_paperless(site)
     apps = site.environ.get("PAPERLESS_APPS", "").split(",")
     if role.app and APP not in apps:
         raise ConfigurationError(
@@ -105,6 +113,14 @@ def require_possible(role: Role, site: Site) -> None:
         )
     if role.name == "worker":
         require_languages(site.environ)
+
+
+def _require_paperless(site: Site) -> None:
+    if not (site.src / "manage.py").is_file():
+        raise ConfigurationError(
+            f"there is no paperless-ngx in {site.src}",
+            hint="Name its checkout in PAPERLESS_SRC, or use its image",
+        )
 
 
 def _make_ready(role: Role, site: Site, say: Callable[[str], object]) -> None:
@@ -234,8 +250,12 @@ def _become(role: Role, site: Site) -> NoReturn:
         os.chdir(site.src)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    _execute(command, environ)
+
+
+def _execute(command: list[str], environ: Mapping[str, str]) -> NoReturn:
     try:
-        os.execve(command[0], command, environ)  # noqa: S606  # the table's
+        os.execve(command[0], command, dict(environ))  # noqa: S606  # the table's
     except OSError as error:
         raise ConfigurationError(
             f"{command[0]} cannot be run: {error.strerror}",

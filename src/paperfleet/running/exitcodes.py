@@ -66,6 +66,10 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         WRONG: "a setting is wrong, or what the role needs was not there in time or failed; with "
         "--check: no",
     },
+    "manage": {
+        FINE: "the command says so: the code is the command's",
+        WRONG: "a setting is wrong, or the command says so",
+    },
     "settings": {FINE: "they are shown", WRONG: "one of them is wrong"},
     "demo": {FINE: "it was shown", WRONG: "something of it failed"},
     "manage.py migrate_storage": {
