@@ -7,13 +7,15 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from tests.servers.base import HOST
 
 from paperfleet.cli import main
 from paperfleet.errors import ConfigurationError, NotReadyError
-from paperfleet.fleet import launcher, programs, site
+from paperfleet.fleet import launcher, probes, programs, site
 from paperfleet.fleet.languages import require_languages
 from paperfleet.fleet.processors import limit
 from paperfleet.fleet.roles import ROLES, role_of, web_address
@@ -371,3 +373,21 @@ def test_a_command_of_manage_has_the_secrets_of_a_role(src: Path, tmp_path: Path
 def test_a_command_of_manage_without_paperless_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no paperless-ngx in"):
         launcher.manage(["check"], {"PAPERLESS_SRC": str(tmp_path)})
+
+
+def test_a_web_server_at_every_address_is_asked_where_there_is_no_ipv6_loopback(src: Path) -> None:
+    """As in a container of Docker: ``::`` takes connections, and ``::1`` is nobody's."""
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]  # of IPv4 alone, so that ::1 refuses
+        answers = threading.Thread(target=lambda: answer_once(server))
+        answers.start()
+        where = at(src, GRANIAN_HOST="::", GRANIAN_PORT=str(port))
+        assert probes._no_answer(where) == ""
+        answers.join(10)
+
+
+def answer_once(server: socket.socket) -> None:
+    taken, _ = server.accept()
+    with taken:
+        taken.recv(1000)
+        taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")

@@ -69,7 +69,22 @@ def _nobody_listens(host: str, port: int) -> str:
 def _no_answer(site: Site) -> str:
     """Ask the web server for its login page, under the name that paperless-ngx always allows."""
     host, port = web_address(site)
-    address = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104  # compared only
+    # A container may take connections at :: and have no ::1.
+    addresses = {"::": ("::1", "127.0.0.1"), "0.0.0.0": ("127.0.0.1",)}.get(host, (host,))  # noqa: S104  # compared only
+    reason, code = "", None
+    for address in addresses:
+        try:
+            code = _asked(site, address, port)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            reason = f"the web server does not answer: {error}"
+    if code is None:
+        return reason
+    return "" if code < _FIRST_FAILURE else f"the web server answers with {code}"
+
+
+def _asked(site: Site, address: str, port: int) -> int:
+    """Return the status of its answer; raise ``OSError`` or ``HTTPException`` without one."""
     path = site.environ.get("PAPERLESS_FORCE_SCRIPT_NAME", "") + "/accounts/login/"
     connection: http.client.HTTPConnection
     if site.environ.get("GRANIAN_SSL_CERTIFICATE"):
@@ -80,9 +95,6 @@ def _no_answer(site: Site) -> str:
         connection = http.client.HTTPConnection(address, port, timeout=_SECONDS)
     try:
         connection.request("GET", path, headers={"Host": f"localhost:{port}"})
-        code = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return f"the web server does not answer: {error}"
+        return connection.getresponse().status
     finally:
         connection.close()
-    return "" if code < _FIRST_FAILURE else f"the web server answers with {code}"
