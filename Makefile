@@ -15,6 +15,8 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-paperless test-lowest lint bench soak mutation docs survey lock \
 	kubernetes manifests release-check clean
+.PHONY: help setup demo test test-all test-compose test-paperless test-lowest lint bench soak mutation docs survey \
+	lock release-check clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,10 +42,12 @@ demo: setup ## See the mirror work; SOURCE=… TARGET=… for your own
 
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 test: setup ## Run what guards every promise, in minutes; ARGS=… for pytest
-	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not wide" $(ARGS)
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not wide and not engine" $(ARGS)
 
 test-all: setup kubernetes ## Run every test on every server, with coverage; ARGS=… for pytest
 	@$(PYTEST) --cov --cov-report term $(ARGS)
+test-all: setup ## Run every test on every server, with coverage; ARGS=… for pytest
+	@$(PYTEST) -m "not engine" --cov --cov-report term $(ARGS)
 
 KUBERNETES := .venv-kubernetes
 KUBERNETES_KEY := $(shell cat requirements/kubernetes.txt tests/deploy/programs.py | cksum | cut -d ' ' -f 1)
@@ -65,6 +69,10 @@ manifests: setup kubernetes ## Render deploy/kubernetes/base and its page anew, 
 test-paperless: setup ## Run paperless-ngx's own tests and ours on PAPERLESS_SRC=… [PAPERLESS_PYTHON=…]
 	@$(BIN)/python -m tests.paperless.upstream $(ARGS)
 
+test-compose: setup ## Build the images and run deploy/compose under a Docker engine of its own; needs root
+	@$(PIP) install --require-hashes --requirement requirements/engine.txt
+	@$(BIN)/python -m pytest -m engine tests/deploy/engine $(ARGS)
+
 LOWEST := .venv-lowest/bin/python
 test-lowest: setup ## Run the tests with the lowest versions that pyproject.toml allows; ARGS=… for pytest
 	@"$(PYTHON)" -m venv --clear .venv-lowest
@@ -73,7 +81,7 @@ test-lowest: setup ## Run the tests with the lowest versions that pyproject.toml
 	@$(LOWEST) -m tests.lowest > .venv-lowest/lowest.txt
 	@$(LOWEST) -m pip --disable-pip-version-check --quiet install --requirement .venv-lowest/lowest.txt
 	@$(LOWEST) -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
-	@HYPOTHESIS_PROFILE=quick $(LOWEST) -m pytest -n $(WORKERS) --dist worksteal -m "not wide" $(ARGS)
+	@HYPOTHESIS_PROFILE=quick $(LOWEST) -m pytest -n $(WORKERS) --dist worksteal -m "not wide and not engine" $(ARGS)
 
 lint: setup ## Check format, style, types and layers
 	@$(BIN)/ruff format --check

@@ -141,9 +141,12 @@ class Images:
             shutil.copy(path, context)
         if kind == "rclone":
             shutil.copy(self.material.rclone, context / "rclone")
+        arguments = {}
         if kind == "paperless":
             self._paperless_context(context)
-        self.engine.build(context, tag, dockerfile=context / f"{kind}.Dockerfile")
+            place = f"/usr/local/lib/python{self.material.python}/dist-packages"
+            arguments["PACKAGES_PLACE"] = place if self.material.paperless else "/wheels"
+        self.engine.build(context, tag, dockerfile=context / f"{kind}.Dockerfile", **arguments)
 
     def _paperless_context(self, context: Path) -> None:
         repository(self.material.languages, context / "debian")

@@ -11,14 +11,13 @@ RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED \
 COPY debian /srv/debian
 RUN rm -f /etc/apt/sources.list.d/* \
  && echo "deb [trusted=yes] file:/srv/debian ./" > /etc/apt/sources.list
-# The packages that paperless-ngx depends on: a folder of those, or wheels of a locked list.
-COPY packages /tmp/packages
-RUN place="$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
- && mkdir -p "$place" \
- && if [ -e /tmp/packages/requirements.txt ]; then \
-        python3 -m pip install --quiet --no-index --find-links /tmp/packages --root-user-action=ignore \
-            --no-deps --requirement /tmp/packages/requirements.txt; \
-    else cp -r /tmp/packages/. "$place"; fi
+# What paperless-ngx depends on: its packages where they belong, or wheels of a locked list.
+ARG PACKAGES_PLACE
+COPY packages ${PACKAGES_PLACE}
+RUN if [ -e /wheels/requirements.txt ]; then \
+        python3 -m pip install --quiet --no-index --find-links /wheels --root-user-action=ignore \
+            --no-deps --requirement /wheels/requirements.txt; \
+    fi
 COPY --chown=1000:1000 src /usr/src/paperless/src
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PNGX_CONTAINERIZED=1
 WORKDIR /usr/src/paperless/src

@@ -1,0 +1,155 @@
+"""A project of Docker Compose: the files of ``deploy/compose`` as they are, in a folder of their own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from tests.deploy.engine.debian import UnavailableError
+from tests.deploy.engine.engine import EngineError
+from tests.deploy.engine.wheels import ROOT
+from tests.paperless.papers import scan
+from tests.paperless.rest import PASSWORD, Rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.deploy.engine.images import Images
+
+COMPOSE = ROOT / "deploy" / "compose"
+HOW_TO = ROOT / "docs" / "how-to" / "compose.md"
+UP_TIMEOUT, WORK_TIMEOUT = 900.0, 600.0
+_ENVIRONMENT = {
+    # What this stand-in of the image cannot do, or does faster so.
+    "PAPERLESS_OCR_OUTPUT_TYPE": "pdf",
+    "PAPERLESS_ENABLE_NLTK": "false",
+    "PAPERFLEET_TASK_SILENCE_SECONDS": "15",
+    "PAPERLESS_TASK_WORKERS": "1",
+    "PAPERLESS_THREADS_PER_WORKER": "1",
+}
+_GIVE = """
+from pathlib import Path
+from django.conf import settings
+from paperless.celery import app
+app.set_default()
+from documents.data_models import ConsumableDocument
+from documents.tasks import consume_file
+path = Path(settings.SCRATCH_DIR, {name!r})
+path.write_bytes({content!r})
+consume_file.apply_async(kwargs={{"input_doc": ConsumableDocument(path)}})
+"""
+_COUNT = "from documents.models import Document; print('documents:', Document.objects.count())"
+
+
+def blocks() -> list[str]:
+    """Return the commands of the how-to, block by block."""
+    return re.findall(r"```sh\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def install_compose(images: Images) -> None:
+    """Let the client find ``docker compose``; raise ``UnavailableError`` without it."""
+    program = Path(sys.executable).with_name("docker-compose")
+    if not program.is_file():
+        raise UnavailableError("docker compose is missing: make test-compose installs it")
+    plugin = Path(images.engine.environ["DOCKER_CONFIG"]) / "cli-plugins" / "docker-compose"
+    plugin.parent.mkdir(parents=True, exist_ok=True)
+    if not plugin.exists():
+        plugin.symlink_to(program)
+
+
+class Project:
+    """What one Compose file describes, under the engine of the images."""
+
+    def __init__(self, images: Images, file: str, folder: Path) -> None:
+        self.images, self.file = images, file
+        self.top, self.folder = folder, folder / "deploy" / "compose"
+        shutil.copytree(COMPOSE, self.folder)
+        self.shell(next(block for block in blocks() if "secrets/" in block), folder)
+        (self.folder / "secrets" / "admin-password").write_text(PASSWORD)
+        lines = [f"{name}={value}\n" for name, value in _ENVIRONMENT.items()]
+        (self.folder / "paperless.env").write_text("".join(lines))
+
+    def documented(self, part: str) -> str:
+        """Run the block of the how-to that has this part, for this file."""
+        found = next(block for block in blocks() if part in block)
+        return self.shell(found.replace("fleet.yaml", self.file), self.folder)
+
+    def shell(self, commands: str, folder: Path) -> str:
+        """Run commands as a person would; raise ``EngineError`` when one fails."""
+        commands = commands.replace("sudo ", "")  # this is root
+        done = self.images.engine.run("sh", "-ec", commands, timeout=UP_TIMEOUT, cwd=folder)
+        if done.returncode:
+            raise EngineError(f"{commands}ended with {done.returncode}\n{done.stderr[-3000:]}\n{self.logs()}")
+        return done.stdout
+
+    def compose(self, *words: str) -> str:
+        """Run ``docker compose`` with this file."""
+        return self.shell(f"docker compose --file {self.file} " + " ".join(words), self.folder)
+
+    def described(self) -> dict[str, Any]:
+        """Return the services of the file, but for those of a profile."""
+        found = yaml.safe_load((self.folder / self.file).read_text())["services"]
+        return {name: about for name, about in found.items() if "profiles" not in about}
+
+    def containers(self, service: str = "") -> list[dict[str, Any]]:
+        """Return what the engine knows of each container of a service, or of all."""
+        names = self.compose("ps --all --quiet", service).split()
+        return [self.images.engine.inspect(name) for name in names]
+
+    def logs(self) -> str:
+        """Return the ends of what the containers printed."""
+        words = ("docker", "compose", "--file", self.file, "logs", "--tail", "25")
+        done = self.images.engine.run(*words, timeout=60, cwd=self.folder)
+        return done.stdout[-12000:]
+
+    def until(self, look: Callable[[], bool], what: str, timeout: float = WORK_TIMEOUT) -> None:
+        """Return once ``look`` says yes; raise ``EngineError`` with the logs after a time."""
+        deadline = time.monotonic() + timeout
+        while not look():
+            if time.monotonic() > deadline:
+                raise EngineError(f"{what} took longer than {timeout:g} s\n{self.logs()}")
+            time.sleep(1)
+
+    # Documents
+
+    def give(self, name: str) -> None:
+        """Hand it a document whose work takes seconds; raise when it is not accepted."""
+        if self.images.material.paperless:
+            self.rest().post_document(f"{name}.png", scan())
+            return
+        program = _GIVE.format(name=f"{name}.pdf", content=f"hold 4 {name}".encode())
+        self._manage_shell(program)
+
+    def count(self) -> int:
+        """Return how many documents there are."""
+        if self.images.material.paperless:
+            return len(self.rest().documents())
+        return int(self._manage_shell(_COUNT).rpartition("documents: ")[2])
+
+    def rest(self) -> Rest:
+        """Return a client of the real paperless-ngx that has logged in."""
+        assert self.images.material.paperless
+        return Rest("http://127.0.0.1:8000", self.images.material.paperless.version)
+
+    def wait_for(self, number: int) -> None:
+        """Return once there are so many documents; more are an error."""
+        self.until(lambda: self.count() >= number, f"document {number}")
+        assert self.count() == number
+
+    def _manage_shell(self, program: str) -> str:
+        (container,) = self.containers("web")
+        words = ("exec", container["Id"], "paperfleet", "manage", "shell", "-c", program)
+        return self.images.engine.docker(*words)
+
+
+def health(container: dict[str, Any]) -> str:
+    """Return how a container is: healthy and the like, or its exit code when it has ended."""
+    state = container["State"]
+    return str(state["ExitCode"]) if state["Status"] == "exited" else str(state["Health"]["Status"])
+
+
