@@ -20,6 +20,7 @@ from paperfleet.settings.places import default_journal
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "docker"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
+BOTH = (DOCKERFILE, (FOLDER / "Dockerfile.paperless").read_text())
 LINES = re.sub(r"\\\n", " ", DOCKERFILE).splitlines()
 
 
@@ -47,23 +48,31 @@ def run(words: list[str], environ: dict[str, str]) -> subprocess.CompletedProces
     return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60)
 
 
-def copied() -> list[str]:
+def copied(text: str = DOCKERFILE) -> list[str]:
+    lines = re.sub(r"\\\n", " ", text).splitlines()
     files = []
-    for instruction in instructions("COPY"):
-        if not instruction.startswith("--from="):
+    for instruction in (line.removeprefix("COPY ") for line in lines if line.startswith("COPY ")):
+        if not instruction.startswith(("--from=", "${WHEELS}")):
             files += shlex.split(instruction)[:-1]
     return files
 
 
 def test_it_copies_what_exists_and_what_the_builder_sees() -> None:
-    assert {"src", "pyproject.toml", "requirements/base.txt"} <= set(copied())
-    ignore = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
+    everything = {name for text in BOTH for name in copied(text)}
+    assert {"src", "pyproject.toml", "requirements/base.txt"} <= everything
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
     let_in = [line[1:] for line in ignore if line.startswith("!")]
-    for name in copied():
+    let_in.remove("wheels")  # what a build without a network is given
+    for name in everything:
         assert (ROOT / name).exists(), name
         assert any(fnmatch.fnmatch(name, p) or name.startswith(p + "/") for p in let_in), name
     for name in let_in:
-        assert any(copy == name or copy.startswith(name + "/") for copy in copied()), name
+        assert any(copy == name or copy.startswith(name + "/") for copy in everything), name
+
+
+@pytest.mark.parametrize("text", [one.read_text() for one in sorted(FOLDER.glob("Dockerfile*"))])
+def test_the_classic_builder_knows_all_of_it(text: str) -> None:
+    assert not re.search(r"^# *syntax=|--mount=|<<|COPY --(?!from=|chown=)", text, re.MULTILINE)
 
 
 def test_what_the_package_needs_to_be_built_is_copied() -> None:

@@ -19,7 +19,7 @@ from tests.deploy.engine.debian import UnavailableError
 from tests.servers.machines import own_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 60.0
 COMMAND_TIMEOUT, BUILD_TIMEOUT = 120.0, 600.0
@@ -48,7 +48,8 @@ class Engine:
         """Run a command of the client to its end; return what it prints."""
         done = self.run("docker", *words, timeout=timeout, stdin=stdin)
         if done.returncode:
-            raise EngineError(f"docker {' '.join(words[:4])} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+            told = f"{done.stdout}{done.stderr}"
+            raise EngineError(f"docker {' '.join(words[:4])} ended with {done.returncode}\n{told}")
         return done.stdout
 
     def run(
@@ -66,17 +67,17 @@ class Engine:
             timeout=timeout,
         )
 
-    def inspect(self, name: str) -> Any:
+    def inspect(self, name: str) -> dict[str, Any]:
         """Return what the engine knows of a container or an image."""
-        (found,) = json.loads(self.docker("inspect", name))
-        return found
+        found: list[dict[str, Any]] = json.loads(self.docker("inspect", name))
+        return found[0]
 
-    def build(self, context: Path, tag: str, *, dockerfile: Path | None = None, **arguments: str) -> None:
+    def build(self, context: Path, tag: str, dockerfile: Path, **arguments: str) -> None:
         """Build an image with the classic builder, without a network."""
-        file = dockerfile or context / "Dockerfile"
         given = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
         self.docker(
-            *("build", "--network", "none", "--file", str(file), "--tag", tag, *given, str(context)),
+            *("build", "--network", "none", "--file", str(dockerfile), "--tag", tag),
+            *(*given, str(context)),
             timeout=BUILD_TIMEOUT,
         )
 
@@ -98,11 +99,20 @@ def _daemon(made: Engine) -> Iterator[None]:
     places = ("--data-root", "data", "--exec-root", "exec", "--pidfile", "pid")
     words = [str(folder / word) if not word.startswith("--") else word for word in places]
     network = ("--bip", _BRIDGE, "--userland-proxy=false", "--ip6tables=false")
-    command = ["dockerd", *words, "--host", f"unix://{folder}/engine.sock", *network]
-    program = shutil.which("dockerd", path=made.environ["PATH"])
+    # It ends with the test, however that ends.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "TERM",
+        "dockerd",
+        *words,
+        "--host",
+        f"unix://{folder}/engine.sock",
+        *network,
+    ]
     with log.open("wb") as sink:
         daemon = subprocess.Popen(
-            [str(program), *command[1:], "--storage-driver", "overlay2"],
+            [*command, "--storage-driver", "overlay2"],
             env=made.environ,
             stdin=subprocess.DEVNULL,
             stdout=sink,

