@@ -16,7 +16,7 @@ from tests.deploy.engine.debian import CACHE, UnavailableError
 
 ROOT = Path(__file__).parents[3]
 LISTS = ("base.txt", "build.txt", "paperless.txt")
-PROJECT_NEEDS = ("celery", "django", "filelock", "psycopg", "psycopg-binary", "redis")
+PROJECT_NEEDS = ("celery", "django", "filelock", "pikepdf", "psycopg", "psycopg-binary", "redis")
 """What the small project in the place of paperless-ngx imports."""
 _SECONDS = 600.0
 
