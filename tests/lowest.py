@@ -18,7 +18,13 @@ def lowest() -> list[str]:
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].values()
     wanted = sorted({*project["dependencies"], *(name for extra in extras for name in extra)})
-    return [_at_its_bound(requirement) for requirement in wanted]
+    pinned = [_at_its_bound(requirement) for requirement in wanted]
+    # A package that one extra wants with an extra of its own is installed with that.
+    return [one for one in pinned if not any(_has_more(other, one) for other in pinned)]
+
+
+def _has_more(one: str, other: str) -> bool:
+    return one != other and re.sub(r"\[\w+\]", "", one) == other
 
 
 def _at_its_bound(requirement: str) -> str:

@@ -94,6 +94,9 @@ def test_make_test_leaves_out_what_is_wide_and_nothing_else() -> None:
     everything = re.search(r"^test-all:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
     assert recipe
     assert everything
-    assert re.findall(r"-m \S+ \S+", recipe.group(1)) == ['-m "not wide"']
-    assert " -m " not in everything.group(1).replace("-m pytest", "")
+    images = re.search(r"^test-compose:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert images
+    chosen = [re.findall(r' -m (engine|".*?") ', one.group(1)) for one in (recipe, everything)]
+    assert chosen == [['"not wide and not engine"'], ['"not engine"']]
+    assert " -m engine tests/deploy/engine " in images.group(1)
     assert not re.search(r"--ignore|--deselect| -k ", recipe.group(1) + everything.group(1))
