@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import sys
@@ -30,6 +31,7 @@ _ENVIRONMENT = {
     "PAPERLESS_ENABLE_NLTK": "false",
     "PAPERFLEET_TASK_SILENCE_SECONDS": "15",
     "PAPERLESS_TASK_WORKERS": "1",
+    "PAPERLESS_TOKEN_THROTTLE_RATE": "1000/min",
     "PAPERLESS_THREADS_PER_WORKER": "1",
 }
 _SMALL_PROJECT = {
@@ -107,6 +109,12 @@ class Project:
         found = yaml.safe_load((self.folder / self.file).read_text())["services"]
         return {name: about for name, about in found.items() if "profiles" not in about}
 
+    def end(self) -> None:
+        """Remove its containers, networks and volumes."""
+        if "rest" in self.__dict__:
+            self.rest.close()
+        self.compose("down --volumes --timeout 10")
+
     def containers(self, service: str = "") -> list[dict[str, Any]]:
         """Return what the engine knows of each container of a service, or of all."""
         names = self.compose("ps --all --quiet", service).split()
@@ -131,7 +139,7 @@ class Project:
     def give(self, name: str) -> None:
         """Hand it a document whose work takes seconds; raise when it is not accepted."""
         if self.images.material.paperless:
-            self.rest().post_document(f"{name}.png", scan())
+            self.rest.post_document(f"{name}.png", scan())
             return
         program = _GIVE.format(name=f"{name}.pdf", content=f"hold 4 {name}".encode())
         self._manage_shell(program)
@@ -139,11 +147,12 @@ class Project:
     def count(self) -> int:
         """Return how many documents there are."""
         if self.images.material.paperless:
-            return len(self.rest().documents())
+            return len(self.rest.documents())
         return int(self._manage_shell(_COUNT).rpartition("documents: ")[2])
 
+    @functools.cached_property
     def rest(self) -> Rest:
-        """Return a client of the real paperless-ngx that has logged in."""
+        """A client of the real paperless-ngx that has logged in."""
         assert self.images.material.paperless
         return Rest("http://127.0.0.1:8000", self.images.material.paperless.version)
 

@@ -38,7 +38,7 @@ def project(
         made.documented("up --detach --wait\n")
         yield made
     finally:
-        made.compose("down --volumes --timeout 10")
+        made.end()
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_document_goes_through_all_of_it(project: Project) -> None:
     project.give("whole")
     project.wait_for(before + 1)
     if project.images.material.paperless:
-        rest = project.rest()
+        rest = project.rest
         (found,) = rest.documents(title__icontains="whole")
         assert rest.download(found["id"]).content.startswith(b"\x89PNG")
 
