@@ -13,10 +13,8 @@ WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-paperless test-lowest lint bench soak mutation docs survey lock \
-	kubernetes manifests release-check clean
 .PHONY: help setup demo test test-all test-compose test-paperless test-lowest lint bench soak mutation docs survey \
-	lock release-check clean
+	lock kubernetes manifests release-check clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,8 +43,6 @@ test: setup ## Run what guards every promise, in minutes; ARGS=… for pytest
 	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not wide and not engine" $(ARGS)
 
 test-all: setup kubernetes ## Run every test on every server, with coverage; ARGS=… for pytest
-	@$(PYTEST) --cov --cov-report term $(ARGS)
-test-all: setup ## Run every test on every server, with coverage; ARGS=… for pytest
 	@$(PYTEST) -m "not engine" --cov --cov-report term $(ARGS)
 
 KUBERNETES := .venv-kubernetes
