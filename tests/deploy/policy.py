@@ -223,6 +223,13 @@ def a_disk_of_one_pod_is_let_go_before_the_next(objects: Objects) -> Iterator[st
 
 
 @rule
+def documents_outlive_the_release(objects: Objects) -> Iterator[str]:
+    for claim in of_kind(objects, "PersistentVolumeClaim"):
+        if claim["metadata"]["annotations"].get("helm.sh/resource-policy") != "keep":
+            yield f"`helm uninstall` removes the disk {claim['metadata']['name']}"
+
+
+@rule
 def folders_that_are_written_are_mounted(objects: Objects) -> Iterator[str]:
     for pod in pods_of(objects):
         (container,) = pod.spec["containers"]

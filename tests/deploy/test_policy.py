@@ -113,6 +113,10 @@ def pod(objects: Objects, role: str) -> Object:
     return found
 
 
+def claim(objects: Objects) -> Object:
+    return next(one for key, one in objects.items() if key.startswith("PersistentVolumeClaim/"))
+
+
 def container(objects: Objects, role: str) -> Object:
     found: Object = pod(objects, role)["containers"][0]
     return found
@@ -245,6 +249,11 @@ MUTATIONS: list[tuple[str, str, Callable[[Objects], Any]]] = [
         "a_disk_of_one_pod_is_let_go_before_the_next",
         MIRROR,
         lambda o: deployment(o, "mirror").update(strategy={"type": "RollingUpdate"}),
+    ),
+    (
+        "documents_outlive_the_release",
+        MIRROR,
+        lambda o: claim(o)["metadata"]["annotations"].pop("helm.sh/resource-policy"),
     ),
     (
         "folders_that_are_written_are_mounted",
