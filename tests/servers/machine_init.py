@@ -30,7 +30,7 @@ def main() -> None:
         _mount("-t", "tmpfs", "tmpfs", folder)
     for place in _real_file_systems():
         if place != home:
-            _mount("-o", "remount,bind,ro", place)
+            _make_read_only(place)
     socket.sethostname(name)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)  # noqa: S607  # as the network's
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries whose parent has ended
@@ -49,6 +49,15 @@ def _real_file_systems() -> list[str]:
         if kind not in _PSEUDO and place not in _OWN and not place.startswith((*covers, "/sys/")):
             found.append(place)
     return found
+
+
+def _make_read_only(place: str) -> None:
+    """Let nobody here write to a file system; one that was just taken away outside is none."""
+    try:
+        _mount("-o", "remount,bind,ro", place)
+    except subprocess.CalledProcessError:
+        if os.path.ismount(place):
+            raise
 
 
 def _mount(*arguments: str) -> None:

@@ -82,9 +82,13 @@ class Project:
         shutil.copytree(COMPOSE, self.folder)
         self.shell(next(block for block in blocks() if "secrets/" in block), folder)
         (self.folder / "secrets" / "admin-password").write_text(PASSWORD)
-        given = _ENVIRONMENT if images.material.paperless else _ENVIRONMENT | _SMALL_PROJECT
-        lines = [f"{name}={value}\n" for name, value in given.items()]
+        lines = [f"{name}={value}\n" for name, value in self.settings.items()]
         (self.folder / "paperless.env").write_text("".join(lines))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the containers are told for the sake of the stand-ins."""
+        return _ENVIRONMENT if self.images.material.paperless else _ENVIRONMENT | _SMALL_PROJECT
 
     def documented(self, part: str) -> str:
         """Run the block of the how-to that has this part, for this file."""
@@ -164,7 +168,8 @@ class Project:
     def _manage_shell(self, program: str) -> str:
         (container,) = self.containers("web")
         words = ("exec", container["Id"], "paperfleet", "manage", "shell", "-c", program)
-        return self.images.engine.docker(*words)
+        # A store that is away is asked for a minute, at the start and when the document comes.
+        return self.images.engine.docker(*words, timeout=WORK_TIMEOUT)
 
 
 def health(container: dict[str, Any]) -> str:
