@@ -26,15 +26,13 @@ from paperfleet.paperless.delivery import (
     written,
 )
 from paperfleet.paperless.delivery.states import RUNNING, WAITING, limits_of
-from paperfleet.paperless.delivery.tasks import REPEATED
+from paperfleet.paperless.delivery.tasks import REPEATED, TASK_LIMIT
 from paperfleet.paperless.documents import intents, transactions
 from paperfleet.settings.app import BACKEND, FLEET
 
 if TYPE_CHECKING:
     from paperfleet.settings.app import AppSettings
 
-TASK_LIMIT = 1800
-"""``PAPERLESS_WORKER_TIMEOUT`` where the settings have none."""
 _CONSUMER_MODULE = "celery.worker.consumer.consumer"
 
 
@@ -80,6 +78,11 @@ def _require_fleet() -> None:
         )
 
 
+def task_limit() -> int:
+    """Return for how many seconds a task may run."""
+    return int(getattr(settings, "CELERY_TASK_TIME_LIMIT", None) or TASK_LIMIT)
+
+
 def _configure(app: Any) -> None:  # noqa: ANN401  # Celery's
     """Acknowledge late what may be repeated; let the broker keep what runs for long enough."""
     annotations = dict(app.conf.task_annotations or {})
@@ -91,9 +94,10 @@ def _configure(app: Any) -> None:  # noqa: ANN401  # Celery's
             for attribute, value in late.items():
                 setattr(app._tasks[name], attribute, value)  # noqa: SLF001
     app.conf.task_annotations = annotations
-    limit = getattr(settings, "CELERY_TASK_TIME_LIMIT", None) or TASK_LIMIT
     options = dict(app.conf.broker_transport_options or {})
-    options["visibility_timeout"] = max(int(options.get("visibility_timeout", 0)), 2 * limit + 60)
+    options["visibility_timeout"] = max(
+        int(options.get("visibility_timeout", 0)), 2 * task_limit() + 60
+    )
     app.conf.broker_transport_options = options
 
 

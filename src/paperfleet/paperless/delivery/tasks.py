@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+TASK_LIMIT = 1800
+"""Seconds: ``PAPERLESS_WORKER_TIMEOUT`` where the settings have none."""
 ALL = ""
 V2 = "2."
 V3 = "3."

@@ -5,12 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-from paperfleet.paperless.delivery.tasks import SCHEDULED, SCHEDULED_SHOWN
+from paperfleet.paperless.delivery.tasks import SCHEDULED, SCHEDULED_SHOWN, TASK_LIMIT
 
 KINDS: Final = ("fleet", "paperless-v3", "paperless-v2")
 """With ``PAPERFLEET_FLEET``, or over the list of tasks of paperless-ngx 3 or 2 itself."""
-LONGEST_SECONDS: Final = 1860
-"""For how long a task may run, where nobody has set ``PAPERLESS_WORKER_TIMEOUT``, and a minute."""
+BEYOND_LIMIT: Final = 60
+"""Seconds beyond the limit of a task after which one that is shown as running has died."""
+LONGEST_SECONDS: Final = TASK_LIMIT + BEYOND_LIMIT
+"""For how long a task may run, where nobody has set its limit, and a little more."""
 
 
 def query(kind: str, longest: int = LONGEST_SECONDS) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -16,14 +15,13 @@ from redis.exceptions import RedisError
 from paperfleet.errors import NotReadyError
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.delivery import broker, papertasks, rows
-from paperfleet.paperless.delivery.setup import TASK_LIMIT
+from paperfleet.paperless.delivery.setup import task_limit
 from paperfleet.paperless.scaling.number import ScalingFacts, work
+from paperfleet.paperless.scaling.queries import BEYOND_LIMIT
 
 if TYPE_CHECKING:
     from celery import Celery
 
-BEYOND_LIMIT: Final = 60
-"""Seconds beyond the limit of a task after which one that is shown as running has died."""
 JUST_PUBLISHED: Final = 10
 """Seconds for which a task may be in the list and not in the broker yet: the row comes first."""
 LOOK_AGAIN_SECONDS: Final = 0.3
@@ -32,7 +30,7 @@ LOOK_AGAIN_SECONDS: Final = 0.3
 
 def longest_seconds() -> int:
     """Return for how many seconds a task may run, and a little more."""
-    return int(getattr(settings, "CELERY_TASK_TIME_LIMIT", None) or TASK_LIMIT) + BEYOND_LIMIT
+    return task_limit() + BEYOND_LIMIT
 
 
 def read(app: Celery) -> ScalingFacts:
