@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = [f"{text}.pdf" for text in HOSTILE.values()]
-NAMELESS = {"demo", "run", "settings"}  # their outputs have no name of a document
+# Their outputs have no name of a document; what `manage` prints after its exec is paperless-ngx's.
+NAMELESS = {"demo", "manage", "run", "settings"}
 
 
 class Output(NamedTuple):
@@ -105,6 +106,10 @@ def test_hostile_arguments_and_settings(user: Attacked) -> None:
     user.told("mirror", user.source, f"webdav:{text}://host/")
     user.told("mirror", user.source, f"https://user:{text}@host/", text)
     user.told("settings", PAPERFLEET_USERNAME=text)
+    user.told("manage", text)
+    user.told("manage", text, PAPERLESS_SRC=f"/{text}")
+    user.told("run", text)
+    user.told("run", "web", PAPERLESS_SRC=f"/{text}")
     user.told("verify", user.source / text, user.target)
     user.told(text)
     check(user.printed)
