@@ -25,8 +25,7 @@ from paperfleet.errors import (
 from paperfleet.model import ABSENT, Upload
 from paperfleet.paperless import config, homes, ownership, recorded, versions
 from paperfleet.paperless.areas import CACHED
-from paperfleet.paperless.documents import active, files, medialock, net, patience
-from paperfleet.paperless.documents import transactions as observing
+from paperfleet.paperless.documents import active, files, medialock, net, patience, transactions
 from paperfleet.paperless.documents.mounts import Mount
 from paperfleet.paperless.documents.processstorage import ProcessStorage
 from paperfleet.paperless.outbox import outbox
@@ -241,7 +240,7 @@ def plug_in(found: AppConfiguration, version: str, storage: ProcessStorage) -> N
         raise
     files.guard_with(lambda _: documents.require_usable())
     settings.MIDDLEWARE.insert(0, MIDDLEWARE)
-    observing.observe_with(outbox.record if found.settings.events else None)
+    transactions.observe_with(outbox.record if found.settings.events else None)
 
 
 def _refuse_events(found: AppConfiguration) -> None:

@@ -14,8 +14,7 @@ from documents.models import Document
 from tests.paperless.inside.stores import memory, store
 
 from paperfleet.errors import LeaseLostError
-from paperfleet.paperless.documents import bulkmoves, medialock
-from paperfleet.paperless.documents import transactions as observing
+from paperfleet.paperless.documents import bulkmoves, medialock, transactions
 
 if "project" not in str(importlib.import_module("documents").__file__):
     pytest.skip("the end-to-end test changes a storage path", allow_module_level=True)
@@ -193,7 +192,7 @@ def test_a_database_that_fails_moves_all_back(
         if len(tells) == 3:
             raise DatabaseError("the database is full")
 
-    monkeypatch.setattr(observing, "tell", tell)
+    monkeypatch.setattr(transactions, "tell", tell)
     with pytest.raises(DatabaseError, match="is full"):
         bulkmoves.move_ahead(numbers)
     assert names() == {"old/a.pdf", "old/b.pdf", "old/c.pdf"}

@@ -23,8 +23,7 @@ from django.utils import timezone
 
 from paperfleet.errors import Scope
 from paperfleet.paperless.areas import FIELDS
-from paperfleet.paperless.documents import active, files, looks, medialock, transactions
-from paperfleet.paperless.documents import transactions as observing
+from paperfleet.paperless.documents import active, files, looks, medialock, rollback, transactions
 from paperfleet.paperless.documents.transactions import Effect
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def _move(rename: Rename) -> OSError | None:
             done.append((old, new))
     except OSError as error:
         for old, new in reversed(done):
-            _effect(old, new, files.put_back).undo()
+            _effect(old, new, rollback.put_back).undo()
         return error
     return None
 
@@ -176,7 +175,7 @@ def _record(renames: Sequence[Rename]) -> None:
     """Tell the database, and on its rollback the storage."""
     for rename in renames:
         for old, new in rename.moves.values():
-            transactions.follow(_effect(old, new, files.move_back))
+            transactions.follow(_effect(old, new, rollback.move_back))
     for rename in renames:
         moves = rename.moves
         before = {field: old.name for field, (old, _) in moves.items()}
@@ -184,8 +183,8 @@ def _record(renames: Sequence[Rename]) -> None:
         row = type(rename.document).global_objects.filter(pk=rename.document.pk, **before)
         if not row.update(**after, modified=timezone.now()):
             for old, new in moves.values():
-                _effect(old, new, files.move_back).undo()
+                _effect(old, new, rollback.move_back).undo()
             continue
         for old, new in moves.values():
-            observing.tell(old.mount, new.name, old.name)
+            transactions.tell(old.mount, new.name, old.name)
             files.remove_emptied(files.folder_of(old))

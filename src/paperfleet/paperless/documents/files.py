@@ -6,29 +6,24 @@ Every method raises ``OSError``, mostly a ``StorageError``: the rollback of pape
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 import threading
 from typing import IO, TYPE_CHECKING, cast
 
-from django.db import DatabaseError, InterfaceError
-
 from paperfleet.errors import AlreadyExistsError, NotFoundError
 from paperfleet.model import ABSENT, ANYTHING
 from paperfleet.paperless import points
-from paperfleet.paperless.areas import ALWAYS
 from paperfleet.paperless.documents import (
     incidents,
     intents,
     looks,
     patience,
-    rows,
+    rollback,
     transactions,
     undeleted,
     verification,
 )
-from paperfleet.paperless.documents import transactions as observing
 from paperfleet.paperless.documents.transactions import Effect
 from paperfleet.storage.hashing import sha256_of
 from paperfleet.storage.names import check_name
@@ -100,11 +95,6 @@ def missing(place: Place, operation: str) -> NotFoundError:
     )
 
 
-def _changed(place: Place) -> None:
-    verification.own_saves.forget(place)
-    looks.changed(place)
-
-
 def is_folder(place: Place) -> bool:
     """Say whether there are files below; the root of a mount is always a folder."""
     if not place.name:
@@ -166,14 +156,14 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
     """
     check_name(place.name, storage=place.mount.storage.label, operation="save")
     touch(place)
-    _changed(place)
+    verification.changed(place)
     is_renewed = place.key in _hidden.effects
     if is_renewed:
         _clear_the_way(place)
     if not transactions.in_transaction():
         expect = ABSENT if new else ANYTHING
         _saved(place, upload, place.mount.storage.save_with(place.name, upload, expect))
-        observing.tell(place.mount, place.name)
+        transactions.tell(place.mount, place.name)
         return
     # The name of a document that this transaction has deleted is no new one: a rollback needs it.
     intent = None if is_renewed else intents.of_upload(place, upload)
@@ -192,15 +182,15 @@ def save(place: Place, upload: Upload, *, new: bool = False) -> None:
         _follow(
             f"replacing {place.path}",
             commit=lambda: place.mount.base.delete(kept),
-            rollback=lambda: _restore(place, kept),
+            rollback=lambda: rollback.restore(place, kept),
             intent=intent,
         )
     else:
-        _follow(f"saving {place.path}", rollback=_taking_back(place, intent), intent=intent)
+        _follow(f"saving {place.path}", rollback=rollback.taking_back(place, intent), intent=intent)
         if intent is not None:
             points.passed("save.stored")
     _saved(place, upload, stored)
-    observing.tell(place.mount, place.name)
+    transactions.tell(place.mount, place.name)
 
 
 def _saved(place: Place, upload: Upload, stored: FileStat) -> None:
@@ -241,59 +231,17 @@ def _keep_aside(place: Place) -> str:
     return kept
 
 
-def _restore(place: Place, kept: str) -> None:
-    base = place.mount.base
-    _changed(place)
-    if _is_anothers(place, "keeps what was written there"):
-        return
-    with base.open(kept) as content:
-        base.save(f"{place.mount.key}/{place.name}", content)
-    base.delete(kept)
-    observing.tell_undone(place.mount, place.name)
-
-
-def _taking_back(place: Place, intent: Intent | None) -> Callable[[], None]:
-    """Return what a rollback does about a file that was saved under a new name."""
-    if intent is None:
-        return lambda: _take_back(place)
-    return lambda: _leave(place, intent)
-
-
-def _leave(place: Place, intent: Intent) -> None:
-    """Leave what a transaction saved to whoever keeps notes of it."""
-    _changed(place)
-    intents.left(intent)
-
-
-def _is_anothers(place: Place, what: str) -> bool:
-    """Say whether another host has the task by now, whose file this may be; then it is told."""
-    if not intents.is_over():
-        return False
-    _log.warning("%s %s after a rollback, as its task was given to another", place.path, what)
-    return True
-
-
-def _take_back(place: Place) -> None:
-    """Delete what a transaction saved; as long as it is there, nobody else can take the name."""
-    _changed(place)
-    if _is_anothers(place, "stays"):
-        return
-    with contextlib.suppress(NotFoundError):
-        place.mount.storage.delete(place.name)
-    observing.tell_undone(place.mount, previous=place.name)
-
-
 def delete(place: Place) -> None:
     """Remove a file, in a transaction on its commit; raise ``NotFoundError``."""
     if not transactions.in_transaction():
         touch(place)
-        _changed(place)
+        verification.changed(place)
         place.mount.storage.delete(place.name)
-        observing.tell(place.mount, previous=place.name)
+        transactions.tell(place.mount, previous=place.name)
         return
     if find(place) is None:
         raise missing(place, "delete")
-    _changed(place)
+    verification.changed(place)
     mine = _hidden.effects
     effect = Effect(
         f"deleting {place.path}",
@@ -302,7 +250,7 @@ def delete(place: Place) -> None:
     )
     mine[place.key] = effect
     transactions.follow(effect)
-    observing.tell(place.mount, previous=place.name)
+    transactions.tell(place.mount, previous=place.name)
 
 
 def _unhide(hidden: dict[looks.Key, Effect], place: Place) -> None:
@@ -311,7 +259,7 @@ def _unhide(hidden: dict[looks.Key, Effect], place: Place) -> None:
 
 def _delete_hidden(place: Place) -> None:
     _hidden.effects.pop(place.key, None)
-    _changed(place)
+    verification.changed(place)
     try:
         place.mount.storage.delete(place.name)
     except NotFoundError:
@@ -342,7 +290,7 @@ def _clear_the_way(place: Place) -> None:
     base.move(current, kept)
 
     def back() -> None:
-        if not _is_anothers(place, "is not restored"):
+        if not rollback.is_anothers(place, "is not restored"):
             base.move(kept, current)
 
     deleted.commit = lambda: base.delete(kept)
@@ -366,8 +314,8 @@ def move(old: Place, new: Place) -> None:
         intent = intents.of_move(new, written.intent)
     storage = old.mount.storage
     begun = looks.taken_move(old, new)
-    _changed(old)
-    _changed(new)
+    verification.changed(old)
+    verification.changed(new)
     try:
         if begun and storage.capabilities.move_in_two:
             storage.end_move(begun)
@@ -381,59 +329,12 @@ def move(old: Place, new: Place) -> None:
         origin = written.origin if written is not None and intent is not None else None
         _follow(
             f"moving {old.path}",
-            rollback=_moving_back(old, new, origin, intent),
+            rollback=rollback.moving_back(old, new, origin, intent),
             intent=intent,
             frees=(old.mount.key, old.name),
             origin=origin,
         )
-    observing.tell(old.mount, new.name, old.name)
-
-
-def _moving_back(
-    old: Place, new: Place, origin: Effect | None, intent: Intent | None
-) -> Callable[[], None]:
-    """Return what a rollback does about a move; one of a file that is undone too leaves it."""
-    if origin is None or intent is None:
-        return lambda: move_back(old, new)
-
-    def back() -> None:
-        if origin in transactions.kept() and not intents.is_over():
-            move_back(old, new)  # only this was undone, and the file goes on
-        else:
-            _leave(new, intent)
-
-    return back
-
-
-def move_back(old: Place, new: Place) -> None:
-    """Undo a move, and tell so."""
-    if put_back(old, new):
-        observing.tell_undone(old.mount, old.name, new.name)
-
-
-def put_back(old: Place, new: Place) -> bool:
-    """Undo a move in the storage, unless something else lies there by now; say whether it did."""
-    _changed(old)
-    _changed(new)
-    if intents.is_over() and not _belongs_back(old, new):
-        return False
-    storage = old.mount.storage
-    if not storage.exists(new.name) or storage.exists(old.name):
-        return False
-    storage.move(new.name, old.name)
-    return True
-
-
-def _belongs_back(old: Place, new: Place) -> bool:
-    """Say whether the database has a file under its old name, as nobody else has moved it since."""
-    if old.mount.key not in ALWAYS:
-        return False
-    try:
-        there = rows.named(old.mount.key, new.name)
-        return there is None and rows.named(old.mount.key, old.name) is not None
-    except (DatabaseError, InterfaceError) as error:
-        _log.warning("whether %s is to be moved back is not known: %s", new.path, error)
-        return False
+    transactions.tell(old.mount, new.name, old.name)
 
 
 def make_folder(place: Place) -> None:

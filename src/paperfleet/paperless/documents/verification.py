@@ -21,7 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from paperfleet.errors import IntegrityError
 from paperfleet.paperless.areas import ALWAYS
-from paperfleet.paperless.documents import incidents, rows
+from paperfleet.paperless.documents import incidents, looks, rows
 from paperfleet.paperless.documents.digests import FileDigests, is_checksum, is_md5
 from paperfleet.storage.streams import ReaderAround
 
@@ -78,6 +78,12 @@ class _OwnSaves:
 
 
 own_saves = _OwnSaves()
+
+
+def changed(place: Place) -> None:
+    """Forget what was seen, or saved by us, of a file that changes."""
+    own_saves.forget(place)
+    looks.changed(place)
 
 
 def expected(place: Place) -> Expected | None:
