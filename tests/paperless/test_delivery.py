@@ -373,6 +373,43 @@ def test_a_split_that_is_killed_half_way_makes_each_part_once(fleet: Fleet) -> N
 
 
 @WIDE
+def test_a_split_that_is_killed_when_all_is_offered_leaves_a_file_that_is_removed(
+    fleet: Fleet,
+) -> None:
+    fleet.host("web").upload("a.pdf", "split\none\ntwo\nthree")
+    (whole,) = fleet.objects("staging")
+    with fleet.host("worker").worker("finish.sent:kill"):
+        passed(fleet, "finish.sent")
+        wait_for("the parts", fleet.all_ended)
+    assert fleet.titles() == ["a_0", "a_1", "a_2"]
+    assert fleet.statuses() == ["success"] * 4
+    # Celery may have given the message to the next child, which has removed it.
+    left = fleet.objects("staging")
+    assert left in ([], [whole])
+    assert [f"fleet/{key}" for key in fleet.host("web").sweep_staging(later=4000)] == left
+
+
+@WIDE
+def test_a_sweeper_that_is_killed_after_it_took_a_task_is_followed_by_another(
+    fleet: Fleet,
+) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("first").worker("run.restored:wait") as worker:
+        passed(fleet, "run.restored")
+        fleet.host("first").kill(worker)
+    fleet.age(16)
+    fleet.host("web").sweep(fails=True, PAPERFLEET_TEST_POINT="sweep.fenced:kill")
+    assert fleet.rows() == [("waiting", 1, 1)]
+    fleet.age(61)
+    assert fleet.host("web").sweep() == ["Offer"]
+    with fleet.host("second").worker():
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
+    assert fleet.objects("staging") == []
+
+
+@WIDE
 def test_what_a_document_s_transaction_publishes_is_done_after_a_kill(fleet: Fleet) -> None:
     fleet.host("web").upload("a.pdf", "tell others")
     with fleet.host("worker").worker("run.fenced:kill,run.committed:kill"):
