@@ -19,7 +19,7 @@ import pytest
 from tests.paperless import checkout, papers
 from tests.paperless.fleet_edits import Edits
 from tests.paperless.fleet_faults import FAULTS, EditsKiller, rolling_restart
-from tests.paperless.fleet_proof import require_well
+from tests.paperless.fleet_proof import COMMANDS, require_well
 from tests.paperless.fleet_sending import Sending, Sent
 from tests.paperless.machine_fleet import Fleet, machine_fleet
 from tests.servers.machines import machines_missing
@@ -115,6 +115,13 @@ def test_papers_by_all_ways_are_there_once_on_all_hosts(
         pass
     assert not sent.unknown
     tell(require_well(fleet, sent))
+
+
+def test_each_host_says_that_all_is_well(fleet: Fleet) -> None:
+    require_well(fleet, Sent())
+    for host in fleet.hosts.values():
+        for command in COMMANDS:
+            host.manage(command)
 
 
 def test_edits_through_one_host_are_done_by_any_and_seen_on_all(
