@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import Fleet, fleet_with_tables, go_on, passed, wait_for
+from tests.paperless.delivery_kit import (
+    PATIENCE,
+    Fleet,
+    fleet_with_tables,
+    go_on,
+    passed,
+    wait_for,
+)
 from tests.servers.postgres_server import postgres_missing
 from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE
@@ -131,6 +138,44 @@ def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: 
     mark = wait_for("a mark", lambda: fleet.broker().get("pre paperfleet-fleet"))
     assert mark.decode() in marks, "by which others find that they have this Redis"
     print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
+
+
+@WIDE
+def test_a_worker_that_is_asked_to_end_ends_its_task_and_gives_back_the_next(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    fleet.host("web").upload("b.pdf", "content of b")
+    with contextlib.closing(fleet.broker()) as broker:
+        with fleet.host("worker").worker("run.restored:wait") as worker:
+            passed(fleet, "run.restored")
+            wait_for("it has taken the next one", lambda: broker.llen("pre celery") == 0)
+            os.kill(worker.pid, signal.SIGTERM)
+            wait_for("it hears of it", lambda: "Warm shutdown" in fleet.host("worker").log())
+            go_on(fleet, "run.restored")
+            assert worker.wait(PATIENCE) == 0
+        assert broker.llen("pre celery") == 1
+    assert fleet.titles() == ["a"]
+    assert fleet.rows() == [("waiting", 0, 0)]
+    assert fleet.statuses() == ["success", "pending"]
+
+
+CONFIGURED = """
+from celery import current_app
+from paperfleet.paperless.delivery.tasks import REPEATED, TASKS
+for name in sorted(TASKS.keys() & current_app.tasks.keys()):
+    task = current_app.tasks[name]
+    assert (bool(task.acks_late), bool(task.reject_on_worker_lost)) == (name in REPEATED,) * 2, name
+    print("task", name)
+print("visibility", current_app.conf.broker_transport_options["visibility_timeout"])
+"""
+
+
+def test_the_broker_keeps_what_runs_and_gets_back_what_may_be_repeated(fleet: Fleet) -> None:
+    told = fleet.host("worker").python(CONFIGURED, PAPERLESS_WORKER_TIMEOUT="7200")
+    (visibility,) = (line for line in told.splitlines() if line.startswith("visibility"))
+    assert int(visibility.split()[1]) > 2 * 7200
+    assert {"task documents.tasks.consume_file", "task documents.bulk_edit.delete"} <= set(
+        told.splitlines()
+    )
 
 
 @WIDE
