@@ -295,7 +295,9 @@ def test_a_command_that_takes_long_is_told_of(
 ) -> None:
     monkeypatch.setattr(programs, "_TOLD_EVERY", 0.01)
     gate = tmp_path / "gate"
-    waits = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    waits = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    )
     said: list[str] = []
 
     def say(text: str) -> None:
