@@ -445,6 +445,7 @@ def test_a_sweeper_that_is_killed_after_it_took_a_task_is_followed_by_another(
     fleet.age(16)
     fleet.host("web").sweep(fails=True, PAPERFLEET_TEST_POINT="sweep.fenced:kill")
     assert fleet.rows() == [("waiting", 1, 1)]
+    assert fleet.statuses() == ["pending"], "and nobody is shown as working on it"
     fleet.age(61)
     assert fleet.host("web").sweep() == ["Offer"]
     with fleet.host("second").worker():
