@@ -325,17 +325,19 @@ class Host:
         assert done.returncode == (0 if told["agrees"] else 1), done.stdout + done.stderr
         return told
 
-    def sweep(self) -> list[str]:
-        """Sweep once; return the kinds of what was done."""
+    def sweep(self, *, fails: bool = False, **more: str) -> list[str]:
+        """Sweep once; return the kinds of what was done. What ``fails`` is killed."""
         told = self.python(
             "from celery import current_app\n"
             "from paperfleet.paperless.activation import documents\n"
             "from paperfleet.paperless.delivery import states, sweeper\n"
             "limits = states.limits_of(documents.configuration.settings)\n"
             "done = sweeper.Sweeper(current_app, limits).sweep()\n"
-            "print('swept', *(type(one).__name__ for one in done))\n"
+            "print('swept', *(type(one).__name__ for one in done))\n",
+            fails=fails,
+            **more,
         )
-        return _swept(told)
+        return [] if fails else _swept(told)
 
     @contextlib.contextmanager
     def worker(self, point: str = "", **more: str) -> Iterator[subprocess.Popen[bytes]]:

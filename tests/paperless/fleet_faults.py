@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tests.paperless.broken import ALWAYS
 from tests.paperless.fleet_sending import BegunUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from tests.paperless.fleet_sending import Sending
@@ -66,13 +66,24 @@ def elsewhere(fleet: Fleet, task: str, host: Host, since: float) -> dict[str, An
 def child_killed(fleet: Fleet, random: Random) -> dict[str, Any]:
     """Kill a worker's child in the middle of a task, as the kernel does that lacks memory."""
     host, task, owner = busy_host(fleet, random)
-    inside = int(owner.split("|")[3])
-    found = [pid for pid in host.roles["worker"].children() if _pid_inside(pid) == inside]
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
+    while not kill_child(fleet, task, owner):  # it was over before
+        host, task, owner = busy_host(fleet, random)
     since = time.monotonic()
     fleet.until(lambda: task not in fleet.running(), "the task is not left as running")
-    return {"host": host.name, "killed": len(found), "over_s": round(time.monotonic() - since, 1)}
+    return {"host": host.name, "over_s": round(time.monotonic() - since, 1)}
+
+
+def kill_child(fleet: Fleet, task: str, owner: str) -> bool:
+    """Kill the child of a worker that runs a task; say whether the task was not over before."""
+    inside = int(owner.split("|")[3])
+    children = fleet.hosts[owner.partition("|")[0]].roles["worker"].children()
+    found = [pid for pid in children if _pid_inside(pid) == inside]
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    left = fleet.ask(
+        "SELECT 1 FROM paperfleet_work WHERE task_id = %s AND state IN ('waiting', 'running')", task
+    )
+    return bool(found and left)
 
 
 def _pid_inside(pid: int) -> int:
@@ -176,6 +187,47 @@ FAULTS: dict[str, Callable[[Fleet, Random], dict[str, Any]]] = {
         scheduler_killed,
     )
 }
+
+
+EDITING = (
+    "documents.tasks.consume_file",
+    "documents.tasks.update_document_content_maybe_archive_file",
+)
+"""The tasks by which edits are made, and which are repeated."""
+
+
+class EditsKiller:
+    """Kills the child of a worker at each edit; one that is over too soon is left."""
+
+    def __init__(self, fleet: Fleet, random: Random) -> None:
+        self._fleet, self._random = fleet, random
+        self.killed: list[str] = []
+        """The names of the edits that were hit."""
+
+    @contextmanager
+    def meanwhile(self, name: str) -> Iterator[None]:
+        """Kill who begins what is asked for within the block."""
+        known = {task for task, *_ in self._open()}
+        yield
+
+        def begun() -> tuple[str, str] | bool:
+            new = [row for row in self._open() if row[0] not in known]
+            runs = [(task, owner) for task, owner, state in new if state == "running"]
+            return runs[0] if runs else not new
+
+        found = self._fleet.until(begun, f"a task of {name} that begins")
+        if found is True:
+            return
+        time.sleep(self._random.uniform(0, _LATEST))  # any moment of it
+        if kill_child(self._fleet, *found):
+            self.killed.append(name)
+
+    def _open(self) -> list[tuple[str, str, str]]:
+        return self._fleet.ask(
+            "SELECT task_id, owner, state FROM paperfleet_work"
+            " WHERE state IN ('held', 'waiting', 'running') AND name = ANY(%s) ORDER BY created",
+            list(EDITING),
+        )
 
 
 def rolling_restart(fleet: Fleet, sending: Sending, random: Random) -> dict[str, Any]:

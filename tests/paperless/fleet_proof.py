@@ -19,6 +19,8 @@ UNSEEN = 20.0
 """Seconds after which a file of the consume folder is touched. paperless-ngx's watcher misses one
 that comes while it begins anew, and looks for those after 300 s (``document_consumer.py``)."""
 SETTLE_TIMEOUT = 300.0
+COMMANDS = ("paperfleet_fleet", "paperfleet_tasks", "paperfleet_check")
+"""What shows how a fleet is, and ends with 0 where all is well."""
 STAGING_LATER = 7200.0
 """Seconds after which the sweeper removes what a killed process has left in the staging area."""
 

@@ -385,10 +385,11 @@ def test_halves_whose_workers_are_killed_become_one_document(fleet: Fleet) -> No
         wait_for("the first half", lambda: [row[0] for row in fleet.rows()] == ["half"])
     (fleet.folder / "gate" / "run.returned").unlink()
     scanned(web, "even.pdf", "even")
-    with fleet.host("second").worker("half.collated:kill,run.returned:kill"):
+    points = "half.taken:kill,half.collated:kill,run.returned:kill"
+    with fleet.host("second").worker(points, PAPERFLEET_TASK_DEATHS="20"):
         passed(fleet, "run.returned")
         fleet.age(16)
-        assert "Fence" in web.sweep()
+        assert "Fence" in web.sweep(PAPERFLEET_TASK_DEATHS="20")
         wait_for("the document", fleet.titles)
         wait_for("the last task", lambda: {row[0] for row in fleet.rows()} <= {"held"})
     web.sweep()  # what the killed ones have published goes

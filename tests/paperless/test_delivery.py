@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import Fleet, fleet_with_tables, go_on, passed, wait_for
+from tests.paperless.delivery_kit import (
+    PATIENCE,
+    Fleet,
+    fleet_with_tables,
+    go_on,
+    passed,
+    wait_for,
+)
 from tests.servers.postgres_server import postgres_missing
 from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE
@@ -131,6 +138,44 @@ def test_a_dead_host_s_task_runs_elsewhere_after_its_silence_and_a_sweep(fleet: 
     mark = wait_for("a mark", lambda: fleet.broker().get("pre paperfleet-fleet"))
     assert mark.decode() in marks, "by which others find that they have this Redis"
     print(f"done {time.monotonic() - killed:.1f} s after the kill, with a silence of 15 s")
+
+
+@WIDE
+def test_a_worker_that_is_asked_to_end_ends_its_task_and_gives_back_the_next(fleet: Fleet) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    fleet.host("web").upload("b.pdf", "content of b")
+    with contextlib.closing(fleet.broker()) as broker:
+        with fleet.host("worker").worker("run.restored:wait") as worker:
+            passed(fleet, "run.restored")
+            wait_for("it has taken the next one", lambda: broker.llen("pre celery") == 0)
+            os.kill(worker.pid, signal.SIGTERM)
+            wait_for("it hears of it", lambda: "Warm shutdown" in fleet.host("worker").log())
+            go_on(fleet, "run.restored")
+            assert worker.wait(PATIENCE) == 0
+        assert broker.llen("pre celery") == 1
+    assert fleet.titles() == ["a"]
+    assert fleet.rows() == [("waiting", 0, 0)]
+    assert fleet.statuses() == ["success", "pending"]
+
+
+CONFIGURED = """
+from celery import current_app
+from paperfleet.paperless.delivery.tasks import REPEATED, TASKS
+for name in sorted(TASKS.keys() & current_app.tasks.keys()):
+    task = current_app.tasks[name]
+    assert (bool(task.acks_late), bool(task.reject_on_worker_lost)) == (name in REPEATED,) * 2, name
+    print("task", name)
+print("visibility", current_app.conf.broker_transport_options["visibility_timeout"])
+"""
+
+
+def test_the_broker_keeps_what_runs_and_gets_back_what_may_be_repeated(fleet: Fleet) -> None:
+    told = fleet.host("worker").python(CONFIGURED, PAPERLESS_WORKER_TIMEOUT="7200")
+    (visibility,) = (line for line in told.splitlines() if line.startswith("visibility"))
+    assert int(visibility.split()[1]) > 2 * 7200
+    assert {"task documents.tasks.consume_file", "task documents.bulk_edit.delete"} <= set(
+        told.splitlines()
+    )
 
 
 @WIDE
@@ -369,6 +414,44 @@ def test_a_split_that_is_killed_half_way_makes_each_part_once(fleet: Fleet) -> N
     assert fleet.titles() == ["a_0", "a_1", "a_2"]
     assert fleet.rows() == []
     assert fleet.statuses() == ["success"] * 4
+    assert fleet.objects("staging") == []
+
+
+@WIDE
+def test_a_split_that_is_killed_when_all_is_offered_leaves_a_file_that_is_removed(
+    fleet: Fleet,
+) -> None:
+    fleet.host("web").upload("a.pdf", "split\none\ntwo\nthree")
+    (whole,) = fleet.objects("staging")
+    with fleet.host("worker").worker("finish.sent:kill"):
+        passed(fleet, "finish.sent")
+        wait_for("the parts", fleet.all_ended)
+    assert fleet.titles() == ["a_0", "a_1", "a_2"]
+    assert fleet.statuses() == ["success"] * 4
+    # Celery may have given the message to the next child, which has removed it.
+    left = fleet.objects("staging")
+    assert left in ([], [whole])
+    assert [f"fleet/{key}" for key in fleet.host("web").sweep_staging(later=4000)] == left
+
+
+@WIDE
+def test_a_sweeper_that_is_killed_after_it_took_a_task_is_followed_by_another(
+    fleet: Fleet,
+) -> None:
+    fleet.host("web").upload("a.pdf", "content of a")
+    with fleet.host("first").worker("run.restored:wait") as worker:
+        passed(fleet, "run.restored")
+        fleet.host("first").kill(worker)
+    fleet.age(16)
+    fleet.host("web").sweep(fails=True, PAPERFLEET_TEST_POINT="sweep.fenced:kill")
+    assert fleet.rows() == [("waiting", 1, 1)]
+    assert fleet.statuses() == ["pending"], "and nobody is shown as working on it"
+    fleet.age(61)
+    assert fleet.host("web").sweep() == ["Offer"]
+    with fleet.host("second").worker():
+        wait_for("the document", fleet.all_ended)
+    assert fleet.titles() == ["a"]
+    assert fleet.statuses() == ["success"]
     assert fleet.objects("staging") == []
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.paperless import checkout, papers
 from tests.paperless.fleet_edits import Edits
-from tests.paperless.fleet_faults import FAULTS, rolling_restart
-from tests.paperless.fleet_proof import require_well
+from tests.paperless.fleet_faults import FAULTS, EditsKiller, rolling_restart
+from tests.paperless.fleet_proof import COMMANDS, require_well
 from tests.paperless.fleet_sending import Sending, Sent
 from tests.paperless.machine_fleet import Fleet, machine_fleet
 from tests.servers.machines import machines_missing
@@ -117,11 +117,31 @@ def test_papers_by_all_ways_are_there_once_on_all_hosts(
     tell(require_well(fleet, sent))
 
 
+def test_each_host_says_that_all_is_well(fleet: Fleet) -> None:
+    require_well(fleet, Sent())
+    for host in fleet.hosts.values():
+        for command in COMMANDS:
+            host.manage(command)
+
+
 def test_edits_through_one_host_are_done_by_any_and_seen_on_all(
     fleet: Fleet, webs: tuple[Rest, Rest], tell: Tell
 ) -> None:
-    Edits(fleet, *webs).run()
+    edits = Edits(fleet, *webs)
+    edits.run()
     tell(require_well(fleet, Sent()))
+    edits.require_once()
+
+
+def test_edits_whose_workers_are_killed_are_made_once(
+    fleet: Fleet, webs: tuple[Rest, Rest], random: Random, tell: Tell
+) -> None:
+    killer = EditsKiller(fleet, random)
+    edits = Edits(fleet, *webs, killer.meanwhile)
+    edits.run()
+    tell({"killed": " ".join(killer.killed)} | require_well(fleet, Sent(), disturbed=True))
+    edits.require_once()
+    assert killer.killed, "no edit was hit"
 
 
 @pytest.mark.parametrize(
@@ -156,9 +176,11 @@ def test_many_papers_and_edits_at_once(
     fleet: Fleet, webs: tuple[Rest, Rest], random: Random, tell: Tell
 ) -> None:
     with Sending(fleet, random, least=PAPERS // 3, pace=0.3, kinds=(*TEXTS * 3, 0, 2)) as sent:
-        Edits(fleet, *webs).run()
+        edits = Edits(fleet, *webs)
+        edits.run()
     assert not sent.unknown
     tell(require_well(fleet, sent))
+    edits.require_once()
 
 
 def test_share_links_work_on_all_hosts(fleet: Fleet, webs: tuple[Rest, Rest]) -> None:

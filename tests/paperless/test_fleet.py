@@ -85,6 +85,24 @@ def test_two_migrations_at_one_time_take_turns(empty: Fleet) -> None:
 
 
 @WIDE
+def test_a_migrate_that_is_killed_is_followed_by_another(empty: Fleet) -> None:
+    one = empty.host("a").start("migrate")
+
+    def begun() -> bool:
+        with psycopg.connect(empty.address) as connection:
+            found = connection.execute("SELECT to_regclass('django_migrations')").fetchone()
+            return found != (None,)
+
+    one.wait_until(begun, TIMEOUT)
+    one.kill()
+    found = empty.host("b").run("migrate")
+    assert found.returncode == 0, found.stderr
+    found = empty.host("c").run("migrate")
+    assert found.returncode == 0, found.stderr
+    assert "No migrations to apply" in found.stdout
+
+
+@WIDE
 def test_a_role_refuses_tables_of_a_newer_version_at_once(fleet: Fleet) -> None:
     with psycopg.connect(fleet.address, autocommit=True) as connection:
         connection.execute(
@@ -176,6 +194,20 @@ def test_another_one_takes_over_soon_after_a_kill(fleet: Fleet, kind: str) -> No
     seconds = time.monotonic() - start
     print(f"{kind}: taken over after {seconds:.1f} s; its first start took {starting:.1f} s")
     assert seconds < PROMISED + starting, "the machine is as slow now as it was then, or the fleet"
+
+
+@WIDE
+def test_one_that_is_killed_between_its_turn_and_its_work_is_succeeded(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    one = fleet.host("a", PAPERFLEET_TEST_START_GATE=str(gate)).start("scheduler")
+    one.wait_until(gate.exists, TIMEOUT)
+    one.kill()
+    host = fleet.host("b")
+    other = host.start("scheduler")
+    other.wait_for_text(["beat: Starting"], TIMEOUT)
+    host.wait_until_ready(other)
 
 
 @WIDE

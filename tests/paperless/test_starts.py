@@ -71,6 +71,7 @@ DIFFERENT = {
     "PAPERFLEET_MEDIA_LOCK_SECONDS": ("61", "here '61 s', there '60 s'"),
     "PAPERFLEET_ROLE_LEASE": ("redis", "here 'redis', there 'postgres'"),
     "PAPERFLEET_ROLE_LEASE_SECONDS": ("9", "here '9 s', there '5 s'"),
+    "PAPERFLEET_TASK_SILENCE_SECONDS": ("300", "here '300 s', there '15 s'"),
     "PAPERLESS_EMPTY_TRASH_DIR": ("/trash", "here 'its originals', there ''"),
 }
 

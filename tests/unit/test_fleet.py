@@ -290,6 +290,26 @@ def test_a_wait_has_an_end_and_says_why() -> None:
     assert FleetSettings().server_wait_seconds == 60
 
 
+def test_a_command_that_takes_long_is_told_of(
+    src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_TOLD_EVERY", 0.01)
+    gate = tmp_path / "gate"
+    waits = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    )
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        gate.touch()
+
+    command = ["python3", "-c", waits]
+    programs.run_to_end(at(src), command, role="web", stop=[], say=say)
+    assert said[0].startswith("`python3 -c ")
+    assert "has run for 0 s, and is waited for" in said[0]
+
+
 def test_a_redis_that_does_not_answer_is_told_without_its_password() -> None:
     pytest.importorskip("redis")
     reason = redis_fault({"PAPERLESS_REDIS": f"redis://:{SECRET}@127.0.0.1:1"})

@@ -11,6 +11,7 @@ import pytest
 from tests.servers.s3 import S3Server
 from tests.wide import WIDE, declared_exception, first_of, is_behaviour
 
+from paperfleet.paperless.points import POINTS
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 
@@ -100,3 +101,10 @@ def test_make_test_leaves_out_what_is_wide_and_nothing_else() -> None:
     assert chosen == [['"not wide and not engine"'], ['"not engine"']]
     assert " -m engine tests/deploy/engine " in images.group(1)
     assert not re.search(r"--ignore|--deselect| -k ", recipe.group(1) + everything.group(1))
+
+
+def test_somebody_is_stopped_at_each_named_moment() -> None:
+    tests = "".join(
+        path.read_text("utf-8") for path in (ROOT / "tests/paperless").glob("test_*.py")
+    )
+    assert [name for name in POINTS if name not in tests] == []

@@ -132,7 +132,7 @@ def _make_ready(role: Role, site: Site, say: Callable[[str], object]) -> None:
     if not role.command:
         return  # its commands are for the one that has the lease
     for command in _before(role, site):
-        run_to_end(site, command, role=role.name, stop=[])
+        run_to_end(site, command, role=role.name, stop=[], say=say)
     if _makes_index(role, site) and not _knows_if_needed(site):
         _index_version(site).write_text(f"{_INDEX_VERSION}\n")
 
@@ -189,7 +189,7 @@ def _migrate(role: Role, site: Site, say: Callable[[str], object]) -> None:
             for command in _before(role, site):
                 try:
                     held.check()
-                    run_to_end(site, command, role=role.name, stop=running)
+                    run_to_end(site, command, role=role.name, stop=running, say=say)
                 except NotReadyError:
                     if lost:
                         raise NotReadyError(f"migrate was ended: {lost[0]}") from None

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 from paperfleet.errors import ConfigurationError, NotReadyError
 from paperfleet.settings.fleet import STARTING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from paperfleet.fleet.site import Site
 
 _SHOWN = 2000
 _ENDING_SECONDS = 30.0
 _ASKING_SECONDS = 60.0
+_TOLD_EVERY = 30.0
+"""Seconds after which a command that still runs is told of, as nothing else would be."""
 
 
 def resolved(site: Site, command: Sequence[str]) -> list[str]:
@@ -35,10 +38,11 @@ def run_to_end(
     *,
     role: str,
     stop: list[subprocess.Popen[bytes]],
+    say: Callable[[str], object],
 ) -> None:
     """Run a command of the table and show what it prints; raise ``NotReadyError`` when it fails.
 
-    It is told for which role.
+    It is told for which role. ``say`` is told now and then of one that takes long.
 
     While it runs it is in ``stop``: whoever ends it makes this raise. An exception in here, such as
     that of a signal handler, ends it too.
@@ -47,7 +51,7 @@ def run_to_end(
     with subprocess.Popen(resolved(site, command), cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
         stop.append(program)
         try:
-            code = program.wait()
+            code = _ended(program, command, say)
         except BaseException:
             program.terminate()
             try:
@@ -61,6 +65,18 @@ def run_to_end(
         raise NotReadyError(
             f"`{' '.join(command)}` ended with {code}", hint="What it printed above says why"
         )
+
+
+def _ended(
+    program: subprocess.Popen[bytes], command: Sequence[str], say: Callable[[str], object]
+) -> int:
+    began = time.monotonic()
+    while True:
+        try:
+            return program.wait(_TOLD_EVERY)
+        except subprocess.TimeoutExpired:
+            seconds = time.monotonic() - began
+            say(f"`{' '.join(command)}` has run for {seconds:.0f} s, and is waited for")
 
 
 def asked(site: Site, command: Sequence[str], seconds: float) -> tuple[int, str]:

@@ -79,6 +79,7 @@ class Difference(NamedTuple):
 def facts(configuration: AppConfiguration) -> list[Fact]:
     """Return what this process was told; raise ``ConfigurationError``."""
     found, lock = configuration.settings, app.table()["media_lock_seconds"]
+    silence = app.table()["task_silence_seconds"]
     roles, role_seconds = fleet.table()["role_lease"], fleet.table()["role_lease_seconds"]
     seconds = settings_in(os.environ).role_lease_seconds
     return [
@@ -88,6 +89,8 @@ def facts(configuration: AppConfiguration) -> list[Fact]:
         Fact("the time of the media lock", lock.variable, f"{found.media_lock_seconds} s"),
         Fact("the lease of roles", roles.variable, place_of_leases(os.environ)),
         Fact("the time of the lease of roles", role_seconds.variable, f"{seconds} s"),
+        # A worker beats so often in it, and the sweeper takes what was silent for so long.
+        Fact("the silence of a task", silence.variable, f"{found.task_silence_seconds} s"),
         Fact("what is kept of an emptied trash", _TRASH, "its originals" if _has_trash() else ""),
     ]
 

@@ -112,7 +112,8 @@ class AppSettings:
     task_silence_seconds: Annotated[
         int,
         About(
-            "In a fleet: a running task that was silent for so long is given to another worker",
+            "In a fleet: a running task that was silent for so long is given to another worker; "
+            "all processes need the same",
             minimum=15,
             maximum=3600,
         ),

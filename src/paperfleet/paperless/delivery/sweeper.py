@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from celery import current_app
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection, transaction
 
 from paperfleet.errors import LeaseError, StorageError
 from paperfleet.paperless import points
@@ -128,11 +128,12 @@ class Sweeper:
         return True
 
     def _fence(self, task_id: str, attempt: int, reason: str) -> bool:
-        if not rows.take_from_owner(task_id, attempt, reason, self._limits.silence):
-            return False
+        with transaction.atomic():
+            if not rows.take_from_owner(task_id, attempt, reason, self._limits.silence):
+                return False
+            # The parent of a killed child may have shown it as failed (not acknowledged late).
+            papertasks.wait_again(task_id, after_failure=True)
         points.passed("sweep.fenced")
-        # The parent of a killed child may have shown it as failed (without late acknowledgement).
-        papertasks.wait_again(task_id, after_failure=True)
         # Twice: Redis gives one to a worker that was cut off while it asked for the next message.
         publishing.offer(self._app, task_id)
         self._offer(task_id, f"attempt {attempt} fell silent")
