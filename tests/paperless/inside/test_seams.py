@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import os
 import shutil
@@ -187,7 +188,7 @@ def pdf_save(g: Ground) -> None:
         opened.save()
     assert g.stored["originals/a.pdf"] != before
     with pikepdf.open(str(path)) as rotated:
-        assert rotated.pages[0].rotation == 90
+        assert rotated.pages[0].obj["/Rotate"] == 90
         rotated.save(g.folder / "local.pdf")
     assert documents_in(g) == ["originals/a.pdf"]
 
@@ -250,6 +251,18 @@ def path_check(g: Ground) -> None:
     assert check("PAPERLESS_EMPTY_TRASH_DIR", None) == []
 
 
+MIGRATION = "documents.migrations.0016_sha256_checksums"
+
+
+def sha256_of_all(g: Ground) -> None:
+    module = importlib.import_module(MIGRATION)
+    digest = hashlib.sha256(b"document").hexdigest()
+    assert module._sha256(g.document()) == digest
+    assert module._sha256(g.local(b"document")) == digest
+    with pytest.raises(FileNotFoundError):
+        module._sha256(g.originals / "none.pdf")
+
+
 COMMANDS = "documents.management.commands"
 
 
@@ -288,6 +301,7 @@ CHECKS: dict[str, Callable[[Ground], None]] = {
     "pathlib.Path.__new__": path_new,
     "builtins.open": builtin_open,
     "documents.tasks.empty_trash": empty_trash,
+    f"{MIGRATION}._sha256": sha256_of_all,
     "django.core.files.storage.filesystem.FileSystemStorage.path": logo_path,
     "django.core.files.storage.filesystem.FileSystemStorage._save": logo_save,
     "django.core.files.storage.filesystem.FileSystemStorage.delete": logo_delete,

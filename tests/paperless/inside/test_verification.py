@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Stored = MutableMapping[str, bytes]
 
 OURS = "project" in str(importlib.import_module("documents").__file__)
+VERSION = importlib.import_module("paperless.version").__full_version_str__
 GOOD = bytes(range(256)) * 5000
 BAD = GOOD[:-1] + b"\0"
 
@@ -106,6 +108,27 @@ def test_it_is_counted_also_where_the_transaction_is_rolled_back(
     with pytest.raises(IntegrityError), transaction.atomic(), transaction.atomic():
         (originals / "a.pdf").read_bytes()
     assert len(incidents.known(incidents.REFUSED)) == 1
+
+
+@pytest.mark.skipif(VERSION.startswith("2."), reason="paperless-ngx 2 keeps its MD5")
+def test_a_damaged_document_keeps_its_md5_when_the_others_get_a_sha256(
+    originals: Path, stored: Stored, caplog: pytest.LogCaptureFixture
+) -> None:
+    migration = importlib.import_module("documents.migrations.0016_sha256_checksums")
+    md5 = hashlib.md5(GOOD, usedforsecurity=False).hexdigest()
+    names = ("good.pdf", "bad.pdf")
+    documents = [row(name, GOOD, md5=True) for name in names]
+    stored["originals/good.pdf"], stored["originals/bad.pdf"] = GOOD, BAD
+    with transaction.atomic():
+        migration.recompute_checksums(apps, None)
+    found = [Document.objects.get(pk=document.pk).checksum for document in documents]
+    assert found == [sha256(GOOD), md5]
+    assert "bad.pdf: its bytes are not those of the document" in caplog.text
+    (incident,) = incidents.known(incidents.REFUSED)
+    assert (incident.document, incident.name) == (documents[1].pk, "bad.pdf")
+    assert pieces(originals / "good.pdf", 999) == (GOOD, True)
+    with pytest.raises(IntegrityError):
+        (originals / "bad.pdf").read_bytes()
 
 
 def test_jumps_back_are_proven_and_a_part_is_passed_on(originals: Path, stored: Stored) -> None:

@@ -106,8 +106,16 @@ def agrees(place: Place, known: Expected, found: FileDigests) -> bool:
     return found.like(known.checksum) == known.checksum or own_saves.has(place, found.sha256)
 
 
+class ContentDiffersError(IntegrityError):
+    """A document is not what its row says; ``checksum`` is the row's."""
+
+    def __init__(self, reason: str, checksum: str, *, name: str, storage: str) -> None:
+        super().__init__(reason, operation="read", name=name, storage=storage)
+        self.checksum = checksum
+
+
 def require(place: Place, known: Expected, found: FileDigests) -> None:
-    """Raise ``IntegrityError`` for content that is not what the database says, and note it.
+    """Raise ``ContentDiffersError`` for content that is not what the database says, and note it.
 
     The database is asked again for some seconds: another process may have replaced file and
     checksum meanwhile, or is about to.
@@ -116,7 +124,12 @@ def require(place: Place, known: Expected, found: FileDigests) -> None:
     while not agrees(place, known, found):
         now = rows.again(known)
         if now is None or now.name != known.name:
-            raise _error(place, "the document was moved or deleted while it was read")
+            raise IntegrityError(
+                "the document was moved or deleted while it was read",
+                operation="read",
+                name=place.name,
+                storage=place.mount.storage.label,
+            )
         known = now
         if agrees(place, known, found):
             return
@@ -125,7 +138,7 @@ def require(place: Place, known: Expected, found: FileDigests) -> None:
         time.sleep(_PAUSE)
 
 
-def _refused(place: Place, known: Expected, found: FileDigests) -> IntegrityError:
+def _refused(place: Place, known: Expected, found: FileDigests) -> ContentDiffersError:
     reason = (
         f"its bytes are not those of the document: the database says {known.checksum}, it is"
         f" {found.like(known.checksum)}"
@@ -138,12 +151,9 @@ def _refused(place: Place, known: Expected, found: FileDigests) -> IntegrityErro
         reason,
     )
     incidents.note(incidents.REFUSED, known.area, known.name, reason, known.row)
-    return _error(place, reason)
-
-
-def _error(place: Place, reason: str) -> IntegrityError:
-    label = place.mount.storage.label
-    return IntegrityError(reason, operation="read", name=place.name, storage=label)
+    return ContentDiffersError(
+        reason, known.checksum, name=place.name, storage=place.mount.storage.label
+    )
 
 
 class _Hashing:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import importlib
 import os
 import shutil
@@ -92,7 +93,8 @@ class _Trial:
             *(self.paths, self.helpers, self.moves, self.opening, self.looking, self.copying),
             *(self.programs, self.archives, self.pdfs, self.model_files, self.net),
             *(self.documents, self.folder_checks),
-            *(self.local_files, self.rollback, self.trash, self.locks, self.search),
+            *(self.local_files, self.rollback, self.trash, self.checksums, self.locks),
+            self.search,
         )
 
     def _stored(self) -> set[str]:
@@ -294,6 +296,21 @@ class _Trial:
         with contextlib.suppress(InterruptedError):
             importlib.import_module("documents.tasks").empty_trash(asked)
         _require(asked.watched, "the trash would not say what it could not delete")
+
+    def checksums(self) -> None:
+        """See a damaged document keep its checksum where paperless-ngx 3 computes new ones."""
+        try:
+            sha256 = vars(importlib.import_module(seams.SHA256_MIGRATION))["_sha256"]
+        except ModuleNotFoundError:  # paperless-ngx 2
+            return
+        digest = hashlib.sha256(_CONTENT).hexdigest()
+        _require(sha256(self._local()) == digest, "a checksum is another")
+        damaged = self._root / "damaged.pdf"
+        damaged.write_bytes(_CONTENT)
+        _require(sha256(damaged) == digest, "the checksum of a document is another")
+        self._memory.damaged["selftest/damaged.pdf"] = "of the row"
+        _require(sha256(damaged) == "of the row", "a damaged document gets a checksum")
+        damaged.unlink()
 
     def locks(self) -> None:
         """See nothing take the media lock past the lease, and other locks be as ever."""

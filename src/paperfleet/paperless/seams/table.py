@@ -96,6 +96,13 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
             "the trash says what it could not delete; upstream answers OK",
         ),
         Seam(
+            SHA256_MIGRATION,
+            "_sha256",
+            new.sha256_of_all,
+            "a new checksum of a damaged document would call it whole",
+            V3,
+        ),
+        Seam(
             "django.db.transaction:Atomic",
             "__exit__",
             new.atomic_exit,
@@ -123,6 +130,7 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
     )
 
 
+SHA256_MIGRATION = "documents.migrations.0016_sha256_checksums"
 _DJANGO_FILES = "django.core.files.storage.filesystem:FileSystemStorage"
 _COMMANDS = "documents.management.commands"
 
