@@ -111,9 +111,12 @@ def parse(text: Iterable[str]) -> Manifest:
     files = tuple(_file(_object(row)) for row in rows)
     if _object(last) != _total(files, rows):
         raise _damaged("its lines do not add up to its total")
-    texts = (str(header.get(key, "")) for key in _HEADER[:-1])
+    as_of, paperless, paperfleet, identity, source = (
+        str(header.get(key, "")) for key in _HEADER[:-1]
+    )
     documents = header.get("documents")
-    return Manifest(*texts, documents if isinstance(documents, int) else 0, files)  # type: ignore[call-overload]  # five texts
+    count = documents if isinstance(documents, int) else 0
+    return Manifest(as_of, paperless, paperfleet, identity, source, count, files)
 
 
 def _row(file: BackedUpFile) -> dict[str, object]:

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from paperfleet.settings.backup import BackupSettings
 
 LOWEST: Final = (0, 14)
-INSTALL: Final = "Install restic 0.14 or newer (`apt-get install restic`), or name it in PAPERFLEET_BACKUP_RESTIC"
+INSTALL: Final = (
+    "Install restic 0.14 or newer (`apt-get install restic`), or name it in"
+    " PAPERFLEET_BACKUP_RESTIC"
+)
 _UNREAD: Final = 3
 """Its exit code of ``backup`` when the snapshot is made, and some files could not be read."""
 _ENDING_SECONDS: Final = 30.0
@@ -389,9 +392,13 @@ def _number(message: Mapping[str, object], key: str) -> int:
 
 
 def _snapshot(value: Mapping[str, object]) -> Snapshot:
-    tags, paths = (value.get(key) or () for key in ("tags", "paths"))
-    texts = (str(value.get(key, "")) for key in ("id", "time", "hostname"))
-    return Snapshot(*texts, tuple(map(str, tags)), tuple(map(str, paths)))  # type: ignore[call-overload]  # lists
+    tags, paths = (value.get(key) for key in ("tags", "paths"))
+    number, time, host = (str(value.get(key, "")) for key in ("id", "time", "hostname"))
+    return Snapshot(number, time, host, _texts(tags), _texts(paths))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _shown(text: str) -> str:

@@ -63,12 +63,13 @@ def manifest_of(restic: Restic, snapshot: str) -> Manifest:
 
 def _row(one: Snapshot) -> BackupRow:
     told = dict(tag.partition("=")[::2] for tag in one.tags if "=" in tag)
-    counts = (int(told.get(key) or 0) for key in ("documents", "files", "bytes"))
     return BackupRow(
-        one.number,
-        one.host,
-        told.get("as-of") or one.time,
-        told.get("paperless", ""),
-        *counts,
-        COMPLETE in one.tags,
-    )  # type: ignore[misc]  # three counts
+        snapshot=one.number,
+        name=one.host,
+        as_of=told.get("as-of") or one.time,
+        paperless=told.get("paperless", ""),
+        documents=int(told.get("documents") or 0),
+        files=int(told.get("files") or 0),
+        size=int(told.get("bytes") or 0),
+        complete=COMPLETE in one.tags,
+    )

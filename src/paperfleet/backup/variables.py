@@ -13,7 +13,9 @@ _OURS: Final = ("PAPERLESS_", "PAPERFLEET_")
 _SECRET_NAME: Final = re.compile(
     r"PASS|SECRET|KEY|TOKEN|CREDENTIAL|OPTIONS|PROVIDERS|PRIVATE|SALT|DSN|WEBHOOK"
 )
-_SECRET_VALUE: Final = re.compile(r"://[^/\s]*@|[?&][^=]*(key|token|secret|sig|pass)[^=]*=", re.I)
+_SECRET_VALUE: Final = re.compile(
+    r"://[^/\s]*@|[?&][^=]*(key|token|secret|sig|pass)[^=]*=", re.IGNORECASE
+)
 _FILE: Final = "_FILE"
 
 

@@ -10,10 +10,10 @@ import click
 
 from paperfleet.running.exitcodes import FAILED, FINE, help_text
 from paperfleet.running.printing import say, say_json
-from paperfleet.running.words import duration_text, files_text, size_text
+from paperfleet.running.words import files_text, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from paperfleet.backup.manifest import Manifest
     from paperfleet.backup.place import BackupPlace
@@ -80,9 +80,9 @@ def run(*, init: bool, as_json: bool) -> int:
     paperless-ngx goes on working. A file that is missing, or that is not what the database says,
     is named, and the code is 3.
     """
-    from paperfleet.backup.taking import Taking  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.bar import ResticBar  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.taking import Taking  # noqa: PLC0415  # as above
     from paperfleet.fleet.instance import instance_of  # noqa: PLC0415  # as above
-    from paperfleet.backup.bar import ResticBar  # noqa: PLC0415  # as above
 
     settings, place, restic = _opened()
     with _signals(), ResticBar() as bar:
@@ -134,9 +134,7 @@ def restore(snapshot: str, *, folder: Path | None) -> int:
     with _signals():
         if folder is not None:
             manifest = restoring.lay_out(folder.absolute())
-            say(
-                f"to import it: python3 {folder}/data/lay_out.py EMPTY_FOLDER, and then what it says"
-            )
+            say(f"to import it: python3 {folder}/data/lay_out.py EMPTY_FOLDER, then what it says")
         else:
             from paperfleet.fleet.instance import instance_of  # noqa: PLC0415  # for this alone
 
@@ -213,8 +211,8 @@ def _opened() -> tuple[BackupSettings, BackupPlace, Restic]:
     return settings, place, restic_of(settings, os.environ, place / "cache")
 
 
-def _signals() -> object:
-    from paperfleet.running.stopping import Stopper, signals_to  # noqa: PLC0415  # as above
+def _signals() -> AbstractContextManager[None]:
+    from paperfleet.running.stopping import Stopper, signals_to  # noqa: PLC0415  # slow to import
 
     return signals_to(Stopper())
 

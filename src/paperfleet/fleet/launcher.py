@@ -116,6 +116,7 @@ def require_possible(role: Role, site: Site) -> None:
 
 
 def require_paperless(site: Site) -> None:
+    """Raise ``ConfigurationError`` where there is no paperless-ngx."""
     if not (site.src / "manage.py").is_file():
         raise ConfigurationError(
             f"there is no paperless-ngx in {site.src}",

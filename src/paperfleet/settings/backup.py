@@ -1,19 +1,15 @@
 """The settings of the backup: the fields of ``BackupSettings`` are the table."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.secret import Secret
 from paperfleet.settings.environment import values_of
 from paperfleet.settings.table import PREFIX, About, Setting, rows_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _MOST_KEPT = 10_000
 

@@ -35,10 +35,10 @@ password_file = "/run/secrets/nextcloud"
 
 A variable that begins with `PAPERFLEET_` and is neither here nor among those of [the app for
 paperless-ngx](paperless-settings.md), of [a fleet](fleet-settings.md) or of [the
-backup](backup-settings.md) is an error. So are a key in the file that is not in the table and a value
-that its row does not allow: nothing is guessed. A password has no option on the command line, because
-everybody on the machine can read the list of processes. `paperfleet settings` shows what is in force and where each value comes from, without the
-secrets.
+backup](backup-settings.md) is an error. So are a key in the file that is not in the table and a
+value that its row does not allow: nothing is guessed. A password has no option on the command line,
+because everybody on the machine can read the list of processes. `paperfleet settings` shows what is
+in force and where each value comes from, without the secrets.
 
 | key | takes | default | option | variable | older name | meaning |
 |---|---|---|---|---|---|---|
@@ -82,8 +82,8 @@ BACKUP_HEAD = """\
 <!-- Made by `make docs` from src/paperfleet/settings/backup.py; a test compares the two. -->
 
 They are for [`paperfleet backup`](../concepts/backup.md), and stand in the environment beside those
-of paperless-ngx. An empty variable counts as not set. What restic itself needs to reach a repository
-(`AWS_ACCESS_KEY_ID` and its relatives) is handed on to it as it is.
+of paperless-ngx. An empty variable counts as not set. What restic itself needs to reach a
+repository (`AWS_ACCESS_KEY_ID` and its relatives) is handed on to it as it is.
 
 | variable | takes | default | meaning |
 |---|---|---|---|

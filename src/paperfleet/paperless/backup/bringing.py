@@ -39,8 +39,10 @@ _SHA256_DIGITS = 64
 
 
 class BroughtFile(NamedTuple):
-    """A file in the backup. ``is_new`` says that it was copied; ``is_changed`` that the database
-    has another word on it by now, so that a newer export is worth while.
+    """A file of the backup.
+
+    ``is_new`` says that it was copied; ``is_changed`` that the database has another word on it by
+    now, so that a newer export is worth while.
     """
 
     file: BackedUpFile

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.core.management import call_command
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from paperfleet.backup.manifest import BackedUpFile
     from paperfleet.backup.place import BackupPlace
     from paperfleet.paperless.backup.bringing import BroughtFile
+    from paperfleet.paperless.backup.expecting import ExportedFile
 
 _PASSES = 4
 
@@ -71,37 +72,33 @@ def collect(
     or names what is gone, ``StorageError`` for a storage that is out of reach.
     """
     home = setup.everything()
-    wanted = [
-        area.key for area in AREAS.values() if area.named and (thumbnails or area.key != THUMBNAILS)
-    ]
     tree = full(LocalBackend(place.tree, create=False))
     new: dict[str, int] = {}
+    passes = 0
     with home, tree, Progress(place.known) as known:
         bringing = Bringing(home, tree, known)
         bringing.look()
-        for number in range(1, _PASSES + 1):
-            folder = place.begin()
-            as_of = datetime.now(UTC).isoformat(timespec="seconds")
-            _export(folder, thumbnails=thumbnails)
-            listed = list(exported(folder, wanted))
-            planned(len(listed))
-            brought = list(bringing.bring(listed, listener))
+        while True:
+            passes += 1
+            listed = _export(place.begin(), thumbnails=thumbnails)
+            planned(len(listed.files))
+            brought = list(bringing.bring(listed.files, listener))
             new |= {one.file.sha256: one.file.size for one in brought if one.is_new}
-            if not any(one.is_changed for one in brought):
+            if passes == _PASSES or not any(one.is_changed for one in brought):
                 break
         entries = tuple(one.file for one in brought)
         manifest = Manifest(
-            as_of,
-            _version_of(folder),
-            version("paperfleet"),
-            identity(),
-            home.label,
-            documents_in(folder),
-            entries,
+            as_of=listed.as_of,
+            paperless=listed.version,
+            paperfleet=version("paperfleet"),
+            identity=identity(),
+            source=home.label,
+            documents=listed.documents,
+            files=entries,
         )
         pruned = 0 if manifest.faults else bringing.prune(one.sha256 for one in entries)
     _write(place, manifest)
-    return Collection(manifest, len(new), sum(new.values()), number, pruned)
+    return Collection(manifest, len(new), sum(new.values()), passes, pruned)
 
 
 def identity() -> str:
@@ -111,19 +108,32 @@ def identity() -> str:
     return str(recorded.installation().identity)
 
 
-def _export(folder: Path, *, thumbnails: bool) -> None:
+class _Exported(NamedTuple):
+    """The database as it was at ``as_of`` (ISO 8601), and what it names."""
+
+    as_of: str
+    version: str
+    documents: int
+    files: list[ExportedFile]
+
+
+def _export(folder: Path, *, thumbnails: bool) -> _Exported:
+    """Export the database into an empty folder; the media lock is held for that alone."""
+    as_of = datetime.now(UTC).isoformat(timespec="seconds")
     options: dict[str, object] = {} if thumbnails else {"no_thumbnail": True}
     call_command("document_exporter", str(folder), data_only=True, no_progress_bar=True, **options)
-    if not (folder / "manifest.json").is_file():
-        raise BackupError("document_exporter has written no manifest.json")
-
-
-def _version_of(folder: Path) -> str:
-    """Return the version of paperless-ngx that the importer will compare with its own."""
+    areas = [
+        area.key for area in AREAS.values() if area.named and (thumbnails or area.key != THUMBNAILS)
+    ]
     try:
-        return str(json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["version"])
-    except (OSError, ValueError, KeyError):
-        raise BackupError("document_exporter has written no version into metadata.json") from None
+        about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+        files = list(exported(folder, areas))
+        return _Exported(as_of, str(about["version"]), documents_in(folder), files)
+    except (OSError, ValueError, KeyError) as error:
+        raise BackupError(
+            f"what document_exporter wrote cannot be read: {error!r}",
+            hint="Run document_exporter --data-only by hand and look at what it says",
+        ) from None
 
 
 def _write(place: BackupPlace, manifest: Manifest) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from paperfleet.backup.manifest import BackedUpFile, Manifest
     from paperfleet.backup.place import BackupPlace
     from paperfleet.paperless.homes import Home
+    from paperfleet.storage.full import FullStorage
 
 _SHOWN = 5
 
@@ -97,17 +98,16 @@ def _named_by(manifest: Manifest) -> set[tuple[str, str, int]]:
 def _bring(
     manifest: Manifest,
     home: Home,
-    tree: LocalBackend,
+    tree: FullStorage,
     listener: Callable[[BackedUpFile], object],
 ) -> None:
-    stored = full(tree)
     copiers = {
-        area: Copier(stored, home.area(area), Bandwidth(None))
+        area: Copier(tree, home.area(area), Bandwidth(None))
         for area in {file.role for file in manifest.files}
     }
 
     def bring(file: BackedUpFile) -> BackedUpFile:
-        source = stored.stat(tree_name(file.sha256))._replace(sha256=file.sha256)
+        source = tree.stat(tree_name(file.sha256))._replace(sha256=file.sha256)
         area = home.area(file.role)
         there = area.find(file.key)
         if there is None:

@@ -11,6 +11,7 @@ from django.core import serializers
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from filelock import FileLock
+from paperless.models import ApplicationConfiguration
 
 from documents.models import Document
 from documents.settings import (
@@ -20,7 +21,6 @@ from documents.settings import (
 )
 from documents.utils import copy_file_with_basic_stats
 from paperless import version
-from paperless.models import ApplicationConfiguration
 
 
 class Command(BaseCommand):

@@ -58,7 +58,7 @@ class Command(BaseCommand):
                     raise CommandError(f"The manifest file refers to {name}, which is not there.")
 
     def _load(self, manifest: list[dict[str, Any]]) -> None:
-        from documents.signals.handlers import update_filename_and_move_files  # noqa: PLC0415
+        from documents.signals.handlers import update_filename_and_move_files
 
         rows = [{key: record[key] for key in ("model", "pk", "fields")} for record in manifest]
         post_save.disconnect(update_filename_and_move_files, sender=Document)
