@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
-from paperfleet.errors import BackupError, LeaseTimeoutError, NoRepositoryError
+from paperfleet.errors import BackupError, LeaseTimeoutError, NoRepositoryError, RepositoryError
 from paperfleet.locks.registry import open_lease_store
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ class TakenBackup(NamedTuple):
     """A backup that restic has: what is in it, and what was new.
 
     ``collected`` is what the installation's side counted: ``new`` files, ``new_size`` in bytes,
-    ``passes``, ``pruned``.
+    ``passes``, ``pruned``. ``not_forgotten`` says why old backups were not let go of.
     """
 
     manifest: Manifest
     summary: ResticSummary
     collected: Mapping[str, object]
+    not_forgotten: str = ""
 
     @property
     def complete(self) -> bool:
@@ -81,8 +82,12 @@ class Taking:
             finally:
                 self.place.clear()
             taken = TakenBackup(manifest, summary, collected)
-            if taken.complete:
+            if not taken.complete:
+                return taken
+            try:
                 self._forget()
+            except RepositoryError as error:
+                return taken._replace(not_forgotten=str(error))
             return taken
 
     def _require_repository(self, *, init: bool, say: Callable[[str], object]) -> None:

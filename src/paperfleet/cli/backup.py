@@ -93,7 +93,9 @@ def run(*, init: bool, as_json: bool) -> int:
         say_json(_document(taken))
     else:
         _tell(taken)
-    return FINE if taken.complete else FAILED
+    if taken.not_forgotten:
+        say(f"old backups were not let go of: {taken.not_forgotten}", err=True)
+    return FINE if taken.complete and not taken.not_forgotten else FAILED
 
 
 @command.command("list", epilog=_LIST + help_text("backup list"))

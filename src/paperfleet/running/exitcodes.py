@@ -64,7 +64,7 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         WRONG: "a setting is wrong, the repository or the installation cannot be used, or another "
         "backup is at work; nothing was added, and old backups are as they were",
         FAILED: "a backup is in the repository, and some files are missing or differ from the "
-        "database; older complete backups are kept",
+        "database, or old backups could not be let go of; older complete backups are kept",
         UNFINISHED: "it was interrupted; run it again",
     },
     "backup list": {FINE: "they are shown", WRONG: "the repository cannot be used"},

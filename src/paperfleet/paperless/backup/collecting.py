@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -90,7 +90,7 @@ def collect(
         manifest = Manifest(
             as_of=listed.as_of,
             paperless=listed.version,
-            paperfleet=version("paperfleet"),
+            paperfleet=_own_version(),
             identity=identity(),
             source=home.label,
             documents=listed.documents,
@@ -106,6 +106,13 @@ def identity() -> str:
     if recorded.tables() is not recorded.Tables.CURRENT:
         return ""
     return str(recorded.installation().identity)
+
+
+def _own_version() -> str:
+    try:
+        return version("paperfleet")
+    except PackageNotFoundError:  # it is on the path of modules, and not installed
+        return ""
 
 
 class _Exported(NamedTuple):
