@@ -1,4 +1,4 @@
-"""An installation of the small project, its backups in a real restic, and both seen from outside."""
+"""An installation of the small project and its backups in a real restic, seen from outside."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.paperless.children import SMALL
 
 from paperfleet.storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PASSWORD = "a password"
 RESTIC = shutil.which("restic")
@@ -69,16 +72,15 @@ class SmallInstallation:
     variables: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        return SMALL.environment(
-            self.folder,
-            PAPERLESS_SRC=str(SMALL.source),
-            PAPERLESS_PYTHON=sys.executable,
-            PAPERFLEET_BACKUP_REPOSITORY=str(self.repository),
-            PAPERFLEET_BACKUP_PASSWORD=PASSWORD,
-            PAPERFLEET_BACKUP_FOLDER=str(self.folder / "backup"),
-            PAPERLESS_FILENAME_FORMAT="{title}",
-            **self.variables,
-        )
+        ours = {
+            "PAPERLESS_SRC": str(SMALL.source),
+            "PAPERLESS_PYTHON": sys.executable,
+            "PAPERLESS_FILENAME_FORMAT": "{{ title }}",
+            "PAPERFLEET_BACKUP_REPOSITORY": str(self.repository),
+            "PAPERFLEET_BACKUP_PASSWORD": PASSWORD,
+            "PAPERFLEET_BACKUP_FOLDER": str(self.folder / "backup"),
+        }
+        return SMALL.environment(self.folder, **{**ours, **self.variables})
 
     @property
     def repository(self) -> Path:
@@ -142,7 +144,11 @@ def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the program itself, as somebody does who has no Paperfleet."""
     return subprocess.run(
         [str(RESTIC), *words],
-        env={"RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD": PASSWORD, "HOME": "/tmp"},
+        env={
+            "RESTIC_REPOSITORY": str(repository),
+            "RESTIC_PASSWORD": PASSWORD,
+            "RESTIC_CACHE_DIR": str(repository.parent / "cache"),
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -23,6 +23,7 @@ from paperfleet.backup.manifest import Manifest
 from paperfleet.backup.variables import without_secrets
 from paperfleet.errors import BackupError
 from paperfleet.paperless import recorded
+from paperfleet.paperless.activation import documents
 from paperfleet.paperless.areas import AREAS, THUMBNAILS
 from paperfleet.paperless.backup.bringing import Bringing
 from paperfleet.paperless.backup.expecting import documents_in, exported
@@ -71,6 +72,7 @@ def collect(
     ``planned`` is told how many files each pass has. Raises ``BackupError`` when the export fails
     or names what is gone, ``StorageError`` for a storage that is out of reach.
     """
+    documents.require_usable()  # not a storage of another database, nor a half filled one
     home = setup.everything()
     tree = full(LocalBackend(place.tree, create=False))
     new: dict[str, int] = {}

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from paperfleet.backup import place as places
 from paperfleet.backup.manifest import tree_name
 from paperfleet.errors import BackupError
-from paperfleet.paperless.areas import AREAS
+from paperfleet.paperless.areas import AREAS, THUMBNAILS
 from paperfleet.paperless.backup.bringing import THREADS
 from paperfleet.paperless.care import setup
 from paperfleet.paperless.documents import rows
@@ -87,12 +87,14 @@ def require_all(manifest: Manifest) -> None:
 
 
 def _named() -> set[tuple[str, str, int]]:
-    areas = [area.key for area in AREAS.values() if area.named]
+    areas = [area.key for area in AREAS.values() if area.named and area.key != THUMBNAILS]
     return {(file.area, file.name, file.row) for file in rows.expected(areas)}
 
 
 def _named_by(manifest: Manifest) -> set[tuple[str, str, int]]:
-    return {(file.role, file.key, file.document) for file in manifest.files}
+    """Return what rows name; thumbnails follow from them, and may have been left out."""
+    named = (file for file in manifest.files if file.role != THUMBNAILS)
+    return {(file.role, file.key, file.document) for file in named}
 
 
 def _bring(
