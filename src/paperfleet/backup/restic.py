@@ -45,7 +45,7 @@ _SHOWN: Final = 1000
 _LOGIN: Final = re.compile(r"://[^/@\s]+@")
 
 
-class _Meaning(NamedTuple):
+class _EndOfRestic(NamedTuple):
     """What an end of restic means; ``code`` 0 is no code of its own."""
 
     code: int
@@ -56,7 +56,7 @@ class _Meaning(NamedTuple):
 
 
 _MEANINGS: Final = tuple(
-    _Meaning(code, re.compile(text, re.IGNORECASE), error, says, hint)
+    _EndOfRestic(code, re.compile(text, re.IGNORECASE), error, says, hint)
     for code, text, error, says, hint in (
         (
             12,

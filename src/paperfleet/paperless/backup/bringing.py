@@ -18,7 +18,7 @@ from paperfleet.paperless.documents import digests, rows
 from paperfleet.storage.full import full
 from paperfleet.transfer.bandwidth import Bandwidth
 from paperfleet.transfer.copying import Copier
-from paperfleet.transfer.progress import VerifiedFile, state_of
+from paperfleet.transfer.progress import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from paperfleet.paperless.documents.rows import Expected
     from paperfleet.paperless.homes import Home
     from paperfleet.storage.full import FullStorage
-    from paperfleet.transfer.progress import Progress
+    from paperfleet.transfer.progress import Progress, VerifiedFile
 
 THREADS = 8
 NEW = "new"
@@ -114,15 +114,21 @@ class Bringing:
 
     def _copied(self, wanted: ExportedFile, name: str) -> BackedUpFile:
         """Copy a file to the tree; say in the entry what is wrong with it."""
+        file = wanted.file
         try:
-            sha256, size = self._copy(wanted.file, name)
+            copied = self._copy(file, name)
         except NotFoundError:
             return _entry(wanted, "", 0, MISSING)
         except StorageError as error:
             if error.scope is Scope.STORAGE:
                 raise
             return _entry(wanted, "", 0, error.reason)
-        return _entry(wanted, sha256, size, "" if self._is_right(wanted.file, sha256) else DIFFERS)
+        if not self._is_right(file, copied.sha256):
+            return _entry(wanted, copied.sha256, copied.size, DIFFERS)
+        if len(file.checksum) != _SHA256_DIGITS:
+            state = file.checksum or copied.source_state
+            self._known.add(copied._replace(name=_place(file), source_state=state))
+        return _entry(wanted, copied.sha256, copied.size)
 
     def _there(self, file: Expected) -> tuple[str, int] | None:
         """Return SHA-256 and size of a file that the tree has; None when it has to be read."""
@@ -144,35 +150,23 @@ class Bringing:
         stat = self._listed[file.area].get(file.name)
         return "" if stat is None else state_of(stat)
 
-    def _copy(self, file: Expected, name: str) -> tuple[str, int]:
-        """Copy a file under the name of its content; return SHA-256 and size."""
+    def _copy(self, file: Expected, name: str) -> VerifiedFile:
+        """Copy a file to the tree, under the name of its content."""
         source = self._home.area(file.area)
         copier = self._copiers.setdefault(file.area, Copier(source, self._tree, Bandwidth(None)))
         temporary = f"{NEW}/{secrets.token_hex(8)}"
-        verified = copier.bring_as(source.stat(name), temporary, None).verified
-        final = tree_name(verified.sha256)
+        copied = copier.bring_as(source.stat(name), temporary, None).verified
+        final = tree_name(copied.sha256)
         try:
             self._tree.move(temporary, final)
         except AlreadyExistsError:
-            if final not in self._sizes and self._tree.content_sha256(final) != verified.sha256:
+            if self._tree.content_sha256(final) != copied.sha256:
                 self._tree.delete(final)
                 self._tree.move(temporary, final)
             else:
                 self._tree.delete(temporary)
-        self._sizes[final] = verified.size
-        if len(file.checksum) != _SHA256_DIGITS:
-            self._known.add(
-                VerifiedFile(
-                    _place(file),
-                    final,
-                    verified.size,
-                    verified.sha256,
-                    file.checksum or verified.source_state,
-                    "",
-                    verified.proven,
-                )
-            )
-        return verified.sha256, verified.size
+        self._sizes[final] = copied.size
+        return copied._replace(target_name=final)
 
     def _is_right(self, file: Expected, sha256: str) -> bool:
         if not digests.is_checksum(file.checksum):
