@@ -92,8 +92,8 @@ def test_what_was_backed_up_is_restored_wherever_it_lies(
     assert (taken["complete"], taken["documents"], taken["files"], taken["new"]) == (True, 3, 8, 8)
     (listed,) = json.loads(paperless.backup("list", "--json"))
     assert listed["complete"]
-    assert listed["snapshot"].startswith(taken["snapshot"])
-    assert taken["snapshot"] in paperless.backup("list")
+    assert listed["snapshot"].startswith(str(taken["snapshot"]))
+    assert str(taken["snapshot"]) in paperless.backup("list")
     assert "8 files named" in paperless.backup("verify", "--read", "100%")
     assert "proven by SHA-256" in other.backup("restore")
     assert other.files() == files
