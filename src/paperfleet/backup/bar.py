@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Self
 
 from paperfleet.running.bar import Bar
@@ -25,6 +26,7 @@ class ResticBar(Bar):
         """Take what restic says."""
         if not self._begun:
             self._begun = True
+            self._began = self._told = time.monotonic()
             super().__enter__()
         self.plan(progress.files_total, progress.size_total)
         self.advance(progress.size - self._size, progress.files - self._done)

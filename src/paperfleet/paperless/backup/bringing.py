@@ -22,6 +22,7 @@ from paperfleet.transfer.progress import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
     from paperfleet.model import FileStat
     from paperfleet.paperless.backup.expecting import ExportedFile
@@ -77,13 +78,28 @@ class Bringing:
         """
         self._listed.clear()
         with ThreadPoolExecutor(THREADS, thread_name_prefix="backup") as pool:
+            begun = [(wanted, self._begin(pool, wanted)) for wanted in files]
             # The database is asked from this thread alone: each would have a connection of its own.
-            for wanted, (first, is_new) in pool.map(self._bring, files):
-                brought = (
-                    BroughtFile(first, is_new) if not first.fault else self._again(wanted, first)
-                )
+            for wanted, first in begun:
+                brought = self._ended(wanted, first)
                 listener(brought)
                 yield brought
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, wanted: ExportedFile
+    ) -> BackedUpFile | Future[BackedUpFile]:
+        found = self._there(wanted.file)
+        if found is not None:
+            return _entry(wanted, *found)
+        return pool.submit(self._copied, wanted, wanted.file.name)
+
+    def _ended(
+        self, wanted: ExportedFile, first: BackedUpFile | Future[BackedUpFile]
+    ) -> BroughtFile:
+        if isinstance(first, BackedUpFile):
+            return BroughtFile(first)
+        copied = first.result()
+        return self._again(wanted, copied) if copied.fault else BroughtFile(copied, is_new=True)
 
     def prune(self, kept: Iterable[str]) -> int:
         """Remove from the tree every content but these SHA-256; return how many went."""
@@ -94,12 +110,6 @@ class Bringing:
                 self._tree.delete(name)
             del self._sizes[name]
         return len(gone)
-
-    def _bring(self, wanted: ExportedFile) -> tuple[ExportedFile, tuple[BackedUpFile, bool]]:
-        found = self._there(wanted.file)
-        if found is not None:
-            return wanted, (_entry(wanted, *found), False)
-        return wanted, (self._copied(wanted, wanted.file.name), True)
 
     def _again(self, wanted: ExportedFile, first: BackedUpFile) -> BroughtFile:
         """Look for a file that was not under its name, or not as it was, where it may be by now."""

@@ -26,7 +26,7 @@ from paperfleet.paperless import recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.areas import AREAS, THUMBNAILS
 from paperfleet.paperless.backup.bringing import Bringing
-from paperfleet.paperless.backup.expecting import documents_in, exported
+from paperfleet.paperless.backup.expecting import exported
 from paperfleet.paperless.care import setup
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
@@ -136,8 +136,7 @@ def _export(folder: Path, *, thumbnails: bool) -> _Exported:
     ]
     try:
         about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-        files = list(exported(folder, areas))
-        return _Exported(as_of, str(about["version"]), documents_in(folder), files)
+        return _Exported(as_of, str(about["version"]), *exported(folder, areas))
     except (OSError, ValueError, KeyError) as error:
         raise BackupError(
             f"what document_exporter wrote cannot be read: {error!r}",

@@ -37,15 +37,23 @@ class ExportedFile(NamedTuple):
     name: str
 
 
-def exported(folder: Path, areas: Collection[str]) -> Iterator[ExportedFile]:
-    """Yield every file in these areas that the export in ``folder`` names.
+class ExportedRows(NamedTuple):
+    """What an export has: how many documents, with trash and versions, and every file's name."""
 
-    Raises ``BackupError``.
-    """
+    documents: int
+    files: list[ExportedFile]
+
+
+def exported(folder: Path, areas: Collection[str]) -> ExportedRows:
+    """Return what the export in ``folder`` names in these areas; raise ``BackupError``."""
+    documents, files = 0, []
     with (folder / "manifest.json").open(encoding="utf-8") as stream:
         for record in records(stream):
+            documents += record.get("model") == _DOCUMENT
             for file in _files(record, areas):
-                yield ExportedFile(file, str(record.get(_NAMES.get(file.area, ""), "") or ""))
+                name = record.get(_NAMES.get(file.area, ""))
+                files.append(ExportedFile(file, str(name or "")))
+    return ExportedRows(documents, files)
 
 
 def _files(record: Mapping[str, Any], areas: Collection[str]) -> Iterator[Expected]:
@@ -60,9 +68,3 @@ def _files(record: Mapping[str, Any], areas: Collection[str]) -> Iterator[Expect
         folder, _, rest = str(fields.get("app_logo") or "").partition("/")
         if folder == LOGO and rest:
             yield Expected(LOGO, rows.normal(rest), int(number or 0))
-
-
-def documents_in(folder: Path) -> int:
-    """Return how many documents the export in ``folder`` has, with trash and versions."""
-    with (folder / "manifest.json").open(encoding="utf-8") as stream:
-        return sum(record.get("model") == _DOCUMENT for record in records(stream))
