@@ -80,11 +80,12 @@ def use_bucket(installation: SmallInstallation, server: S3Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), first_of([("bucket", "disk"), ("disk", "bucket"), ("disk", "disk")])
+    "way", first_of(["bucket to disk", "disk to bucket", "disk to disk"]), ids=str
 )
 def test_what_was_backed_up_is_restored_wherever_it_lies(
-    paperless: SmallInstallation, other: SmallInstallation, server: S3Server, old: str, new: str
+    paperless: SmallInstallation, other: SmallInstallation, server: S3Server, way: str
 ) -> None:
+    old, _, new = way.split()
     if old == "bucket":
         use_bucket(paperless, server)
     if new == "bucket":
@@ -324,3 +325,18 @@ def test_no_secret_is_in_a_backup(paperless: SmallInstallation, tmp_path: Path) 
             content = file.read_bytes()
             assert b"s3cret" not in content
             assert PASSWORD.encode() not in content
+
+
+def test_a_hostile_name_makes_no_line_of_its_own(paperless: SmallInstallation) -> None:
+    name = "\x1b[2Jcleared\nbackup 12345678: all is well.pdf"
+    paperless.python(
+        "import django; django.setup()\n"
+        "from documents.models import Document\n"
+        f"made = Document(title='x', filename={name!r}, checksum='{'0' * 64}')\n"
+        "Document.objects.bulk_create([made])"
+    )
+    said = paperless.backup("run", "--init", code=3)
+    said += paperless.backup("verify", code=1) + paperless.backup("list")
+    for line in said.split("\n"):
+        assert line.isprintable(), repr(line)
+        assert not line.startswith("backup 12345678")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paperfleet.printable import readable
 from paperfleet.running.exitcodes import FAILED, FINE, help_text
 from paperfleet.running.printing import say, say_json
 from paperfleet.running.words import files_text, size_text
@@ -263,6 +264,7 @@ def _document(taken: TakenBackup) -> dict[str, object]:
 
 def _show(found: list[BackupRow]) -> None:
     from rich.console import Console  # noqa: PLC0415  # rich is slow to import
+    from rich.markup import escape  # noqa: PLC0415  # as above
     from rich.table import Table  # noqa: PLC0415  # as above
 
     if not found:
@@ -277,9 +279,9 @@ def _show(found: list[BackupRow]) -> None:
     for row in found:
         table.add_row(
             row.snapshot[:8],
-            row.name,
-            row.as_of[:16].replace("T", " "),
-            row.paperless,
+            escape(readable(row.name)),
+            escape(readable(row.as_of[:16].replace("T", " "))),
+            escape(readable(row.paperless)),
             f"{row.documents:,}",
             f"{row.files:,}",
             size_text(row.size),
