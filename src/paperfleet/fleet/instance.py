@@ -46,7 +46,9 @@ class ManagedInstance:
     def _run(self, action: str, folder: Path, *words: str) -> None:
         running: list[subprocess.Popen[bytes]] = []
         try:
-            run_to_end(self.site, (*_COMMAND, action, str(folder), *words), stop=running)
+            # It shows by itself how far it is.
+            command = (*_COMMAND, action, str(folder), *words)
+            run_to_end(self.site, command, stop=running, say=lambda _: None)
         except NotReadyError as error:
             raise BackupError(error.message, hint=error.hint) from None
 
