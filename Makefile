@@ -100,7 +100,7 @@ mutation: setup ## Mutate what decides about documents and say how much the test
 	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m tests.mutation
 
 docs: setup ## Make the generated pages of docs/ again
-	@for page in settings paperless-settings fleet-settings exit-codes; do \
+	@for page in settings paperless-settings fleet-settings backup-settings exit-codes; do \
 		$(BIN)/paperfleet settings --page $$page > docs/reference/$$page.md.new && \
 		mv docs/reference/$$page.md.new docs/reference/$$page.md || exit 1; done
 	@$(BIN)/python -m tests.paperless.results

@@ -3,6 +3,13 @@
     PaperfleetError
     ├── ConfigurationError (ValueError)      a setting is wrong; the hint names it
     ├── JournalError                         the journal cannot be used
+    ├── BackupError                          a backup could not be made, read or restored
+    │   └── RepositoryError                  the repository of backups cannot be used
+    │       ├── NoRepositoryError            there is none at this address
+    │       ├── WrongKeyError                the password is not that of this repository
+    │       ├── RepositoryLockedError        somebody works on it, or a dead process did
+    │       ├── RepositoryFullError          there is no room for more
+    │       └── RepositoryDamagedError       what it holds is not what was written
     ├── NotReadyError                        what a role of a fleet needs was not there in time
     ├── LeaseError (OSError)                 the lease store cannot be used now
     │   ├── LeaseLostError                   somebody else may hold the lease by now
@@ -68,6 +75,34 @@ class ConfigurationError(PaperfleetError, ValueError):
 
 class JournalError(PaperfleetError):
     """The journal is corrupt, too new, in use, or cannot be written."""
+
+
+class BackupError(PaperfleetError):
+    """A backup could not be made, read or restored; what was backed up before stays as it is."""
+
+
+class RepositoryError(BackupError):
+    """The repository of backups cannot be used; what is in it was not changed."""
+
+
+class NoRepositoryError(RepositoryError):
+    """There is no repository at this address, or it cannot be reached."""
+
+
+class WrongKeyError(RepositoryError):
+    """No key of the repository opens with this password."""
+
+
+class RepositoryLockedError(RepositoryError):
+    """Another process works on the repository, or one that died has left its lock."""
+
+
+class RepositoryFullError(RepositoryError):
+    """The place of the repository has no room for more."""
+
+
+class RepositoryDamagedError(RepositoryError):
+    """Something in the repository is missing, or other bytes than were written."""
 
 
 class NotReadyError(PaperfleetError):

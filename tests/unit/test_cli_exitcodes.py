@@ -13,7 +13,7 @@ from paperfleet.running.exitcodes import MEANINGS, exit_codes_page
 
 def test_every_command_is_in_the_table() -> None:
     ours = {name for name in TABLE if not name.startswith("manage.py")}
-    assert ours == set(COMMANDS)
+    assert {name.split()[0] for name in ours} == set(COMMANDS)
     folder = Path(__file__, "../../../src/paperfleet/paperless/management/commands").resolve()
     theirs = {f"manage.py {file.stem}" for file in folder.glob("[!_]*.py")}
     assert theirs == TABLE.keys() - ours
@@ -25,9 +25,9 @@ def test_the_reference_page_is_the_table() -> None:
     assert page.read_text() == exit_codes_page(), "run make docs"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in TABLE if not name.startswith("manage.py")])
 def test_the_help_says_them(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for code, meaning in TABLE[command].items():
         assert f"{code} {meaning}" in text

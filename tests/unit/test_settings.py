@@ -9,11 +9,11 @@ import pytest
 
 from paperfleet.cli.settings import PAGES
 from paperfleet.errors import ConfigurationError
-from paperfleet.settings import app, fleet, options
+from paperfleet.settings import app, backup, fleet, options
 from paperfleet.settings.config import read, settings_of
 from paperfleet.settings.environment import values_of
 from paperfleet.settings.mirror import MirrorSettings, table
-from paperfleet.settings.reference import app_page, fleet_page, settings_page
+from paperfleet.settings.reference import app_page, backup_page, fleet_page, settings_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,15 +55,15 @@ def test_no_two_components_have_a_variable_in_common() -> None:
     assert len(variables) == len(set(variables))
 
 
-@pytest.mark.parametrize("other", [options, app, fleet])
+@pytest.mark.parametrize("other", [options, app, backup, fleet])
 def test_a_variable_of_another_component_is_no_mistake(other: ModuleType) -> None:
     others = {row.variable: "x" for row in other.table().values()}
     assert load(BASE | others) == load(BASE)
 
 
-@pytest.mark.parametrize("other", [options, app, fleet])
+@pytest.mark.parametrize("other", [options, app, backup, fleet])
 def test_another_component_has_a_row_for_each_and_every_secret_its_file(other: ModuleType) -> None:
-    page = app_page() + settings_page() + fleet_page()
+    page = app_page() + settings_page() + fleet_page() + backup_page()
     for row in other.table().values():
         assert f"| `{row.variable}` |" in page
         if row.secret:

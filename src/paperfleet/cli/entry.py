@@ -28,6 +28,7 @@ COMMANDS = (
     "migrate",
     "verify",
     "repair",
+    "backup",
     "run",
     "manage",
     "settings",

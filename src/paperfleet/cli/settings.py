@@ -10,7 +10,7 @@ from paperfleet.cli.options import setting_options
 from paperfleet.running.exitcodes import exit_codes_page, help_text
 from paperfleet.running.printing import say
 from paperfleet.settings.config import origins, read
-from paperfleet.settings.reference import app_page, fleet_page, settings_page
+from paperfleet.settings.reference import app_page, backup_page, fleet_page, settings_page
 from paperfleet.storage.addresses import redacted
 from paperfleet.storage.names import readable
 
@@ -18,6 +18,7 @@ PAGES = {
     "settings": settings_page,
     "paperless-settings": app_page,
     "fleet-settings": fleet_page,
+    "backup-settings": backup_page,
     "exit-codes": exit_codes_page,
 }
 """The files of docs/reference that are made from tables."""

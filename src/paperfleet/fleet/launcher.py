@@ -93,7 +93,7 @@ def manage(words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     Raises ``ConfigurationError`` for settings that cannot be.
     """
     site = site_of(environ)
-    _require_paperless(site)
+    require_paperless(site)
     make_folders(site)
     os.chdir(site.src)
     _execute([site.python, "manage.py", *words], site.environ)
@@ -104,7 +104,7 @@ def require_possible(role: Role, site: Site) -> None:
     if not role.of_paperless:
         return
     refuse_database(site.environ)
-    _require_paperless(site)
+    require_paperless(site)
     apps = site.environ.get("PAPERLESS_APPS", "").split(",")
     if role.app and APP not in apps:
         raise ConfigurationError(
@@ -115,7 +115,8 @@ def require_possible(role: Role, site: Site) -> None:
         require_languages(site.environ)
 
 
-def _require_paperless(site: Site) -> None:
+def require_paperless(site: Site) -> None:
+    """Raise ``ConfigurationError`` where there is no paperless-ngx."""
     if not (site.src / "manage.py").is_file():
         raise ConfigurationError(
             f"there is no paperless-ngx in {site.src}",

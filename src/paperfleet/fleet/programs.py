@@ -36,18 +36,19 @@ def run_to_end(
     site: Site,
     command: Sequence[str],
     *,
-    role: str,
+    role: str = "",
     stop: list[subprocess.Popen[bytes]],
     say: Callable[[str], object],
 ) -> None:
     """Run a command of the table and show what it prints; raise ``NotReadyError`` when it fails.
 
-    It is told for which role. ``say`` is told now and then of one that takes long.
+    It is told for which role, if it is for one. ``say`` is told now and then of one that takes
+    long.
 
     While it runs it is in ``stop``: whoever ends it makes this raise. An exception in here, such as
     that of a signal handler, ends it too.
     """
-    environ = {**site.environ, STARTING: role}
+    environ = {**site.environ, STARTING: role} if role else dict(site.environ)
     with subprocess.Popen(resolved(site, command), cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
         stop.append(program)
         try:

@@ -182,7 +182,7 @@ def activate() -> None:
         _refuse_events(found)
         settings.MIDDLEWARE.insert(0, OWN_FOLDER_MIDDLEWARE)
         return
-    version = _version()
+    version = version_of_paperless()
     if not (versions.is_supported(version) or found.settings.allow_untested_version):
         raise ConfigurationError(
             f"paperless-ngx {version} is of a major version that was never tested (tested:"
@@ -263,7 +263,8 @@ def _guarded(storage: DocumentStorage) -> DocumentStorage:
     )
 
 
-def _version() -> str:
+def version_of_paperless() -> str:
+    """Return the version of the paperless-ngx that this process is of, as it calls itself."""
     return str(importlib.import_module("paperless.version").__full_version_str__)
 
 

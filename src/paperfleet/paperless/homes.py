@@ -21,7 +21,7 @@ from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.storage.wrappers.retrying import Retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from types import TracebackType
 
     from paperfleet.model import FileStat, Obstacle
@@ -137,6 +137,16 @@ def own_folders(*, create: bool) -> Home:
         if (folder := area.folder(settings))
     }
     return Home(_folder(str(local_root()), create=create), folders, local_label())
+
+
+def beside_own_folders(storage: DocumentStorage, areas: Collection[str], *, create: bool) -> Home:
+    """Return a storage that has these areas, and paperless-ngx's own folders for the others."""
+    own = {
+        area.key: _folder(folder, create=create)
+        for area in AREAS.values()
+        if area.key not in areas and (folder := area.folder(settings))
+    }
+    return Home(storage, own, full(storage).label)
 
 
 def _folder(path: str, *, create: bool) -> DocumentStorage:

@@ -90,7 +90,10 @@ class Bar:
         self._progress.console.print(readable(text), markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, now: float) -> None:
-        rate = self._size / max(now - self._began, 0.001)
-        left = duration_text((self._total - self._size) / rate) if rate else "?"
+        spent = max(now - self._began, 0.001)
+        rate = self._size / spent
+        # Where nobody knows how large the files are, their number has to do.
+        done, all_ = (self._size, self._total) if self._total else (self._done, self._files)
+        left = duration_text(max(all_ - done, 0) * spent / done) if done else "?"
         count = f"{self._done:,}/{self._files:,} files"
         self.say(f"{self._verb}: {count}, {size_text(rate)}/s, {left} left")

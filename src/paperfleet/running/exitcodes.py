@@ -59,6 +59,32 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FAILED: "some files are missing, changed or unreadable",
         UNFINISHED: "the receipt names no file, so nothing was checked",
     },
+    "backup run": {
+        FINE: "a backup of everything is in the repository",
+        WRONG: "a setting is wrong, the repository or the installation cannot be used, or another "
+        "backup is at work; nothing was added, and old backups are as they were",
+        FAILED: "a backup is in the repository, and some files are missing or differ from the "
+        "database, or old backups could not be let go of; older complete backups are kept",
+        UNFINISHED: "it was interrupted; run it again",
+    },
+    "backup list": {FINE: "they are shown", WRONG: "the repository cannot be used"},
+    "backup restore": {
+        FINE: "everything of the backup is there, proven by its bytes",
+        WRONG: "a setting is wrong, the installation is not empty or of another version, or the "
+        "backup is damaged",
+        FAILED: "all of the backup is there; some files were missing or damaged when it was made",
+        UNFINISHED: "it was interrupted; run it again to go on",
+    },
+    "backup verify": {
+        FINE: "what was looked at is whole",
+        WRONG: "the repository cannot be used, or is damaged",
+        FAILED: "the backup lacks files that its manifest names, or names faults",
+        UNFINISHED: "it was interrupted",
+    },
+    "backup unlock": {
+        FINE: "locks of dead processes are gone",
+        WRONG: "the repository cannot be used",
+    },
     "repair": {FINE: "nothing that is older than that is left over", WRONG: _UNUSABLE},
     "run": {
         FINE: "migrate: the tables are up to date; a role that was waiting: stopped by a signal, "
@@ -75,6 +101,10 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
     "manage.py migrate_storage": {
         FINE: "every document is in the storage, proven by its bytes",
         WRONG: "something failed, was interrupted or differs from the database; run it again",
+    },
+    "manage.py paperfleet_backup": {
+        FINE: "what was asked for is done",
+        WRONG: "it is not; standard error says why",
     },
     "manage.py paperfleet_check": {
         FINE: "database, storage and checksums agree",

@@ -33,9 +33,9 @@ class FoundSetting(NamedTuple):
 def variables() -> frozenset[str]:
     """Return the variables of every component."""
     # A component that reads its own alone does without the others' tables.
-    from paperfleet.settings import app, fleet, mirror, options  # noqa: PLC0415
+    from paperfleet.settings import app, backup, fleet, mirror, options  # noqa: PLC0415
 
-    tables = (mirror.table(), options.table(), app.table(), fleet.table())
+    tables = (mirror.table(), options.table(), app.table(), fleet.table(), backup.table())
     rows = (row for table in tables for row in table.values())
     return frozenset(row.variable for row in rows) | {
         CONFIG_VARIABLE,

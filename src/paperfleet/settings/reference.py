@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paperfleet.settings import app, fleet, mirror, options
+from paperfleet.settings import app, backup, fleet, mirror, options
 from paperfleet.settings.config import MOUNT_VARIABLES, SECTION
 from paperfleet.settings.environment import CONFIG_VARIABLE
 from paperfleet.settings.values import expected
@@ -34,11 +34,11 @@ password_file = "/run/secrets/nextcloud"
 ```
 
 A variable that begins with `PAPERFLEET_` and is neither here nor among those of [the app for
-paperless-ngx](paperless-settings.md) or of [a fleet](fleet-settings.md) is an error. So are a key
-in the file that is not in the table and a value that its row does not allow: nothing is guessed. A
-password has no option on the command line, because everybody on the machine can read the list of
-processes. `paperfleet settings` shows what is in force and where each value comes from, without the
-secrets.
+paperless-ngx](paperless-settings.md), of [a fleet](fleet-settings.md) or of [the
+backup](backup-settings.md) is an error. So are a key in the file that is not in the table and a
+value that its row does not allow: nothing is guessed. A password has no option on the command line,
+because everybody on the machine can read the list of processes. `paperfleet settings` shows what is
+in force and where each value comes from, without the secrets.
 
 | key | takes | default | option | variable | older name | meaning |
 |---|---|---|---|---|---|---|
@@ -76,6 +76,18 @@ those of paperless-ngx. An empty variable counts as not set.
 | variable | takes | default | meaning |
 |---|---|---|---|
 """
+BACKUP_HEAD = """\
+# Settings of the backup
+
+<!-- Made by `make docs` from src/paperfleet/settings/backup.py; a test compares the two. -->
+
+They are for [`paperfleet backup`](../concepts/backup.md), and stand in the environment beside those
+of paperless-ngx. An empty variable counts as not set. What restic itself needs to reach a
+repository (`AWS_ACCESS_KEY_ID` and its relatives) is handed on to it as it is.
+
+| variable | takes | default | meaning |
+|---|---|---|---|
+"""
 TAIL = f"""
 ## Others
 
@@ -100,6 +112,11 @@ def app_page() -> str:
 def fleet_page() -> str:
     """Return docs/reference/fleet-settings.md."""
     return FLEET_HEAD + "".join(map(_app_row, fleet.table().values()))
+
+
+def backup_page() -> str:
+    """Return docs/reference/backup-settings.md."""
+    return BACKUP_HEAD + "".join(map(_app_row, backup.table().values()))
 
 
 def _app_row(setting: Setting) -> str:

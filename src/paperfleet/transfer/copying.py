@@ -49,7 +49,11 @@ class Copier:
         self._inside = target.can_copy_from(source)
 
     def bring(self, source: FileStat, there: FileStat | None) -> Brought:
-        """Make the target hold the bytes of the source under the same name.
+        """Make the target hold the bytes of the source under the same name: see ``bring_as``."""
+        return self.bring_as(source, source.name, there)
+
+    def bring_as(self, source: FileStat, name: str, there: FileStat | None) -> Brought:
+        """Make the target hold the bytes of the source under a name, where it has ``there``.
 
         What is there already counts only when its bytes are equal: a truncated or other object is
         replaced. Raises ``IntegrityError`` when what the target then holds is not what was read,
@@ -60,28 +64,28 @@ class Copier:
             if self._target_hash(there) == sha256:
                 return Brought(verified(source, there, sha256), CopyOutcome.PRESENT)
         try:
-            stored, sha256, inside = self._copied_and_proven(source)
+            stored, sha256, inside = self._copied_and_proven(source, name)
         except IntegrityError:  # a byte may have changed on the way; once more
-            stored, sha256, inside = self._copied_and_proven(source)
+            stored, sha256, inside = self._copied_and_proven(source, name)
         outcome = CopyOutcome.COPIED if there is None else CopyOutcome.REPLACED
         return Brought(verified(source, stored, sha256), outcome, inside)
 
-    def _copied_and_proven(self, source: FileStat) -> tuple[FileStat, str, bool]:
-        stored, sha256, inside = self._copied(source)
+    def _copied_and_proven(self, source: FileStat, name: str) -> tuple[FileStat, str, bool]:
+        stored, sha256, inside = self._copied(source, name)
         self._prove(source.name, stored, sha256)
         return stored, sha256, inside
 
-    def _copied(self, source: FileStat) -> tuple[FileStat, str, bool]:
+    def _copied(self, source: FileStat, name: str) -> tuple[FileStat, str, bool]:
         """Return what the target has, the hash of the source, and whether the service copied."""
-        stored = self._copy_inside(source) if self._inside else None
+        stored = self._copy_inside(source, name) if self._inside else None
         if stored is not None:
             return stored, source.sha256 or self._source_hash(source.name), True
-        return *self._copy(source), False
+        return *self._copy(source, name), False
 
-    def _copy_inside(self, source: FileStat) -> FileStat | None:
+    def _copy_inside(self, source: FileStat, name: str) -> FileStat | None:
         """Let the service copy; None where it will not, so that the bytes go through here."""
         try:
-            return self._target.copy_from(self._source, source.name, source.name)
+            return self._target.copy_from(self._source, source.name, name)
         except NotFoundError:
             raise
         except StorageError as error:
@@ -90,7 +94,7 @@ class Copier:
             self._inside = self._inside and not isinstance(error, FileAccessError)
             return None
 
-    def _copy(self, source: FileStat) -> tuple[FileStat, str]:
+    def _copy(self, source: FileStat, name: str) -> tuple[FileStat, str]:
         """Send the file; return what the target has, and the hash of what was read."""
         readers: list[_ClosingReader] = []
 
@@ -100,7 +104,7 @@ class Copier:
             return cast("IO[bytes]", readers[-1])
 
         upload = Upload(content, source.size, source.modified_ns, source.sha256)
-        stored = self._target.save_with(source.name, upload, ANYTHING)
+        stored = self._target.save_with(name, upload, ANYTHING)
         reader = readers[-1]
         if reader.count != source.size:
             raise self._error(f"{reader.count} of {source.size} bytes were read", source.name)

@@ -149,7 +149,7 @@ def _inactive() -> Iterator[None]:
     documents.version = version
     documents.roots = roots
     assert documents.configuration is not None
-    seams.install(documents.configuration, activation._version())
+    seams.install(documents.configuration, activation.version_of_paperless())
     for mount in kept:
         active.mounts.add(mount)
     settings.MIDDLEWARE = middleware
@@ -183,7 +183,7 @@ def test_a_wrong_setting_ends_the_process(case: str, monkeypatch: pytest.MonkeyP
 def test_a_major_version_that_was_never_tested_needs_a_word(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activation, "_version", lambda: version)
+    monkeypatch.setattr(activation, "version_of_paperless", lambda: version)
     with pytest.raises(ConfigurationError, match="of a major version that was never tested"):
         activation.activate()
     assert list(seams._installed) == []
@@ -200,7 +200,7 @@ def test_a_major_version_that_was_never_tested_needs_a_word(
 def test_an_untested_version_starts_and_is_told(
     version: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(activation, "_version", lambda: version)
+    monkeypatch.setattr(activation, "version_of_paperless", lambda: version)
     activation.activate()
     assert list(seams.faults()) == []
     assert len(list(active.mounts)) == 2
@@ -215,7 +215,7 @@ def test_an_untested_version_starts_and_is_told(
 def test_of_a_tested_version_nothing_is_said(
     version: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(activation, "_version", lambda: version)
+    monkeypatch.setattr(activation, "version_of_paperless", lambda: version)
     activation.activate()
     assert [one for one in caplog.records if version in one.message] == []
     assert [one for one in run_checks() if one.id == "paperfleet.W103"] == []
@@ -227,7 +227,7 @@ def test_a_way_back_is_told(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["manage.py", "check"])
     for version, told in (("3.3.0", False), ("3.0.5", True), ("3.3.0", False)):
-        monkeypatch.setattr(activation, "_version", lambda version=version: version)
+        monkeypatch.setattr(activation, "version_of_paperless", lambda version=version: version)
         activation.activate()
         documents.is_checked = False
         caplog.clear()

@@ -193,7 +193,7 @@ def test_export_and_import(consume: Any, stored: Stored, tmp_path: Path) -> None
     consume("c")
     before = documents(stored)
     (tmp_path / "export").mkdir()
-    call_command("document_exporter", str(tmp_path / "export"))
+    call_command("document_exporter", str(tmp_path / "export"), no_thumbnail=True)
     assert (tmp_path / "export" / "a" / "b.pdf").read_bytes() == b"original"
     Document.global_objects.all()._raw_delete("default")
     for name in before:

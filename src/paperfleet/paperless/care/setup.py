@@ -33,6 +33,17 @@ def current() -> Home:
     return Home(storage, label=storage.label)
 
 
+def everything(*, create: bool = False) -> Home:
+    """Return every area that rows name, wherever it lies by the settings; not entered.
+
+    Without ``create`` a folder of paperless-ngx that is missing is empty, and not made.
+    """
+    plugged_in = configured()
+    if plugged_in is None:
+        return own_folders(create=create)
+    return homes.beside_own_folders(plugged_in(), areas_in_storage(), create=create)
+
+
 def areas_in_storage() -> list[str]:
     """Return the areas that rows name and that lie in the storage."""
     chosen = documents.configuration.mounts if documents.configuration else frozenset()

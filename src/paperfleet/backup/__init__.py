@@ -1,0 +1,1 @@
+"""Backups that restic keeps; knows neither Django nor paperless-ngx."""

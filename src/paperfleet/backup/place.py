@@ -1,0 +1,82 @@
+"""The folder of the backup on this host, and what lies where in it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from paperfleet.backup import manifest as manifests
+from paperfleet.errors import BackupError
+from paperfleet.private import make_folder, open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from paperfleet.backup.manifest import Manifest
+
+DATA: Final = "data"
+"""What a snapshot has beside the tree: the database part, the manifest, how to use them."""
+DATABASE: Final = f"{DATA}/database"
+"""What ``document_exporter --data-only`` wrote."""
+MANIFEST: Final = f"{DATA}/manifest.jsonl"
+RECEIPT: Final = f"{DATA}/files.receipt"
+CONFIGURATION: Final = f"{DATA}/configuration.json"
+SCRIPT: Final = f"{DATA}/lay_out.py"
+
+
+@dataclass(frozen=True)
+class BackupPlace:
+    """A folder that this host keeps for the backup; only its owner can read it."""
+
+    folder: Path
+
+    def __truediv__(self, below: str) -> Path:
+        return self.folder / below
+
+    @property
+    def tree(self) -> Path:
+        """The folder of all contents, named by their SHA-256."""
+        return self.folder / manifests.TREE
+
+    @property
+    def known(self) -> Path:
+        """What is remembered of the files of which the database has no SHA-256."""
+        return self.folder / "known.jsonl"
+
+    def make(self) -> None:
+        """Make the folder; raise ``BackupError``."""
+        try:
+            make_folder(self.folder)
+            make_folder(self.tree)
+        except OSError as error:
+            raise BackupError(
+                f"the folder of the backup, {self.folder}, cannot be used: {error.strerror}",
+                hint="Mount a folder that can be written, and name it in PAPERFLEET_BACKUP_FOLDER",
+            ) from None
+
+    def clear(self) -> None:
+        """Remove the database part, which holds secrets, and what lies beside it."""
+        shutil.rmtree(self.folder / DATA, ignore_errors=True)
+
+    def begin(self) -> Path:
+        """Make an empty folder for the database part, and return it."""
+        self.clear()
+        make_folder(self.folder / DATA)
+        make_folder(self.folder / DATABASE)
+        return self.folder / DATABASE
+
+    def write(self, below: str, lines: Iterable[str]) -> None:
+        """Write one of the files of ``DATA``."""
+        with open_text(self.folder / below, "w") as stream:
+            stream.writelines(lines)
+
+    def manifest(self) -> Manifest:
+        """Return the manifest that lies here; raise ``BackupError``."""
+        try:
+            with (self.folder / MANIFEST).open(encoding="utf-8") as lines:
+                return manifests.parse(lines)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise BackupError(f"{self.folder / MANIFEST} cannot be read: {reason}") from None

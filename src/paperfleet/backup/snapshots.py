@@ -1,0 +1,75 @@
+"""The backups that a repository has, as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from paperfleet.backup import manifest as manifests
+from paperfleet.backup import place as places
+from paperfleet.backup.taking import COMPLETE, OURS
+from paperfleet.errors import BackupError
+
+if TYPE_CHECKING:
+    from paperfleet.backup.manifest import Manifest
+    from paperfleet.backup.restic import Restic, Snapshot
+
+LATEST = "latest"
+
+
+class BackupRow(NamedTuple):
+    """One backup: ``as_of`` is when the database was so (ISO 8601), sizes in bytes."""
+
+    snapshot: str
+    name: str
+    as_of: str
+    paperless: str
+    documents: int
+    files: int
+    size: int
+    complete: bool
+
+
+def rows(restic: Restic, name: str = "") -> list[BackupRow]:
+    """Return the backups of one installation, or of all, the oldest first."""
+    return [_row(one) for one in restic.snapshots(host=name, tags=(OURS,))]
+
+
+def chosen(restic: Restic, name: str, snapshot: str) -> BackupRow:
+    """Return the backup that starts with a number, or the last complete one for ``latest``.
+
+    Raises ``BackupError``.
+    """
+    found = rows(restic, name if snapshot == LATEST else "")
+    if snapshot == LATEST:
+        found = [row for row in found if row.complete]
+    else:
+        found = [row for row in found if row.snapshot.startswith(snapshot)]
+    if not found:
+        what = f"complete backup of {name!r}" if snapshot == LATEST else f"backup {snapshot!r}"
+        raise BackupError(
+            f"there is no {what} in {restic.label}",
+            hint="`paperfleet backup list --all` shows what there is",
+        )
+    if snapshot != LATEST and len(found) > 1:
+        raise BackupError(f"several backups start with {snapshot!r}", hint="Give more of it")
+    return found[-1]
+
+
+def manifest_of(restic: Restic, snapshot: str) -> Manifest:
+    """Return the manifest that lies in a snapshot; raise ``BackupError``."""
+    text = restic.read(snapshot, f"/{places.MANIFEST}").decode(errors="replace")
+    return manifests.parse(text.splitlines(keepends=True))
+
+
+def _row(one: Snapshot) -> BackupRow:
+    told = dict(tag.partition("=")[::2] for tag in one.tags if "=" in tag)
+    return BackupRow(
+        snapshot=one.number,
+        name=one.host,
+        as_of=told.get("as-of") or one.time,
+        paperless=told.get("paperless", ""),
+        documents=int(told.get("documents") or 0),
+        files=int(told.get("files") or 0),
+        size=int(told.get("bytes") or 0),
+        complete=COMPLETE in one.tags,
+    )

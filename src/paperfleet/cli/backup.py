@@ -1,0 +1,290 @@
+"""``paperfleet backup``: backups that restic keeps, and that are known to restore."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from paperfleet.printable import readable
+from paperfleet.running.exitcodes import FAILED, FINE, help_text
+from paperfleet.running.printing import say, say_json
+from paperfleet.running.words import files_text, size_text
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from paperfleet.backup.manifest import Manifest
+    from paperfleet.backup.place import BackupPlace
+    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.snapshots import BackupRow
+    from paperfleet.backup.taking import TakenBackup
+    from paperfleet.settings.backup import BackupSettings
+
+_SHOWN = 20
+EXAMPLES = """\b
+Examples:
+  export PAPERFLEET_BACKUP_REPOSITORY=/mnt/backup/paperless
+  export PAPERFLEET_BACKUP_PASSWORD_FILE=/etc/paperfleet/backup-password
+  paperfleet backup run --init      # the first time
+  paperfleet backup list
+  paperfleet backup verify --read 100%
+  paperfleet backup restore
+
+"""
+_RUN = """\b
+Examples:
+  paperfleet backup run --init
+  paperfleet backup run --json
+
+"""
+_LIST = """\b
+Examples:
+  paperfleet backup list
+  paperfleet backup list --all --json
+
+"""
+_RESTORE = """\b
+Examples:
+  paperfleet backup restore                 # the last complete one, into this installation
+  paperfleet backup restore 1f6a23c4
+  paperfleet backup restore --to /mnt/restored
+
+"""
+_VERIFY = """\b
+Examples:
+  paperfleet backup verify
+  paperfleet backup verify --read 10%
+  paperfleet backup verify 1f6a23c4 --read 100%
+
+"""
+_UNLOCK = """\b
+Examples:
+  paperfleet backup unlock
+
+"""
+
+
+@click.group("backup", epilog=EXAMPLES)
+def command() -> None:
+    """Back up a paperless-ngx with restic, check it, and restore it."""
+
+
+@command.command("run", epilog=_RUN + help_text("backup run"))
+@click.option("--init", is_flag=True, help="Make the repository where there is none.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def run(*, init: bool, as_json: bool) -> int:
+    """Back up the database, every file that it names, and the configuration.
+
+    paperless-ngx goes on working. A file that is missing, or that is not what the database says,
+    is named, and the code is 3.
+    """
+    from paperfleet.backup.bar import ResticBar  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.taking import Taking  # noqa: PLC0415  # as above
+    from paperfleet.fleet.instance import instance_of  # noqa: PLC0415  # as above
+
+    settings, place, restic = _opened()
+    with _signals(), ResticBar() as bar:
+        taking = Taking(settings, place, restic, instance_of(os.environ))
+        taken = taking.run(init=init, say=lambda text: say(text, err=True), listener=bar)
+    _tell_faults(taken.manifest)
+    if as_json:
+        say_json(_document(taken))
+    else:
+        _tell(taken)
+    if taken.not_forgotten:
+        say(f"old backups were not let go of: {taken.not_forgotten}", err=True)
+    return FINE if taken.complete and not taken.not_forgotten else FAILED
+
+
+@command.command("list", epilog=_LIST + help_text("backup list"))
+@click.option("--all", "of_all", is_flag=True, help="Those of other installations too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(*, of_all: bool, as_json: bool) -> int:
+    """Show the backups in the repository, the oldest first."""
+    from paperfleet.backup.snapshots import rows  # noqa: PLC0415  # slow to import
+
+    settings, _, restic = _opened()
+    found = rows(restic, "" if of_all else settings.name)
+    if as_json:
+        say_json([row._asdict() for row in found])
+        return FINE
+    _show(found)
+    return FINE
+
+
+@command.command("restore", epilog=_RESTORE + help_text("backup restore"))
+@click.argument("snapshot", default="latest")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Only lay the backup out in this folder; it has a script for document_importer.",
+)
+def restore(snapshot: str, *, folder: Path | None) -> int:
+    """Restore SNAPSHOT (the last complete one) into this installation, which has to be empty.
+
+    It has to be of the same version of paperless-ngx. Cut off at any point, run it again.
+    """
+    from paperfleet.backup.restoring import Restoring  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
+
+    settings, place, restic = _opened()
+    row = chosen(restic, settings.name, snapshot)
+    restoring = Restoring(restic, row)
+    with _signals():
+        if folder is not None:
+            manifest = restoring.lay_out(folder.absolute())
+            say(f"to import it: python3 {folder}/data/lay_out.py EMPTY_FOLDER, then what it says")
+        else:
+            from paperfleet.fleet.instance import instance_of  # noqa: PLC0415  # for this alone
+
+            instance = instance_of(os.environ)
+            manifest = restoring.into(instance, place, lambda text: say(text, err=True))
+    _tell_faults(manifest)
+    where = str(folder) if folder else "this installation"
+    say(
+        f"{manifest.documents:,} documents, {files_text(len(manifest.files))},"
+        f" {size_text(manifest.size)}, as of {manifest.as_of}, are in {where}, proven by SHA-256"
+    )
+    return FAILED if manifest.faults else FINE
+
+
+@command.command("verify", epilog=_VERIFY + help_text("backup verify"))
+@click.argument("snapshot", default="latest")
+@click.option(
+    "--read",
+    "subset",
+    metavar="PART",
+    default="",
+    help="Read so much of the repository, such as 10%, 1/7 or 100%. [its structure alone]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(snapshot: str, *, subset: str, as_json: bool) -> int:
+    """Check the repository, and that SNAPSHOT (the last complete one) has all of its files."""
+    from paperfleet.backup import verifying  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
+
+    settings, _, restic = _opened()
+    with _signals():
+        row = chosen(restic, settings.name, snapshot)
+        found = verifying.verify(restic, row, subset=subset)
+    if as_json:
+        say_json(
+            {
+                "snapshot": row.snapshot,
+                "as_of": row.as_of,
+                "files": found.files,
+                "missing": found.missing,
+                "read": subset,
+            }
+        )
+    else:
+        read = f"{subset} of it was read" if subset else "none of it was read (--read)"
+        say(f"the repository is whole; {read}")
+        say(f"backup {row.snapshot[:8]}, as of {row.as_of}: {files_text(found.files)} named")
+        for name in found.missing:
+            say(f"missing: {name}")
+    return FAILED if found.missing or not row.complete else FINE
+
+
+@command.command("unlock", epilog=_UNLOCK + help_text("backup unlock"))
+def unlock() -> int:
+    """Remove the locks that processes which have died left in the repository."""
+    _, _, restic = _opened()
+    restic.unlock()
+    say("unlocked")
+    return FINE
+
+
+def _opened() -> tuple[BackupSettings, BackupPlace, Restic]:
+    from paperfleet.backup.place import BackupPlace  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.restic import restic_of  # noqa: PLC0415  # as above
+    from paperfleet.settings.backup import settings_in  # noqa: PLC0415  # as above
+    from paperfleet.settings.environment import mistake  # noqa: PLC0415  # as above
+    from paperfleet.settings.places import state_folder  # noqa: PLC0415  # as above
+
+    if error := mistake(os.environ):
+        raise error
+    settings = settings_in(os.environ)
+    place = BackupPlace((settings.folder or state_folder(os.environ) / "backup").absolute())
+    place.make()
+    return settings, place, restic_of(settings, os.environ, place / "cache")
+
+
+def _signals() -> AbstractContextManager[None]:
+    from paperfleet.running.stopping import Stopper, signals_to  # noqa: PLC0415  # slow to import
+
+    return signals_to(Stopper())
+
+
+def _tell_faults(manifest: Manifest) -> None:
+    for file in manifest.faults[:_SHOWN]:
+        say(f"fault: document {file.document}, {file.role}/{file.key}: {file.fault}", err=True)
+    if len(manifest.faults) > _SHOWN:
+        say(f"… and {len(manifest.faults) - _SHOWN:,} more", err=True)
+
+
+def _tell(taken: TakenBackup) -> None:
+    manifest, summary = taken.manifest, taken.summary
+    say(
+        f"backup {summary.snapshot[:8]}: {manifest.documents:,} documents,"
+        f" {files_text(len(manifest.files))}, {size_text(manifest.size)}, as of {manifest.as_of}"
+    )
+    new, size = int(str(taken.collected["new"])), int(str(taken.collected["new_size"]))
+    say(
+        f"new: {files_text(new)}, {size_text(size)}; the repository grew by"
+        f" {size_text(summary.added)}"
+    )
+    if not taken.complete:
+        say(
+            f"Not complete: {files_text(len(manifest.faults))} as above. Mend them"
+            " (manage.py paperfleet_check), and run it again. Older complete backups are kept.",
+            err=True,
+        )
+
+
+def _document(taken: TakenBackup) -> dict[str, object]:
+    manifest, summary = taken.manifest, taken.summary
+    return {
+        "snapshot": summary.snapshot,
+        "complete": taken.complete,
+        "as_of": manifest.as_of,
+        "paperless": manifest.paperless,
+        "documents": manifest.documents,
+        "files": len(manifest.files),
+        "bytes": manifest.size,
+        "added_bytes": summary.added,
+        **taken.collected,
+        "faults": [file._asdict() for file in manifest.faults],
+    }
+
+
+def _show(found: list[BackupRow]) -> None:
+    from rich.console import Console  # noqa: PLC0415  # rich is slow to import
+    from rich.markup import escape  # noqa: PLC0415  # as above
+    from rich.table import Table  # noqa: PLC0415  # as above
+
+    if not found:
+        say("there is no backup yet: paperfleet backup run")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("backup", "of", "as of (UTC)", "paperless-ngx"):
+        table.add_column(title)
+    for title in ("documents", "files", "size"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for row in found:
+        table.add_row(
+            row.snapshot[:8],
+            escape(readable(row.name)),
+            escape(readable(row.as_of[:16].replace("T", " "))),
+            escape(readable(row.paperless)),
+            f"{row.documents:,}",
+            f"{row.files:,}",
+            size_text(row.size),
+            "" if row.complete else "incomplete",
+        )
+    Console(highlight=False, soft_wrap=True).print(table)

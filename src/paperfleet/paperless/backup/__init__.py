@@ -1,0 +1,1 @@
+"""What a backup needs of an installation, and does to one: the side that knows paperless-ngx."""

@@ -1,0 +1,156 @@
+"""An installation of the small project and its backups in a real restic, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.paperless.children import SMALL
+
+from paperfleet.storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PASSWORD = "a password"
+RESTIC = shutil.which("restic")
+MISSING = "" if RESTIC else "restic is missing: apt-get install restic"
+_OPTIONS = "PAPERLESS_DOCUMENT_STORAGE_OPTIONS"
+
+# Runs inside of the project. The second has no archive, the third is in the trash.
+_FILL = """
+import django; django.setup()
+import tempfile
+from pathlib import Path
+from documents.consumer import consume
+for number in (1, 2, 3):
+    folder = Path(tempfile.mkdtemp())
+    for kind in ("original", "archive", "thumbnail"):
+        (folder / kind).write_bytes(f"{kind} {number} ".encode() * 3000 * number)
+    archive = None if number == 2 else folder / "archive"
+    made = consume(
+        folder / "original", f"töp/{number}", archive=archive, thumbnail=folder / "thumbnail"
+    )
+    if number == 3:
+        made.delete()
+"""
+_ROWS = """
+import django; django.setup()
+import json
+from documents.models import Document
+fields = ("pk", "title", "filename", "archive_filename", "checksum", "archive_checksum")
+print("rows", json.dumps([
+    [*row, deleted is None]
+    for *row, deleted in Document.global_objects.order_by("pk").values_list(*fields, "deleted_at")
+]))
+"""
+
+
+def model(folder: Path) -> Path:
+    """Make an installation that has three documents in paperless-ngx's own folder; return it."""
+    made = SmallInstallation(folder)
+    made.manage("migrate", "--verbosity", "0")
+    made.python(_FILL)
+    return folder
+
+
+def empty(folder: Path) -> Path:
+    """Make an installation that has no document; return its folder."""
+    SmallInstallation(folder).manage("migrate", "--verbosity", "0")
+    return folder
+
+
+@dataclass
+class SmallInstallation:
+    """One installation in a folder; ``variables`` are more of its environment."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        ours = {
+            "PAPERLESS_SRC": str(SMALL.source),
+            "PAPERLESS_PYTHON": sys.executable,
+            "PAPERLESS_FILENAME_FORMAT": "{{ title }}",
+            "PAPERFLEET_BACKUP_REPOSITORY": str(self.repository),
+            "PAPERFLEET_BACKUP_PASSWORD": PASSWORD,
+            "PAPERFLEET_BACKUP_FOLDER": str(self.folder / "backup"),
+        }
+        return SMALL.environment(self.folder, **{**ours, **self.variables})
+
+    @property
+    def repository(self) -> Path:
+        return self.folder.parent / "repository"
+
+    @property
+    def media(self) -> Path:
+        return self.folder / "media_root" / "documents"
+
+    def manage(self, *words: str, code: int = 0) -> str:
+        done = SMALL.run(["manage.py", *words], self.environment())
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def python(self, program: str) -> str:
+        done = SMALL.run(["-c", program], self.environment())
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def backup(self, *words: str, code: int = 0) -> str:
+        """Run a command of ``paperfleet backup``, which has to end so; return both outputs."""
+        done = subprocess.run(
+            [sys.executable, "-m", "paperfleet", "backup", *words],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
+        return done.stdout if "--json" in words else done.stdout + done.stderr
+
+    def run(self, *words: str, code: int = 0) -> dict[str, object]:
+        """Take a backup; return what it says of it."""
+        answer = json.loads(self.backup("run", "--json", *words, code=code))
+        assert isinstance(answer, dict)
+        return answer
+
+    def rows(self) -> object:
+        """Return every document of the database."""
+        (line,) = (line for line in self.python(_ROWS).splitlines() if line.startswith("rows "))
+        return json.loads(line.removeprefix("rows "))
+
+    def files(self) -> dict[str, bytes]:
+        """Return every file of a document, past the app, by its area and name."""
+        found = {
+            path.relative_to(self.media).as_posix(): path.read_bytes()
+            for path in self.media.rglob("*")
+            if path.is_file()
+        }
+        if _OPTIONS in self.variables:
+            backend = self.variables["PAPERLESS_DOCUMENT_STORAGE_BACKEND"]
+            with open_storage(backend, json.loads(self.variables[_OPTIONS])) as storage:
+                for name in list(storage.list_files()):
+                    if name.startswith(("originals/", "archive/", "thumbnails/")):
+                        found[name] = storage.open(name).read()
+        return found
+
+
+def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the program itself, as somebody does who has no Paperfleet."""
+    return subprocess.run(
+        [str(RESTIC), *words],
+        env={
+            "RESTIC_REPOSITORY": str(repository),
+            "RESTIC_PASSWORD": PASSWORD,
+            "RESTIC_CACHE_DIR": str(repository.parent / "cache"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )

@@ -1,0 +1,342 @@
+"""Backups of the small project in a real restic: taken, listed, verified, restored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.paperless import backup_kit
+from tests.paperless.backup_kit import PASSWORD, SmallInstallation, restic
+from tests.paperless.children import SMALL
+from tests.servers.moto_server import moto_server
+from tests.servers.rclone_s3_server import rclone_s3_server
+from tests.servers.s3 import new_location
+from tests.wide import first_of
+
+from paperfleet.backup.place import BackupPlace
+from paperfleet.backup.taking import alone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers.s3 import S3Server
+
+pytestmark = [
+    pytest.mark.skipif(bool(backup_kit.MISSING), reason=backup_kit.MISSING),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backup_kit.model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backup_kit.empty(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture
+def paperless(model: Path, tmp_path: Path) -> SmallInstallation:
+    shutil.copytree(model, tmp_path / "paperless")
+    return SmallInstallation(tmp_path / "paperless")
+
+
+@pytest.fixture
+def other(empty: Path, tmp_path: Path) -> SmallInstallation:
+    shutil.copytree(empty, tmp_path / "other")
+    return SmallInstallation(tmp_path / "other")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with moto_server() as running:
+        yield running
+
+
+def use_bucket(installation: SmallInstallation, server: S3Server) -> None:
+    """Let an installation keep its documents in a bucket from now on, those that it has too."""
+    options = {
+        "bucket_name": server.bucket,
+        "endpoint_url": server.endpoint_url,
+        "region_name": server.region,
+        "access_key": server.access_key,
+        "secret_key": server.secret_key,
+        "location": new_location(),
+    }
+    installation.variables |= {
+        "PAPERLESS_DOCUMENT_STORAGE_BACKEND": "paperfleet.S3CompatibleBackend",
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": json.dumps(options),
+    }
+    installation.manage("migrate_storage")
+
+
+@pytest.mark.parametrize(
+    "way", first_of(["bucket to disk", "disk to bucket", "disk to disk"]), ids=str
+)
+def test_what_was_backed_up_is_restored_wherever_it_lies(
+    paperless: SmallInstallation, other: SmallInstallation, server: S3Server, way: str
+) -> None:
+    old, _, new = way.split()
+    if old == "bucket":
+        use_bucket(paperless, server)
+    if new == "bucket":
+        use_bucket(other, server)
+    files, rows = paperless.files(), paperless.rows()
+    assert len(files) == 8
+    taken = paperless.run("--init")
+    assert (taken["complete"], taken["documents"], taken["files"], taken["new"]) == (True, 3, 8, 8)
+    (listed,) = json.loads(paperless.backup("list", "--json"))
+    assert listed["complete"]
+    assert listed["snapshot"].startswith(str(taken["snapshot"]))
+    assert str(taken["snapshot"]) in paperless.backup("list")
+    assert "8 files named" in paperless.backup("verify", "--read", "100%")
+    assert "proven by SHA-256" in other.backup("restore")
+    assert other.files() == files
+    assert other.rows() == rows
+    other.manage("paperfleet_check")
+    assert "proven by SHA-256" in other.backup("restore"), "once more changes nothing"
+    assert other.files() == files
+
+
+def test_a_second_run_reads_nothing_again(paperless: SmallInstallation) -> None:
+    paperless.run("--init")
+    for area in ("originals", "archive"):  # of which the database has checksums
+        shutil.rmtree(paperless.media / area)
+    again = paperless.run()
+    assert (again["complete"], again["new"], again["passes"]) == (True, 0, 1)
+
+
+def test_what_was_deleted_leaves_the_tree_and_stays_in_older_backups(
+    paperless: SmallInstallation, other: SmallInstallation
+) -> None:
+    paperless.run("--init")
+    paperless.python(
+        "import django; django.setup()\n"
+        "from documents.models import Document\n"
+        "Document.global_objects.get(pk=2).hard_delete()"
+    )
+    second = paperless.run()
+    assert (second["complete"], second["documents"], second["pruned"]) == (True, 2, 2)
+    tree = paperless.folder / "backup" / "files"
+    assert sum(path.is_file() for path in tree.rglob("*")) == second["files"]
+    assert not (paperless.folder / "backup" / "data").exists(), "it holds secrets"
+    other.backup("restore")
+    assert other.files() == paperless.files()
+
+
+def test_it_is_restored_without_paperfleet(
+    paperless: SmallInstallation, other: SmallInstallation, tmp_path: Path
+) -> None:
+    paperless.run("--init")
+    restic(paperless.repository, "restore", "latest", "--target", str(tmp_path / "restored"))
+    laid_out = subprocess.run(
+        [sys.executable, "-I", "data/lay_out.py", str(tmp_path / "import")],
+        cwd=tmp_path / "restored",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert laid_out.returncode == 0, laid_out.stdout + laid_out.stderr
+    assert "3.0.5" in laid_out.stdout
+    environment = other.environment() | {"PAPERLESS_APPS": ""}
+    done = SMALL.run(["manage.py", "document_importer", str(tmp_path / "import")], environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert other.files() == paperless.files()
+    assert other.rows() == paperless.rows()
+
+
+def test_the_script_names_what_is_not_as_it_was(
+    paperless: SmallInstallation, tmp_path: Path
+) -> None:
+    paperless.run("--init")
+    paperless.backup("restore", "--to", str(tmp_path / "out"))
+    victim = max((tmp_path / "out" / "files").rglob("*"), key=lambda path: path.stat().st_size)
+    victim.write_bytes(b"other")
+    words = [sys.executable, "-I", "data/lay_out.py", str(tmp_path / "import")]
+    done = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "not what was backed up" in done.stderr
+
+
+def test_it_is_short_and_needs_nothing() -> None:
+    script = Path(sys.modules[alone.__module__].__file__ or "").with_name("lay_out.py")
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 50
+    assert not [line for line in lines if "paperfleet" in line]
+
+
+def test_without_a_repository_it_says_how_to_make_one(paperless: SmallInstallation) -> None:
+    said = paperless.backup("run", code=1)
+    assert "--init" in said
+    assert not paperless.repository.exists()
+
+
+def test_a_wrong_password_is_said_to_be_one(paperless: SmallInstallation) -> None:
+    paperless.run("--init")
+    paperless.variables["PAPERFLEET_BACKUP_PASSWORD"] = "another"
+    for words in (("run",), ("run", "--init"), ("list",), ("verify",), ("restore",)):
+        assert "does not open the repository" in paperless.backup(*words, code=1)
+
+
+def test_a_misspelled_variable_is_refused(paperless: SmallInstallation) -> None:
+    paperless.variables["PAPERFLEET_BACKUP_PASWORD"] = "x"
+    assert "PAPERFLEET_BACKUP_PASSWORD" in paperless.backup("list", code=1)
+
+
+def test_a_lock_of_a_dead_process_is_told_and_removed(paperless: SmallInstallation) -> None:
+    paperless.run("--init")
+    with subprocess.Popen(
+        [str(backup_kit.RESTIC), "backup", "--stdin"],
+        env={
+            "RESTIC_REPOSITORY": str(paperless.repository),
+            "RESTIC_PASSWORD": PASSWORD,
+            "RESTIC_CACHE_DIR": str(paperless.folder / "cache"),
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as killed:
+        end = time.monotonic() + 30
+        while not list((paperless.repository / "locks").iterdir()):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        killed.send_signal(signal.SIGKILL)
+    said = paperless.backup("verify", code=1)
+    assert "locked" in said
+    assert "paperfleet backup unlock" in said
+    taken = paperless.run(code=3)
+    assert taken["complete"], "old ones could not be let go of, and the new one is there"
+    paperless.backup("unlock")
+    paperless.backup("verify")
+    paperless.run()
+
+
+def test_two_runs_at_once_are_one(paperless: SmallInstallation) -> None:
+    paperless.run("--init")
+    with alone(BackupPlace(paperless.folder / "backup")):
+        assert "another backup works" in paperless.backup("run", code=1)
+    paperless.run()
+
+
+def test_a_flipped_bit_is_found(paperless: SmallInstallation, other: SmallInstallation) -> None:
+    paperless.run("--init")
+    pack = max((paperless.repository / "data").rglob("*"), key=lambda path: path.stat().st_size)
+    content = bytearray(pack.read_bytes())
+    content[len(content) // 4] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(content)
+    said = paperless.backup("verify", "--read", "100%", code=1)
+    assert "damaged" in said
+    other.backup("restore", code=1)
+    assert other.files() == {}
+    assert other.rows() == []
+
+
+def test_what_is_missing_or_damaged_is_named_and_the_last_good_backup_stays(
+    paperless: SmallInstallation, other: SmallInstallation
+) -> None:
+    files, rows = paperless.files(), paperless.rows()
+    good = paperless.run("--init")
+    shutil.rmtree(paperless.folder / "backup")
+    (paperless.media / "originals" / "töp" / "1.pdf").unlink()
+    (paperless.media / "archive" / "töp" / "1.pdf").write_bytes(b"damaged")
+    bad = paperless.run(code=3)
+    faults = bad["faults"]
+    assert isinstance(faults, list)
+    named = {(fault["role"], fault["key"]): fault["fault"] for fault in faults}
+    assert "missing" in named["originals", "töp/1.pdf"]
+    assert "other bytes" in named["archive", "töp/1.pdf"]
+    assert [row["complete"] for row in json.loads(paperless.backup("list", "--json"))] == [
+        True,
+        False,
+    ]
+    assert str(good["snapshot"]) in other.backup("list")
+    other.backup("restore")
+    assert other.files() == files
+    assert other.rows() == rows
+    assert bad["passes"] == 1, "the database says the same as before"
+
+
+def test_a_storage_out_of_reach_ends_it_and_the_last_good_backup_stays(
+    paperless: SmallInstallation, other: SmallInstallation
+) -> None:
+    with rclone_s3_server() as server:
+        use_bucket(paperless, server)
+        files = paperless.files()
+        paperless.run("--init")
+    shutil.rmtree(paperless.folder / "backup")
+    paperless.variables["PAPERFLEET_OUTAGE_SECONDS"] = "0"
+    said = paperless.backup("run", code=1)
+    assert "Traceback" not in said
+    other.backup("restore")
+    assert other.files() == files
+
+
+def test_another_version_and_an_installation_with_documents_are_refused(
+    paperless: SmallInstallation, other: SmallInstallation
+) -> None:
+    paperless.run("--init")
+    other.variables["PAPERFLEET_TEST_VERSION"] = "3.0.0"
+    assert "Install paperless-ngx 3.0.5" in other.backup("restore", code=1)
+    del other.variables["PAPERFLEET_TEST_VERSION"]
+    other.python(
+        "import django; django.setup()\n"
+        "from documents.models import Document\n"
+        "Document.objects.create(title='mine', filename='mine.pdf')"
+    )
+    assert "for an empty one" in other.backup("restore", code=1)
+    assert other.files() == {}
+
+
+def test_a_file_that_is_there_is_never_replaced(
+    paperless: SmallInstallation, other: SmallInstallation
+) -> None:
+    paperless.run("--init")
+    mine = other.media / "originals" / "töp" / "1.pdf"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    assert "nothing there is ever replaced" in other.backup("restore", code=1)
+    assert mine.read_bytes() == b"mine"
+    assert other.rows() == []
+
+
+def test_thumbnails_can_be_left_out(paperless: SmallInstallation, other: SmallInstallation) -> None:
+    paperless.variables["PAPERFLEET_BACKUP_THUMBNAILS"] = "false"
+    assert paperless.run("--init")["files"] == 5
+    other.backup("restore")
+    assert other.rows() == paperless.rows()
+    assert not [name for name in other.files() if name.startswith("thumbnails/")]
+
+
+def test_no_secret_is_in_a_backup(paperless: SmallInstallation, tmp_path: Path) -> None:
+    paperless.variables["PAPERLESS_ADMIN_PASSWORD"] = "s3cret"
+    paperless.run("--init")
+    paperless.backup("restore", "--to", str(tmp_path / "out"))
+    for file in (tmp_path / "out").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert b"s3cret" not in content
+            assert PASSWORD.encode() not in content
+
+
+def test_a_hostile_name_makes_no_line_of_its_own(paperless: SmallInstallation) -> None:
+    name = "\x1b[2Jcleared\nbackup 12345678: all is well.pdf"
+    paperless.python(
+        "import django; django.setup()\n"
+        "from documents.models import Document\n"
+        f"made = Document(title='x', filename={name!r}, checksum='{'0' * 64}')\n"
+        "Document.objects.bulk_create([made])"
+    )
+    said = paperless.backup("run", "--init", code=3)
+    said += paperless.backup("verify", code=1) + paperless.backup("list")
+    for line in said.split("\n"):
+        assert line.isprintable(), repr(line)
+        assert not line.startswith("backup 12345678")
