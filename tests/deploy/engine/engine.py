@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -55,17 +56,25 @@ class Engine:
     def run(
         self, *command: str, timeout: float, cwd: Path | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program with the engine's variables."""
+        """Run a program with the engine's variables; it ends with all that it started in time."""
         program = shutil.which(command[0], path=self.environ["PATH"]) or command[0]
-        return subprocess.run(
+        with subprocess.Popen(
             [program, *command[1:]],
             env=self.environ,
             cwd=cwd,
-            input=stdin,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-        )
+            start_new_session=True,
+        ) as process:
+            try:
+                told = process.communicate(stdin, timeout)
+            except BaseException:
+                # What a shell started has its pipes, and would be waited for without an end.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, *told)
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return what the engine knows of a container or an image."""
