@@ -74,6 +74,22 @@ def test_the_locks_have_all_dependencies() -> None:
     assert not optional("demo") & locked("base"), "the image needs no demo"
 
 
+@pytest.mark.parametrize("lock", ["engine", "mutation"])
+def test_a_lock_that_is_installed_beside_another_changes_nothing_of_it(lock: str) -> None:
+    beside, dev = (
+        dict(
+            re.findall(
+                r"^([a-z0-9-]+)(?:\[[a-z0-9,]+\])?==(\S+)",
+                text(f"requirements/{name}.txt"),
+                re.MULTILINE,
+            )
+        )
+        for name in (lock, "dev")
+    )
+    assert dev.keys() & beside.keys()
+    assert {name: dev.get(name, version) for name, version in beside.items()} == beside
+
+
 def test_every_dependency_has_its_reason() -> None:
     named = set(
         re.findall(r"^\| ([a-z0-9-]+) \|", text("docs/adr/0001-dependencies.md"), re.MULTILINE)
