@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.lowest import lowest
 
 from paperfleet.settings.config import read
@@ -246,4 +247,26 @@ def test_a_workflow_runs_what_a_developer_runs() -> None:
 
 def test_the_page_about_releases_names_every_variable_of_its_workflow() -> None:
     used = set(re.findall(r"(?:vars|secrets)\.(\w+)", text(".github/workflows/release.yml")))
-    assert used == set(re.findall(r"`(\w+_REGISTRY\w*)`", text("docs/how-to/release.md")))
+    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", text("docs/how-to/release.md")))
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_builds_every_image_for_both_kinds_of_machine(name: str) -> None:
+    job = yaml.safe_load(text(f".github/workflows/{name}"))["jobs"]["image"]
+    matrix = job["strategy"]["matrix"]
+    files = matrix.get("file") or [one["file"] for one in matrix["include"]]
+    assert files == sorted(path.name for path in (ROOT / "deploy" / "docker").glob("Dockerfile*"))
+    (build,) = [step["with"] for step in job["steps"] if "build-push" in step["uses"]]
+    assert build["file"] == "deploy/docker/${{ matrix.file }}"
+    assert build["platforms"] == "linux/amd64,linux/arm64"
+    if build["push"]:
+        assert build["sbom"] is True
+        given = dict(line.split("=", 1) for line in build["build-args"].splitlines())
+        for file in files:
+            wanted = re.findall(
+                r"^ARG (\w+_IMAGE|VERSION)=", text(f"deploy/docker/{file}"), re.MULTILINE
+            )
+            assert set(wanted) <= given.keys()
+        names = build["tags"].splitlines()
+        assert all("${{ matrix.suffix }}:${{ github.ref_name }}" in one for one in names)
+        assert len({one["suffix"] for one in matrix["include"]}) == len(files)

@@ -28,6 +28,7 @@ STANDINS = Path(__file__).with_name("standins")
 DOCKER = ROOT / "deploy" / "docker"
 PROJECT = ROOT / "tests" / "paperless" / "project"
 MIRROR, PAPERLESS = "paperfleet", "paperless-paperfleet"
+VERSION = "v1.2.3"
 LANGUAGES = "nld"
 """A language for OCR that the stand-in has not."""
 _PACKAGES = (
@@ -160,7 +161,8 @@ class Images:
             shutil.copytree(ROOT / name, context / name, ignore=ignored)
         shutil.copy(ROOT / ".dockerignore", context)
         _link_tree(self.material.wheels, context / "wheels")
-        self.engine.build(context, tag, dockerfile, WHEELS="wheels", PIP_NO_INDEX="1", **arguments)
+        offline = {"WHEELS": "wheels", "PIP_NO_INDEX": "1"}
+        self.engine.build(context, tag, dockerfile, VERSION=VERSION, **offline, **arguments)
         return tag
 
     def _standin(self, kind: str, tag: str) -> None:
