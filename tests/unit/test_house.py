@@ -198,6 +198,28 @@ def test_links_lead_somewhere(page: str) -> None:
             assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
+def commands_of(page: str) -> set[str]:
+    """Return each line of a page's commands, without what is said behind it."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    lines = (line.partition("  #")[0].strip() for block in blocks for line in block.splitlines())
+    return {line for line in lines if line}
+
+
+def test_the_short_ways_are_those_of_the_pages_whose_commands_are_run() -> None:
+    names = ("compose", "kubernetes", "install-in-paperless")
+    known = set().union(*(commands_of(text(f"docs/how-to/{name}.md")) for name in names))
+    shown = commands_of(text("README.md").partition("\n## In containers")[2].partition("\n## ")[0])
+    assert {line.split()[0] for line in shown} >= {"docker", "kubectl", "helm", "mkdir"}
+    assert shown <= known
+
+
+def test_the_image_is_built_as_the_pages_say() -> None:
+    file = "deploy/docker/Dockerfile.paperless"
+    (command,) = re.findall(r"^#   (docker build .*)$", text(file), re.MULTILINE)
+    for page in ("README.md", "docs/how-to/compose.md", "docs/how-to/install-in-paperless.md"):
+        assert [one for one in commands_of(text(page)) if file in one] == [command], page
+
+
 def test_the_compose_file_uses_settings_that_exist() -> None:
     block = re.search(r"\n    environment:\n((?:      .*\n)+)", text("deploy/compose/mirror.yaml"))
     assert block

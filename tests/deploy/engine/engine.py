@@ -45,9 +45,15 @@ class Engine:
             "DOCKER_BUILDKIT": "0",
         }
 
-    def docker(self, *words: str, timeout: float = COMMAND_TIMEOUT, stdin: str = "") -> str:
+    def docker(
+        self,
+        *words: str,
+        timeout: float = COMMAND_TIMEOUT,
+        cwd: Path | None = None,
+        stdin: str = "",
+    ) -> str:
         """Run a command of the client to its end; return what it prints."""
-        done = self.run("docker", *words, timeout=timeout, stdin=stdin)
+        done = self.run("docker", *words, timeout=timeout, cwd=cwd, stdin=stdin)
         if done.returncode:
             told = f"{done.stdout}{done.stderr}"
             raise EngineError(f"docker {' '.join(words[:4])} ended with {done.returncode}\n{told}")
@@ -81,14 +87,11 @@ class Engine:
         found: list[dict[str, Any]] = json.loads(self.docker("inspect", name))
         return found[0]
 
-    def build(self, context: Path, tag: str, dockerfile: Path, **arguments: str) -> None:
-        """Build an image with the classic builder, without a network."""
+    def build(self, folder: Path, *words: str, **arguments: str) -> None:
+        """Run ``docker build`` in a folder, with the classic builder and without a network."""
         given = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
-        self.docker(
-            *("build", "--network", "none", "--file", str(dockerfile), "--tag", tag),
-            *(*given, str(context)),
-            timeout=BUILD_TIMEOUT,
-        )
+        offline = ("--network", "none", *given)
+        self.docker("build", *offline, *words, timeout=BUILD_TIMEOUT, cwd=folder)
 
 
 @contextlib.contextmanager

@@ -89,6 +89,9 @@ def test_a_document_goes_through_all_of_it(project: Project) -> None:
 def test_commands_of_the_how_to_show_how_it_is(project: Project) -> None:
     if project.file == "fleet.yaml":
         assert "worker" in project.documented("paperfleet_tasks")
+        before = project.count()
+        project.documented("stop web worker scheduler consumer\n")
+        assert project.count() == before
 
 
 def test_workers_come_and_go_during_work(fleet: Project) -> None:
