@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import filecmp
 import time
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.deploy.engine.cloud import ADDRESS, PASSWORD, cloud
 from tests.deploy.engine.debian import UnavailableError
 from tests.deploy.engine.engine import EngineError
 from tests.deploy.engine.project import COMPOSE, Project, blocks, health, install_compose
-from tests.paperless.rest import PASSWORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.deploy.engine.images import Images
 
@@ -142,12 +141,12 @@ def test_nothing_is_accepted_while_the_store_is_away_and_all_goes_on_afterwards(
 def test_a_document_arrives_where_the_mirror_is_told_to_bring_it(fleet: Project) -> None:
     settings = next(block for block in blocks() if "COMPOSE_PROFILES=mirror" in block)
     assert f"={CLOUD_OF_THE_PAGE}/" in settings
-    (fleet.folder / ".env").write_text(settings.replace(CLOUD_OF_THE_PAGE, "webdav://cloud:8080"))
+    (fleet.folder / ".env").write_text(settings.replace(CLOUD_OF_THE_PAGE, f"webdav://{ADDRESS}"))
     (fleet.folder / "secrets" / "mirror-password").write_text(PASSWORD)
     with (fleet.folder / "paperless.env").open("a") as told:
         told.write("PAPERFLEET_ALLOW_PLAIN_HTTP=true\n")  # as there is no certificate for it
     before = fleet.count()
-    with cloud(fleet) as files:
+    with cloud(fleet.images, "paperless_outside") as files:
         fleet.documented("up --detach --wait\n")
         (mirror,) = fleet.containers("mirror")
         assert health(mirror) == "healthy"
@@ -156,22 +155,8 @@ def test_a_document_arrives_where_the_mirror_is_told_to_bring_it(fleet: Project)
         fleet.give("mirrored")
         fleet.wait_for(before + 1)
         fleet.until(lambda: any("mirrored" in name for name in files()), "the document")
-        assert all(name.startswith("/cloud/Archive/") for name in files())
+        assert all(name.startswith("/Archive/") for name in files())
         fleet.compose("rm --stop --force --volumes mirror")
-
-
-@contextlib.contextmanager
-def cloud(fleet: Project) -> Iterator[Callable[[], list[str]]]:
-    """Run a WebDAV server beside the fleet; yield what lists its files."""
-    engine = fleet.images.engine
-    words = ["--detach", "--network", "paperless_outside", "--network-alias", "cloud"]
-    rclone = next(name for name, kind in fleet.images.standins.items() if kind == "rclone")
-    serve = ["serve", "webdav", "/cloud", "--addr", ":8080", "--user", "alice", "--pass", PASSWORD]
-    identity = engine.docker("run", *words, "--tmpfs", "/cloud", rclone, *serve).strip()
-    try:
-        yield lambda: engine.docker("exec", identity, "find", "/cloud", "-type", "f").splitlines()
-    finally:
-        engine.docker("rm", "--force", identity)
 
 
 def test_it_ends_in_order_and_in_time(project: Project) -> None:
