@@ -152,6 +152,9 @@ def test_a_document_arrives_where_the_mirror_is_told_to_bring_it(fleet: Project)
         assert health(mirror) == "healthy"
         assert mirror["HostConfig"]["ReadonlyRootfs"]
         assert mirror["Config"]["User"] == "1000:1000"
+        said = fleet.compose("logs mirror")
+        assert "first sync done" in said
+        assert "chmod" not in said, "the secret is as the how-to makes it"
         known = set(files())
         assert len(known) >= before, "it is healthy when all is there"
         fleet.give("mirrored")
