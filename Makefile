@@ -65,8 +65,10 @@ manifests: setup kubernetes ## Render deploy/kubernetes/base and its page anew, 
 test-paperless: setup ## Run paperless-ngx's own tests and ours on PAPERLESS_SRC=… [PAPERLESS_PYTHON=…]
 	@$(BIN)/python -m tests.paperless.upstream $(ARGS)
 
-test-compose: setup ## Build the images and run deploy/compose under a Docker engine of its own; needs root
-	@$(PIP) install --require-hashes --requirement requirements/engine.txt
+# Where something of it cannot be had, the tests that need it are skipped, and say so.
+test-compose: setup kubernetes ## Build the images and run what deploy/ has under a Docker engine of its own; needs root
+	@$(PIP) install --require-hashes --requirement requirements/engine.txt || \
+		echo "It could not be installed: the tests of Compose files and containers are skipped" >&2
 	@$(BIN)/python -m pytest -m engine tests/deploy/engine $(ARGS)
 
 LOWEST := .venv-lowest/bin/python
@@ -126,7 +128,8 @@ lock:
 	@$(LOCK) $(UPGRADE) --group mutation --constraint requirements/dev.txt \
 		--output-file requirements/mutation.txt
 	@$(LOCK) $(UPGRADE) --group kubernetes --output-file requirements/kubernetes.txt
-	@$(LOCK) $(UPGRADE) --group engine --output-file requirements/engine.txt
+	@$(LOCK) $(UPGRADE) --group engine --constraint requirements/dev.txt \
+		--output-file requirements/engine.txt
 
 release-check: setup ## Build sdist and wheel in dist/ and use the wheel in an empty environment; TAG=v1.2.3
 	@$(BIN)/python -m tests.release $(TAG)

@@ -1,8 +1,8 @@
 /* Paperfleet: how many tasks wait or run in paperless-ngx 3 without a fleet, as its own list says.
    Not counted: what the scheduler starts by itself; what has run for longer than 1860 seconds,
    as its worker has died; what has waited for longer than a day, as its message is lost.
-   Not seen: tasks that the list does not have (index_document, webhooks, actions on mails). A lost
-   message counts for a day, and a dead worker's task until its time is over. */
+   Not seen: tasks that the list does not have (index_document, webhooks, actions on mails).
+   A lost message counts for a day, and a dead worker's task until its time is over. */
 SELECT count(*)
 FROM documents_paperlesstask
 WHERE (

@@ -54,12 +54,16 @@ def replace_text(path: Path, text: str) -> None:
 def shared_text(path: Path) -> str:
     """Return what is wrong when every user of this machine can read a file with a secret; else ''.
 
-    A file in memory (tmpfs) is a container engine's, and passes.
+    A file in memory (tmpfs) is a container engine's, and passes. So does one that is mounted by
+    itself, as Compose mounts secrets: its folder on the host, which is not seen here, says who can
+    reach it.
     """
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
+        is_mounted = found.st_dev != path.resolve().parent.stat().st_dev
     except OSError:
         return ""  # whoever reads it says so
-    if not mode & (stat.S_IROTH | stat.S_IWOTH) or filesystem_type(path) in _IN_MEMORY:
+    is_shared = found.st_mode & (stat.S_IROTH | stat.S_IWOTH)
+    if not is_shared or is_mounted or filesystem_type(path) in _IN_MEMORY:
         return ""
     return f"{path} holds a secret, and every user of this machine can read it: chmod 600 {path}"

@@ -11,30 +11,38 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
 import psycopg
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from tests.paperless.children import SMALL, Site
 from tests.servers.base import HOST, free_port, stop_process
 from tests.servers.moto_server import moto_server
-from tests.servers.postgres_server import postgres_server
-from tests.servers.redis_server import redis_server
+from tests.servers.postgres_server import postgres_missing, postgres_server
+from tests.servers.redis_server import redis_missing, redis_server
 
 from paperfleet.web.metrics import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Self
 
     from tests.servers.postgres_server import PostgresServer
     from tests.servers.redis_server import RedisServer
     from tests.servers.s3 import S3Server
 
+_MISSING = postgres_missing() or redis_missing()
+ON_SERVERS = [
+    pytest.mark.skipif(bool(_MISSING), reason=str(_MISSING)),
+    pytest.mark.timeout(600),  # several programs start in a test, one after the other
+]
+"""What marks the tests of a module that runs on PostgreSQL and Redis."""
 PREFIX = "pre "
 PATIENCE = 90.0
 LOCATION = "fleet"
@@ -69,6 +77,10 @@ class Fleet:
         if name not in self.hosts:
             self.hosts[name] = Host(self, name, self.folder / name)
         return self.hosts[name]
+
+    def anew(self, folder: Path) -> Self:
+        """Return a fleet on the same servers whose hosts have had no folders yet."""
+        return replace(self, folder=folder, hosts={})
 
     def variables(self) -> dict[str, str]:
         """Return what all hosts are told."""
@@ -196,6 +208,15 @@ def fleet_with_tables(
         done = site.run(["manage.py", "migrate", "--verbosity", "0"], first)
         assert done.returncode == 0, done.stdout + done.stderr
         yield fleet
+
+
+def emptied(servers: Fleet, folder: Path) -> Iterator[Fleet]:
+    """Empty what the servers have and yield a fleet on them; print what its workers said."""
+    servers.clear()
+    fleet = servers.anew(folder)
+    yield fleet
+    for host in fleet.hosts.values():
+        print(f"--- {host.name}\n{host.log()}")
 
 
 @dataclass

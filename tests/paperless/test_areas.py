@@ -13,6 +13,7 @@ import pytest
 from tests.paperless.children import SMALL
 from tests.paperless.delivery_kit import (
     LOCATION,
+    ON_SERVERS,
     PREFIX,
     Fleet,
     Host,
@@ -20,19 +21,13 @@ from tests.paperless.delivery_kit import (
     passed,
     wait_for,
 )
-from tests.servers.postgres_server import postgres_missing
-from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),
-]
+pytestmark = ON_SERVERS
 SITE = replace(SMALL, variables={"PAPERLESS_EMPTY_TRASH_DIR": "/nowhere/trash"})
 AREAS = ("thumbnails", "share_link_bundles", "logo", "trash", "classifier")
 
@@ -50,7 +45,7 @@ def fleet(servers: Fleet, tmp_path: Path) -> Fleet:
     for area in AREAS:
         for key in servers.objects(area):
             servers.s3.client.delete_object(Bucket=servers.s3.bucket, Key=key)
-    return Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SITE)
+    return servers.anew(tmp_path)
 
 
 def local_files(host: Host) -> list[str]:

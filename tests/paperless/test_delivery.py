@@ -11,42 +11,33 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.paperless.children import SMALL
 from tests.paperless.delivery_kit import (
+    ON_SERVERS,
     PATIENCE,
     Fleet,
+    emptied,
     fleet_with_tables,
     go_on,
     passed,
     wait_for,
 )
-from tests.servers.postgres_server import postgres_missing
-from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SITE = SMALL
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),
-]
+pytestmark = ON_SERVERS
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with fleet_with_tables(tmp_path_factory.mktemp("fleet"), SITE) as fleet:
+    with fleet_with_tables(tmp_path_factory.mktemp("fleet")) as fleet:
         yield fleet
 
 
 @pytest.fixture
 def fleet(servers: Fleet, tmp_path: Path) -> Iterator[Fleet]:
-    servers.clear()
-    fleet = Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SITE)
-    yield fleet
-    for host in fleet.hosts.values():
-        print(f"--- {host.name}\n{host.log()}")
+    yield from emptied(servers, tmp_path)
 
 
 def local_files(fleet: Fleet, host: str, folder: str = "scratch_dir") -> list[str]:

@@ -7,21 +7,22 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import Fleet, fleet_with_tables, go_on, passed, wait_for
-from tests.servers.postgres_server import postgres_missing
-from tests.servers.redis_server import redis_missing
+from tests.paperless.delivery_kit import (
+    ON_SERVERS,
+    Fleet,
+    emptied,
+    fleet_with_tables,
+    go_on,
+    passed,
+    wait_for,
+)
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),
-]
+pytestmark = ON_SERVERS
 EVERYWHERE = {
     "PAPERLESS_FILENAME_FORMAT": "{{ title }}",
     # A worker that is stopped may have the media lock: nobody waits a minute for it here.
@@ -39,11 +40,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture
 def fleet(servers: Fleet, tmp_path: Path) -> Iterator[Fleet]:
-    servers.clear()
-    fleet = Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SMALL, more=servers.more)
-    yield fleet
-    for host in fleet.hosts.values():
-        print(f"--- {host.name}\n{host.log()}")
+    yield from emptied(servers, tmp_path)
 
 
 def stored(fleet: Fleet) -> dict[str, bytes]:

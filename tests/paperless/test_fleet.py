@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 import psycopg
 import pytest
-from tests.paperless.delivery_kit import Metrics
+from tests.paperless.delivery_kit import ON_SERVERS, Metrics
 from tests.paperless.fleet_kit import TIMEOUT, Fleet, fleet_in
 from tests.servers.base import HOST, free_port
-from tests.servers.postgres_server import postgres_missing
-from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE, first_of
 
 from paperfleet.locks.registry import open_lease_store
@@ -31,11 +29,7 @@ if TYPE_CHECKING:
     from tests.paperless.installation import Servers
     from tests.paperless.programs import Child
 
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),  # several programs start in each, one after the other
-]
+pytestmark = ON_SERVERS
 STANDS_BY = ("standing by: ",)
 
 

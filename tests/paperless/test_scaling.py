@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless.delivery_kit import (
+    ON_SERVERS,
     PREFIX,
     Alone,
     Fleet,
     Metrics,
+    emptied,
     fleet_with_tables,
     passed,
     wait_for,
 )
 from tests.servers.base import HOST, free_port
-from tests.servers.postgres_server import postgres_missing
-from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE, first_of
 
 from paperfleet.paperless.scaling.queries import query
@@ -31,11 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),
-]
+pytestmark = ON_SERVERS
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +44,6 @@ def fleet_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def alone_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with fleet_with_tables(tmp_path_factory.mktemp("alone"), kind=Alone) as fleet:
         yield fleet
-
-
-def emptied(servers: Fleet, folder: Path) -> Iterator[Fleet]:
-    servers.clear()
-    fleet = type(servers)(servers.postgres, servers.redis, servers.s3, folder)
-    yield fleet
-    for host in fleet.hosts.values():
-        print(f"--- {host.name}\n{host.log()}")
 
 
 @pytest.fixture

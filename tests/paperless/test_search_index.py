@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from tests.paperless.children import PROJECT, SMALL
-from tests.paperless.delivery_kit import PATIENCE, Fleet, fleet_with_tables, wait_for
+from tests.paperless.delivery_kit import ON_SERVERS, PATIENCE, Fleet, fleet_with_tables, wait_for
 from tests.paperless.search_kit import Searcher, folder_of, searching, state_of
 from tests.servers.base import HOST, free_port
-from tests.servers.postgres_server import postgres_missing
-from tests.servers.redis_server import redis_missing
 from tests.wide import WIDE, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),
-]
+pytestmark = ON_SERVERS
 INSERT = (
     "INSERT INTO documents_document (title, mime_type, checksum, modified)"
     " VALUES (%s, 'application/pdf', '', now()) RETURNING id"
@@ -45,7 +39,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 @pytest.fixture
 def fleet(servers: Fleet, tmp_path: Path) -> Fleet:
     servers.ask("TRUNCATE documents_document, paperfleet_searchreplica CASCADE")
-    return Fleet(servers.postgres, servers.redis, servers.s3, tmp_path, SMALL)
+    return servers.anew(tmp_path)
 
 
 def new(fleet: Fleet, title: str) -> int:

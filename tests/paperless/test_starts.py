@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.paperless.children import SMALL
-from tests.paperless.delivery_kit import Fleet, wait_for
+from tests.paperless.delivery_kit import ON_SERVERS, Fleet, wait_for
 from tests.servers.moto_server import moto_server
-from tests.servers.postgres_server import postgres_missing, postgres_server
-from tests.servers.redis_server import redis_missing, redis_server
+from tests.servers.postgres_server import postgres_server
+from tests.servers.redis_server import redis_server
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MISSING = postgres_missing() or redis_missing()
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
-    pytest.mark.timeout(600),
-]
+pytestmark = ON_SERVERS
 SECRET = "of host one and nobody else"
 OFF: dict[str, Any] = {"PAPERFLEET_FLEET": ""}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.lowest import lowest
 
 from paperfleet.settings.config import read
@@ -72,6 +73,22 @@ def test_the_locks_have_all_dependencies() -> None:
     everything = base | group("dev") | group("build") | extras()
     assert everything <= locked("dev")
     assert not optional("demo") & locked("base"), "the image needs no demo"
+
+
+@pytest.mark.parametrize("lock", ["engine", "mutation"])
+def test_a_lock_that_is_installed_beside_another_changes_nothing_of_it(lock: str) -> None:
+    beside, dev = (
+        dict(
+            re.findall(
+                r"^([a-z0-9-]+)(?:\[[a-z0-9,]+\])?==(\S+)",
+                text(f"requirements/{name}.txt"),
+                re.MULTILINE,
+            )
+        )
+        for name in (lock, "dev")
+    )
+    assert dev.keys() & beside.keys()
+    assert {name: dev.get(name, version) for name, version in beside.items()} == beside
 
 
 def test_every_dependency_has_its_reason() -> None:
@@ -181,6 +198,28 @@ def test_links_lead_somewhere(page: str) -> None:
             assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
+def commands_of(page: str) -> set[str]:
+    """Return each line of a page's commands, without what is said behind it."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    lines = (line.partition("  #")[0].strip() for block in blocks for line in block.splitlines())
+    return {line for line in lines if line}
+
+
+def test_the_short_ways_are_those_of_the_pages_whose_commands_are_run() -> None:
+    names = ("compose", "kubernetes", "install-in-paperless")
+    known = set().union(*(commands_of(text(f"docs/how-to/{name}.md")) for name in names))
+    shown = commands_of(text("README.md").partition("\n## In containers")[2].partition("\n## ")[0])
+    assert {line.split()[0] for line in shown} >= {"docker", "kubectl", "helm", "mkdir"}
+    assert shown <= known
+
+
+def test_the_image_is_built_as_the_pages_say() -> None:
+    file = "deploy/docker/Dockerfile.paperless"
+    (command,) = re.findall(r"^#   (docker build .*)$", text(file), re.MULTILINE)
+    for page in ("README.md", "docs/how-to/compose.md", "docs/how-to/install-in-paperless.md"):
+        assert [one for one in commands_of(text(page)) if file in one] == [command], page
+
+
 def test_the_compose_file_uses_settings_that_exist() -> None:
     block = re.search(r"\n    environment:\n((?:      .*\n)+)", text("deploy/compose/mirror.yaml"))
     assert block
@@ -230,4 +269,26 @@ def test_a_workflow_runs_what_a_developer_runs() -> None:
 
 def test_the_page_about_releases_names_every_variable_of_its_workflow() -> None:
     used = set(re.findall(r"(?:vars|secrets)\.(\w+)", text(".github/workflows/release.yml")))
-    assert used == set(re.findall(r"`(\w+_REGISTRY\w*)`", text("docs/how-to/release.md")))
+    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", text("docs/how-to/release.md")))
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_builds_every_image_for_both_kinds_of_machine(name: str) -> None:
+    job = yaml.safe_load(text(f".github/workflows/{name}"))["jobs"]["image"]
+    matrix = job["strategy"]["matrix"]
+    files = matrix.get("file") or [one["file"] for one in matrix["include"]]
+    assert files == sorted(path.name for path in (ROOT / "deploy" / "docker").glob("Dockerfile*"))
+    (build,) = [step["with"] for step in job["steps"] if "build-push" in step["uses"]]
+    assert build["file"] == "deploy/docker/${{ matrix.file }}"
+    assert build["platforms"] == "linux/amd64,linux/arm64"
+    if build["push"]:
+        assert build["sbom"] is True
+        given = dict(line.split("=", 1) for line in build["build-args"].splitlines())
+        for file in files:
+            wanted = re.findall(
+                r"^ARG (\w+_IMAGE|VERSION)=", text(f"deploy/docker/{file}"), re.MULTILINE
+            )
+            assert set(wanted) <= given.keys()
+        names = build["tags"].splitlines()
+        assert all("${{ matrix.suffix }}:${{ github.ref_name }}" in one for one in names)
+        assert len({one["suffix"] for one in matrix["include"]}) == len(files)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.servers.machines import machines_missing
 
 from paperfleet.cli import main
 from paperfleet.errors import ConfigurationError
@@ -153,6 +156,27 @@ def test_a_secret_of_a_container_engine_passes(
     assert shared_text(file) == ""
     monkeypatch.setattr("paperfleet.private.filesystem_type", lambda _: "ext4")
     assert shared_text(file) != ""
+
+
+@pytest.mark.skipif(bool(machines_missing()), reason=str(machines_missing()))
+def test_a_secret_that_is_mounted_by_itself_passes(tmp_path: Path) -> None:
+    (tmp_path / "container").mkdir()
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    file.chmod(0o644)
+    program = (
+        "import pathlib, sys; from paperfleet import private\n"
+        "private.filesystem_type = lambda _: 'ext4'\n"
+        "print(*(bool(private.shared_text(pathlib.Path(name))) for name in sys.argv[1:]))"
+    )
+    mounts = (
+        "mount -t tmpfs none container && touch container/secret container/other && "
+        "mount --bind secret container/secret && chmod 644 container/other && "
+        '"$0" -c "$1" secret container/other container/secret'
+    )
+    command = ["unshare", "--mount", "sh", "-ec", mounts, sys.executable, program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["True", "True", "False"], done.stderr
 
 
 def test_a_private_file_that_had_more_rights_loses_them(tmp_path: Path) -> None:

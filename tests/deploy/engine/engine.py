@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -44,9 +45,15 @@ class Engine:
             "DOCKER_BUILDKIT": "0",
         }
 
-    def docker(self, *words: str, timeout: float = COMMAND_TIMEOUT, stdin: str = "") -> str:
+    def docker(
+        self,
+        *words: str,
+        timeout: float = COMMAND_TIMEOUT,
+        cwd: Path | None = None,
+        stdin: str = "",
+    ) -> str:
         """Run a command of the client to its end; return what it prints."""
-        done = self.run("docker", *words, timeout=timeout, stdin=stdin)
+        done = self.run("docker", *words, timeout=timeout, cwd=cwd, stdin=stdin)
         if done.returncode:
             told = f"{done.stdout}{done.stderr}"
             raise EngineError(f"docker {' '.join(words[:4])} ended with {done.returncode}\n{told}")
@@ -55,31 +62,36 @@ class Engine:
     def run(
         self, *command: str, timeout: float, cwd: Path | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program with the engine's variables."""
+        """Run a program with the engine's variables; it ends with all that it started in time."""
         program = shutil.which(command[0], path=self.environ["PATH"]) or command[0]
-        return subprocess.run(
+        with subprocess.Popen(
             [program, *command[1:]],
             env=self.environ,
             cwd=cwd,
-            input=stdin,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-        )
+            start_new_session=True,
+        ) as process:
+            try:
+                told = process.communicate(stdin, timeout)
+            except BaseException:
+                # What a shell started has its pipes, and would be waited for without an end.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, *told)
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return what the engine knows of a container or an image."""
         found: list[dict[str, Any]] = json.loads(self.docker("inspect", name))
         return found[0]
 
-    def build(self, context: Path, tag: str, dockerfile: Path, **arguments: str) -> None:
-        """Build an image with the classic builder, without a network."""
+    def build(self, folder: Path, *words: str, **arguments: str) -> None:
+        """Run ``docker build`` in a folder, with the classic builder and without a network."""
         given = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
-        self.docker(
-            *("build", "--network", "none", "--file", str(dockerfile), "--tag", tag),
-            *(*given, str(context)),
-            timeout=BUILD_TIMEOUT,
-        )
+        offline = ("--network", "none", *given)
+        self.docker("build", *offline, *words, timeout=BUILD_TIMEOUT, cwd=folder)
 
 
 @contextlib.contextmanager

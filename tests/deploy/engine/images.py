@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 STANDINS = Path(__file__).with_name("standins")
 DOCKER = ROOT / "deploy" / "docker"
 PROJECT = ROOT / "tests" / "paperless" / "project"
-MIRROR, PAPERLESS = "paperfleet", "paperless-paperfleet"
+VERSION = "v1.2.3"
 LANGUAGES = "nld"
 """A language for OCR that the stand-in has not."""
 _PACKAGES = (
@@ -105,6 +106,13 @@ def _python_of(paperless: Checkout) -> str:
     return ask(str(paperless.python), "-c", code).strip()
 
 
+def build_command(dockerfile: str) -> list[str]:
+    """Return the words after ``docker build`` that a Dockerfile of ours names at its beginning."""
+    text = (DOCKER / dockerfile).read_text(encoding="utf-8")
+    (command,) = re.findall(r"^#   docker build (.*)$", text, re.MULTILINE)
+    return shlex.split(command)
+
+
 def from_compose() -> dict[str, str]:
     """Return the stand-in for each image that the Compose files and Dockerfiles name."""
     texts = [
@@ -143,14 +151,14 @@ class Images:
     @functools.cached_property
     def mirror(self) -> str:
         """Make the mirror's image from its Dockerfile."""
-        return self._ours(DOCKER / "Dockerfile", MIRROR)
+        return self._ours("Dockerfile")
 
     @functools.cached_property
     def paperless(self) -> str:
         """Make the image of paperless-ngx with the app from its Dockerfile."""
-        return self._ours(DOCKER / "Dockerfile.paperless", PAPERLESS, OCR_LANGUAGES=LANGUAGES)
+        return self._ours("Dockerfile.paperless", OCR_LANGUAGES=LANGUAGES)
 
-    def _ours(self, dockerfile: Path, tag: str, **arguments: str) -> str:
+    def _ours(self, dockerfile: str, **arguments: str) -> str:
         assert self.standins
         context = self._context()
         for name in ("LICENSE", "README.md", "pyproject.toml"):
@@ -160,8 +168,10 @@ class Images:
             shutil.copytree(ROOT / name, context / name, ignore=ignored)
         shutil.copy(ROOT / ".dockerignore", context)
         _link_tree(self.material.wheels, context / "wheels")
-        self.engine.build(context, tag, dockerfile, WHEELS="wheels", PIP_NO_INDEX="1", **arguments)
-        return tag
+        offline = {"WHEELS": "wheels", "PIP_NO_INDEX": "1"}
+        words = build_command(dockerfile)
+        self.engine.build(context, *words, VERSION=VERSION, **offline, **arguments)
+        return words[words.index("--tag") + 1]
 
     def _standin(self, kind: str, tag: str) -> None:
         context = self._context()
@@ -174,7 +184,8 @@ class Images:
             self._paperless_context(context)
             place = f"/usr/local/lib/python{self.material.python}/dist-packages"
             arguments["PACKAGES_PLACE"] = place if self.material.paperless else "/wheels"
-        self.engine.build(context, tag, context / f"{kind}.Dockerfile", **arguments)
+        words = ("--file", f"{kind}.Dockerfile", "--tag", tag, ".")
+        self.engine.build(context, *words, **arguments)
 
     def _paperless_context(self, context: Path) -> None:
         repository(self.material.languages, context / "debian")

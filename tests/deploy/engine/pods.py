@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -59,7 +60,10 @@ class Pod:
     def probe(self, command: Sequence[str]) -> str:
         """Return why an exec probe fails; '' when it passes."""
         words = ("docker", "exec", self.identity, *command)
-        done = self._engine.run(*words, timeout=PROBE_TIMEOUT)
+        try:
+            done = self._engine.run(*words, timeout=PROBE_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return f"it takes longer than {PROBE_TIMEOUT:g} s"
         return "" if done.returncode == 0 else f"{done.returncode}: {done.stdout}{done.stderr}"
 
     def wait_until_passed(self, command: Sequence[str], timeout: float = START_TIMEOUT) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from tests.deploy.engine.debian import UnavailableError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.deploy.engine.images import Images
 
+_Seen = TypeVar("_Seen")
 COMPOSE = ROOT / "deploy" / "compose"
 HOW_TO = ROOT / "docs" / "how-to" / "compose.md"
 UP_TIMEOUT, WORK_TIMEOUT = 900.0, 600.0
@@ -50,9 +52,10 @@ from paperless.celery import app
 app.set_default()
 from documents.data_models import ConsumableDocument
 from documents.tasks import consume_file
-path = Path(settings.SCRATCH_DIR, {name!r})
-path.write_bytes({content!r})
-consume_file.apply_async(kwargs={{"input_doc": ConsumableDocument(path)}})
+for name in {names!r}:
+    path = Path(settings.SCRATCH_DIR, name + ".pdf")
+    path.write_bytes(f"hold {seconds} {{name}}".encode())
+    consume_file.apply_async(kwargs={{"input_doc": ConsumableDocument(path)}})
 """
 _COUNT = "from documents.models import Document; print('documents:', Document.objects.count())"
 
@@ -98,7 +101,11 @@ class Project:
     def shell(self, commands: str, folder: Path) -> str:
         """Run commands as a person would; raise ``EngineError`` when one fails."""
         commands = commands.replace("sudo ", "")  # this is root
-        done = self.images.engine.run("sh", "-ec", commands, timeout=UP_TIMEOUT, cwd=folder)
+        try:
+            done = self.images.engine.run("sh", "-ec", commands, timeout=UP_TIMEOUT, cwd=folder)
+        except subprocess.TimeoutExpired:
+            told = f"took longer than {UP_TIMEOUT:g} s\n{self.logs()}"
+            raise EngineError(f"{commands} {told}") from None
         if done.returncode:
             told = f"{done.stderr[-3000:]}\n{self.logs()}"
             raise EngineError(f"{commands}ended with {done.returncode}\n{told}")
@@ -130,23 +137,48 @@ class Project:
         done = self.images.engine.run(*words, timeout=60, cwd=self.folder)
         return done.stdout[-12000:]
 
-    def until(self, look: Callable[[], bool], what: str, timeout: float = WORK_TIMEOUT) -> None:
-        """Return once ``look`` says yes; raise ``EngineError`` with the logs after a time."""
+    def until(self, look: Callable[[], _Seen], what: str, timeout: float = WORK_TIMEOUT) -> _Seen:
+        """Return what ``look`` sees once that is true; raise ``EngineError`` after a time."""
         deadline = time.monotonic() + timeout
-        while not look():
+        while not (seen := look()):
             if time.monotonic() > deadline:
                 raise EngineError(f"{what} took longer than {timeout:g} s\n{self.logs()}")
             time.sleep(1)
+        return seen
+
+    # Workers
+
+    def busy(self) -> list[str]:
+        """Return the containers of workers that have begun with a document and not ended it."""
+        found = []
+        for one in self.containers("worker"):
+            done = self.images.engine.run("docker", "logs", one["Id"], timeout=60)
+            lines = [
+                line for line in (done.stdout + done.stderr).splitlines() if "consume_file[" in line
+            ]
+            if one["State"]["Running"] and lines and lines[-1].endswith("received"):
+                found.append(one["Id"])
+        return found
+
+    def exit_codes(self, service: str, since: float) -> list[int]:
+        """Return with what containers of a service have ended, also those that are gone."""
+        words = ["events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}"]
+        words += ["--filter", "event=die", "--format", "{{.Actor.Attributes.exitCode}}"]
+        words += ["--filter", f"label=com.docker.compose.service={service}"]
+        return [int(code) for code in self.images.engine.docker(*words).split()]
 
     # Documents
 
-    def give(self, name: str) -> None:
-        """Hand it a document whose work takes seconds; raise when it is not accepted."""
+    def give(self, *names: str, seconds: int = 4) -> None:
+        """Hand it documents whose work takes seconds each; raise when one is not accepted.
+
+        How long it takes is up to a real paperless-ngx.
+        """
         if self.images.material.paperless:
-            self.rest.post_document(f"{name}.png", scan())
-            return
-        program = _GIVE.format(name=f"{name}.pdf", content=f"hold 4 {name}".encode())
-        self._manage_shell(program)
+            for name in names:
+                self.rest.post_document(f"{name}.png", scan())
+        else:
+            self._manage_shell(_GIVE.format(names=names, seconds=seconds))
 
     def count(self) -> int:
         """Return how many documents there are."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.deploy.engine.cloud import ADDRESS, PASSWORD, cloud
 from tests.deploy.engine.debian import UnavailableError
 from tests.deploy.engine.engine import EngineError
-from tests.deploy.engine.project import COMPOSE, Project, health, install_compose
+from tests.deploy.engine.project import COMPOSE, Project, blocks, health, install_compose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 FILES = ("small.yaml", "fleet.yaml")
 ROLES = ("web", "worker", "scheduler", "consumer")
 KILLED = 137
+CLOUD_OF_THE_PAGE = "nextclouds://cloud.example"
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -86,42 +88,38 @@ def test_a_document_goes_through_all_of_it(project: Project) -> None:
 def test_commands_of_the_how_to_show_how_it_is(project: Project) -> None:
     if project.file == "fleet.yaml":
         assert "worker" in project.documented("paperfleet_tasks")
+        before = project.count()
+        project.documented("stop web worker scheduler consumer\n")
+        assert project.count() == before
 
 
 def test_workers_come_and_go_during_work(fleet: Project) -> None:
     before = fleet.count()
-    for number in range(6):
-        fleet.give(f"scaled-{number}")
+    fleet.give(*(f"scaled-{number}" for number in range(3)), seconds=8)
     up = "up --detach --no-recreate --scale worker="
     fleet.compose(f"{up}3")
     fleet.until(
         lambda: [health(one) for one in fleet.containers("worker")] == ["healthy"] * 3,
         "three workers",
     )
+    fleet.give(*(f"more-{number}" for number in range(6)), seconds=10)
+    fleet.until(lambda: len(fleet.busy()) > 1, "two workers that work")
+    began = time.time()
     fleet.compose(f"{up}1")
     assert len(fleet.containers("worker")) == 1
-    fleet.wait_for(before + 6)
+    codes = fleet.exit_codes("worker", began)
+    assert len(codes) == 2
+    assert KILLED not in codes, "a worker that is taken away ends its task first"
+    fleet.wait_for(before + 9)
 
 
 def test_the_work_of_a_killed_worker_is_done_by_another_one(fleet: Project) -> None:
     before = fleet.count()
     fleet.compose("up --detach --no-recreate --wait --scale worker=2")
-    began = time.time()
-    fleet.give("killed")
-    received: list[str] = []
-
-    def works() -> bool:
-        engine = fleet.images.engine
-        for one in fleet.containers("worker"):
-            words = ("docker", "logs", "--since", str(int(began)), one["Id"])
-            done = engine.run(*words, timeout=60)
-            if "consume_file[" in done.stdout + done.stderr:
-                received.append(one["Id"])
-        return bool(received)
-
-    fleet.until(works, "a worker that has the task")
-    fleet.images.engine.docker("kill", received[0])
-    assert fleet.images.engine.inspect(received[0])["State"]["ExitCode"] == KILLED
+    fleet.give("killed", seconds=30)
+    (working,) = fleet.until(fleet.busy, "a worker that has the task")
+    fleet.images.engine.docker("kill", working)
+    assert fleet.images.engine.inspect(working)["State"]["ExitCode"] == KILLED
     assert fleet.count() == before, "it was done before the kill, which proves nothing"
     fleet.wait_for(before + 1)
     fleet.compose("up --detach --no-recreate --wait --scale worker=1")
@@ -138,6 +136,32 @@ def test_nothing_is_accepted_while_the_store_is_away_and_all_goes_on_afterwards(
     fleet.until(lambda: health(fleet.containers("bucket")[0]) == "healthy", "the store")
     fleet.give("afterwards")
     fleet.wait_for(before + 1)
+
+
+def test_a_document_arrives_where_the_mirror_is_told_to_bring_it(fleet: Project) -> None:
+    settings = next(block for block in blocks() if "COMPOSE_PROFILES=mirror" in block)
+    assert f"={CLOUD_OF_THE_PAGE}/" in settings
+    (fleet.folder / ".env").write_text(settings.replace(CLOUD_OF_THE_PAGE, f"webdav://{ADDRESS}"))
+    (fleet.folder / "secrets" / "mirror-password").write_text(PASSWORD)
+    with (fleet.folder / "paperless.env").open("a") as told:
+        told.write("PAPERFLEET_ALLOW_PLAIN_HTTP=true\n")  # as there is no certificate for it
+    before = fleet.count()
+    with cloud(fleet.images, "paperless_outside") as files:
+        fleet.documented("up --detach --wait\n")
+        (mirror,) = fleet.containers("mirror")
+        assert health(mirror) == "healthy"
+        assert mirror["HostConfig"]["ReadonlyRootfs"]
+        assert mirror["Config"]["User"] == "1000:1000"
+        said = fleet.compose("logs mirror")
+        assert "first sync done" in said
+        assert "chmod" not in said, "the secret is as the how-to makes it"
+        known = set(files())
+        assert len(known) >= before, "it is healthy when all is there"
+        fleet.give("mirrored")
+        fleet.wait_for(before + 1)
+        came = fleet.until(lambda: set(files()) - known, "the document")
+        assert all(name.startswith("/Archive/") for name in known | came)
+        fleet.compose("rm --stop --force --volumes mirror")
 
 
 def test_it_ends_in_order_and_in_time(project: Project) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.deploy.engine.images import LANGUAGES
+from tests.deploy.engine.images import LANGUAGES, VERSION
 from tests.deploy.engine.wheels import locked
 
 if TYPE_CHECKING:
@@ -45,10 +45,22 @@ def test_what_is_stood_in_for_says_what_it_is(images: Images) -> None:
         assert told
 
 
-def test_the_mirrors_image_says_who_it_is(images: Images) -> None:
-    found = about(images, images.mirror)
-    assert found["User"] == "1000:1000"
-    assert found["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+@pytest.mark.parametrize(
+    ("which", "base", "licenses"),
+    [("mirror", "python", "MIT"), ("paperless", "paperless", "GPL-3.0-only AND MIT")],
+)
+def test_an_image_says_what_it_is(images: Images, which: str, base: str, licenses: str) -> None:
+    told = about(images, getattr(images, which))["Labels"]
+    prefix = "org.opencontainers.image."
+    assert told[f"{prefix}title"]
+    assert told[f"{prefix}description"]
+    assert told[f"{prefix}version"] == VERSION
+    assert told[f"{prefix}base.name"] == standin(images, base)
+    assert told[f"{prefix}licenses"] == licenses
+
+
+def test_the_mirrors_image_has_the_program_and_a_user(images: Images) -> None:
+    assert about(images, images.mirror)["User"] == "1000:1000"
     assert run(images, images.mirror, "paperfleet", "--version").startswith("paperfleet ")
 
 

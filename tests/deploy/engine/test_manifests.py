@@ -36,8 +36,6 @@ ANY_USER = "1000650000:0"
 """Where a manifest leaves the user to its cluster, as on OpenShift."""
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 KILLED = 137
-NOT_IN_THE_PROJECT = frozenset({"flower"})
-"""The small project that stands in for paperless-ngx has no such program."""
 
 
 class Described(NamedTuple):
@@ -160,9 +158,8 @@ def test_each_container_runs_as_its_manifest_says(
 ) -> None:
     tmp_path.chmod(0o755)
     chosen = [one for one in described() if one.is_fleet is fleet]
-    if servers.images.material.paperless is None:
-        chosen = [one for one in chosen if one.of.role not in NOT_IN_THE_PROJECT]
-    assert {one.of.role for one in chosen} >= {"migrate", "web", "worker", "scheduler", "consumer"}
+    roles = {"migrate", "web", "worker", "scheduler", "consumer"} | ({"flower"} if fleet else set())
+    assert {one.of.role for one in chosen} >= roles
     engine = servers.images.engine
     with ExitStack() as stack:
         for one in [one for one in chosen if one.of.role == "migrate"]:

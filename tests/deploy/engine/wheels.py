@@ -16,8 +16,11 @@ from tests.deploy.engine.debian import CACHE, UnavailableError
 
 ROOT = Path(__file__).parents[3]
 LISTS = ("base.txt", "build.txt", "paperless.txt")
-PROJECT_NEEDS = ("celery", "django", "filelock", "pikepdf", "psycopg", "psycopg-binary", "redis")
-"""What the small project in the place of paperless-ngx imports."""
+PROJECT_NEEDS = (
+    *("celery", "django", "filelock", "flower", "pikepdf", "psycopg", "psycopg-binary"),
+    "redis",
+)
+"""What the small project in the place of paperless-ngx imports, and Flower, which that has too."""
 _SECONDS = 600.0
 
 
@@ -34,7 +37,7 @@ def locked(name: str) -> dict[str, str]:
 
 def project_requirements(python: str) -> str:
     """Return the locked requirements of the small project, with what they need themselves."""
-    known, wanted, found = locked("dev.txt"), list(PROJECT_NEEDS), {}
+    known, wanted, found = locked("engine.txt") | locked("dev.txt"), list(PROJECT_NEEDS), {}
     # The first release of that Python, which needs the most.
     environment = {"extra": "", "python_version": python, "python_full_version": f"{python}.0"}
     while wanted:
