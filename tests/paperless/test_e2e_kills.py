@@ -155,8 +155,8 @@ def test_the_worker_dies_while_it_reprocesses(
     before = agreement.row_of(paperless, number)
     archive = rest.download(number, original=False).content
     time.sleep(1.1)  # PDFs name the second in which they were made
-    # The first is the copy that is kept aside.
-    storage.fail(when, Point("PUT", "/documents/", spare=1), left=1)
+    # The first is refused, as the name is taken; the second is the copy that is kept aside.
+    storage.fail(when, Point("PUT", "/archive/", spare=2), left=1)
     rest.bulk_edit("reprocess", [number])
     storage.kill_when_it_hangs("worker")
     assert agreement.row_of(paperless, number) == before
