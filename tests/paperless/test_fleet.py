@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING
 import httpx
 import psycopg
 import pytest
+from tests.paperless.broken import ALWAYS
 from tests.paperless.delivery_kit import ON_SERVERS, Metrics
 from tests.paperless.fleet_kit import TIMEOUT, Fleet, fleet_in
 from tests.servers.base import HOST, free_port
+from tests.servers.moto_server import moto_server
+from tests.servers.s3_faults import s3_faults
 from tests.wide import WIDE, first_of
 
 from paperfleet.locks.registry import open_lease_store
@@ -118,6 +122,33 @@ def test_a_role_waits_for_its_tables_and_says_how_to_get_them(empty: Fleet) -> N
     child.wait_for_text(["has not the tables"], TIMEOUT)
     assert empty.host("c").run("migrate").returncode == 0
     child.wait_for_text([" ready."], TIMEOUT)
+
+
+def test_a_role_waits_for_its_storage_and_says_so(empty: Fleet) -> None:
+    with moto_server() as server, s3_faults(server) as (proxied, faults):
+        in_bucket = {
+            "PAPERLESS_DOCUMENT_STORAGE_BACKEND": "paperfleet.S3CompatibleBackend",
+            "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": json.dumps(
+                {
+                    "bucket_name": proxied.bucket,
+                    "endpoint_url": proxied.endpoint_url,
+                    "region_name": proxied.region,
+                    "access_key": proxied.access_key,
+                    "secret_key": proxied.secret_key,
+                }
+            ),
+            "PAPERFLEET_MEDIA_LOCK": "redis",
+        }
+        assert empty.host("a", **in_bucket).run("migrate").returncode == 0
+        faults.fail("answer", left=ALWAYS, status=503)
+        never = empty.host("b", **in_bucket, PAPERFLEET_SERVER_WAIT_SECONDS="0").run("worker")
+        assert never.returncode == 1
+        assert "the document storage does not answer" in never.stderr
+        assert "PAPERLESS_DOCUMENT_STORAGE_BACKEND" in never.stderr
+        child = empty.host("c", **in_bucket).start("worker")
+        child.wait_for_text(["waiting up to 60 s: the document storage does not answer"], TIMEOUT)
+        faults.heal()
+        child.wait_for_text([" ready."], TIMEOUT)
 
 
 @pytest.mark.parametrize("role", first_of(["worker", "web", "scheduler", "consumer"]))

@@ -129,7 +129,7 @@ def _make_ready(role: Role, site: Site, say: Callable[[str], object]) -> None:
         make_folders(site)
     _tell(role, site, rolestate.STARTING)
     for need in role.needs:
-        wait_for(need, site, say)
+        wait_for(need, role.name, site, say)
     if not role.command:
         return  # its commands are for the one that has the lease
     for command in _before(role, site):

@@ -48,8 +48,8 @@ def run_to_end(
     While it runs it is in ``stop``: whoever ends it makes this raise. An exception in here, such as
     that of a signal handler, ends it too.
     """
-    environ = {**site.environ, STARTING: role} if role else dict(site.environ)
-    with subprocess.Popen(resolved(site, command), cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
+    command_line, environ = resolved(site, command), _environ(site, role)
+    with subprocess.Popen(command_line, cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
         stop.append(program)
         try:
             code = _ended(program, command, say)
@@ -68,6 +68,10 @@ def run_to_end(
         )
 
 
+def _environ(site: Site, role: str) -> dict[str, str]:
+    return {**site.environ, STARTING: role} if role else dict(site.environ)
+
+
 def _ended(
     program: subprocess.Popen[bytes], command: Sequence[str], say: Callable[[str], object]
 ) -> int:
@@ -80,13 +84,18 @@ def _ended(
             say(f"`{' '.join(command)}` has run for {seconds:.0f} s, and is waited for")
 
 
-def asked(site: Site, command: Sequence[str], seconds: float) -> tuple[int, str]:
-    """Run a command of the table quietly; return its code and the end of what it printed."""
+def asked(
+    site: Site, command: Sequence[str], seconds: float, *, role: str = "", most: int = _SHOWN
+) -> tuple[int, str]:
+    """Run a command of the table quietly; return its code and the end of what it printed.
+
+    It is told for which role, if it is for one. ``most`` is a number of characters.
+    """
     try:
         answer = subprocess.run(  # noqa: S603  # the table's
             resolved(site, command),
             cwd=site.src,
-            env=dict(site.environ),
+            env=_environ(site, role),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -95,7 +104,7 @@ def asked(site: Site, command: Sequence[str], seconds: float) -> tuple[int, str]
         )
     except subprocess.TimeoutExpired:
         return 1, f"no answer within {seconds:g} s"
-    return answer.returncode, answer.stdout.decode(errors="replace")[-_SHOWN:].strip()
+    return answer.returncode, answer.stdout.decode(errors="replace")[-most:].strip()
 
 
 def version_of(site: Site, package: str) -> tuple[int, ...]:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from paperfleet.fleet.site import Site
 
-Need = Literal["database", "redis", "schema"]
+Need = Literal["database", "redis", "schema", "storage"]
 Ready = Literal["http", "port", "told", "running"]
 
 CHECK: Final = ("python3", "manage.py", "check")
-"""Also looks whether the document storage is the right one and answers."""
+"""Looks whether the document storage is the right one and answers, and at much else."""
 INDEX: Final = (
     "python3",
     "manage.py",
@@ -54,7 +54,8 @@ class Role:
     """One process of a fleet.
 
     ``command`` is the program, in the words of the image's ``service``; ``more`` what is added to
-    it. ``needs`` is waited for in this order. ``before`` are commands that have to succeed first.
+    it. ``needs`` is waited for in this order; ``storage`` by ``CHECK``, which has to find all else
+    right. ``before`` are commands that have to succeed first.
     ``variables`` are set for the program. ``ready`` says how its probe knows: an answer by
     ``http``, an open ``port``, what the program has ``told``, or that it is ``running``. ``leads``
     means that one works at a time, the others stand by. ``app`` means that the app of Paperfleet
@@ -66,8 +67,8 @@ class Role:
     command: tuple[str, ...]
     service: str = ""
     more: Callable[[Site], Sequence[str]] = _nothing
-    needs: tuple[Need, ...] = ("database", "redis", "schema")
-    before: tuple[tuple[str, ...], ...] = (CHECK,)
+    needs: tuple[Need, ...] = ("database", "redis", "schema", "storage")
+    before: tuple[tuple[str, ...], ...] = ()
     variables: Callable[[Site], Mapping[str, str]] = _no_variables
     ready: Ready = "told"
     leads: bool = False
@@ -144,7 +145,7 @@ _ROLES: Final = (
             *("granian", "--interface", "asginl", "--ws", "--loop", "uvloop"),
             "paperless.asgi:application",
         ),
-        before=(CHECK, INDEX),
+        before=(INDEX,),
         variables=_granian,
         ready="http",
     ),
@@ -177,7 +178,6 @@ _ROLES: Final = (
         command=(*_CELERY, "flower"),
         more=_flower,
         needs=("redis",),
-        before=(),
         ready="port",
         app=False,
     ),
@@ -186,7 +186,6 @@ _ROLES: Final = (
         does="mirrors the documents to another storage",
         command=("python3", "-m", "paperfleet", "mirror"),
         needs=(),
-        before=(),
         ready="running",
         app=False,
         of_paperless=False,
@@ -211,7 +210,7 @@ def role_of(name: str, environ: Mapping[str, str]) -> Role:
             name=name,
             does=role.does,
             command=("python3", "manage.py", "paperfleet_events", "--mirror"),
-            needs=("database", "schema"),
+            needs=("database", "schema", "storage"),
             ready="running",
         )
     return role

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from paperfleet.errors import ConfigurationError, NotReadyError
 from paperfleet.fleet.programs import asked
+from paperfleet.fleet.roles import CHECK
 from paperfleet.running.exitcodes import FAILED, FINE
 from paperfleet.running.rolelease import has_postgres, redis_address
+from paperfleet.settings.fleet import NO_ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 3.0
 _ANSWER_SECONDS = 5.0
 _COMMAND_SECONDS = 120.0
+_CHECK_SECONDS = 300.0
+"""It asks the storage for some hundred files, which may be far away."""
+_CHECK_SHOWN = 20_000
+_NOTHING_TO_SAY: Final = "System check identified no issues"
 _PROTOCOL = 196608
 """Version 3.0 (PostgreSQL manual, "Message Formats", StartupMessage)."""
 _STARTING: Final = b"C57P03"
@@ -55,7 +61,7 @@ def wait_until(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def wait_for(need: str, site: Site, say: Callable[[str], object]) -> None:
+def wait_for(need: str, role: str, site: Site, say: Callable[[str], object]) -> None:
     """Wait for one need of the table; raise ``NotReadyError``."""
     look, what, seconds, hint = {
         "database": (
@@ -75,6 +81,12 @@ def wait_for(need: str, site: Site, say: Callable[[str], object]) -> None:
             "the database has not the tables of this version",
             site.settings.schema_wait_seconds,
             "Run the role migrate of the same version: paperfleet run migrate",
+        ),
+        "storage": (
+            lambda: storage_fault(role, site, say),
+            "the document storage does not answer",
+            site.settings.server_wait_seconds,
+            "Start it, or mend PAPERLESS_DOCUMENT_STORAGE_BACKEND and its settings",
         ),
     }[need]
     wait_until(look, what, seconds=seconds, say=say, hint=hint)
@@ -152,6 +164,25 @@ def redis_fault(environ: Mapping[str, str]) -> str:
             ) from None
         except redis.exceptions.RedisError as error:
             return str(error)
+    return ""
+
+
+def storage_fault(role: str, site: Site, say: Callable[[str], object]) -> str:
+    """Return why the storage does not answer for now; '' when ``CHECK`` found all in order.
+
+    Tells what it has printed when it is at its end. Raises ``NotReadyError`` for what no waiting
+    mends.
+    """
+    code, text = asked(site, CHECK, _CHECK_SECONDS, role=role, most=_CHECK_SHOWN)
+    if code and (silent := text.partition(f"({NO_ANSWER})")[2]):
+        return silent.partition("\n")[0].strip()
+    if code == FINE and text.startswith(_NOTHING_TO_SAY):
+        return ""
+    say(text)
+    if code:
+        raise NotReadyError(
+            f"`{' '.join(CHECK)}` ended with {code}", hint="What it printed above says why"
+        )
     return ""
 
 

@@ -15,6 +15,7 @@ from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import incidents
 from paperfleet.paperless.seams import table as seams
 from paperfleet.settings.environment import mistake
+from paperfleet.settings.fleet import NO_ANSWER
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
 _PAPERLESS = ("documents", "paperless")
@@ -60,7 +61,8 @@ def _of_storage_and_fleet() -> list[CheckMessage]:
     """Look at the storage, and in a fleet at what its hosts need to work beside each other."""
     faults = documents.faults()
     found: list[CheckMessage] = [
-        Error(fault.reason, hint=fault.hint, id="paperfleet.E002") for fault in faults or []
+        Error(one.reason, hint=one.hint, id=NO_ANSWER if one.passes else "paperfleet.E002")
+        for one in faults or []
     ]
     if not ownership.has_tables():  # of this release
         return found

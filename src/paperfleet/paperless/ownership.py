@@ -40,10 +40,11 @@ _BUCKETS = ("s3://", "gs://", "az://")
 
 
 class Fault(NamedTuple):
-    """Why the storage must not be used, and what to do."""
+    """Why the storage must not be used, and what to do; ``passes`` if waiting may mend it."""
 
     reason: str
     hint: str
+    passes: bool = False
 
     def __str__(self) -> str:
         return f"{self.reason}. {self.hint}"
@@ -139,7 +140,8 @@ def faults(storage: FullStorage, roots: Mapping[str, str]) -> list[Fault] | None
     try:
         return list(_faults(storage, roots, installation))
     except StorageError as error:
-        return [Fault(f"the document storage cannot be used: {error}", "Nothing was touched")]
+        reason = f"the document storage cannot be used: {error}"
+        return [Fault(reason, "Nothing was touched", passes=error.transient)]
 
 
 def _faults(

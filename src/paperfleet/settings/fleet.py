@@ -15,6 +15,10 @@ STARTING = PREFIX + "STARTING"
 DATABASE, REDIS = "postgres", "redis"
 
 
+NO_ANSWER = "paperfleet.E004"
+"""The error of ``manage.py check`` that the launcher waits for: the storage does not answer now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSettings:
     """What ``paperfleet run`` is told; times in seconds."""
@@ -44,7 +48,8 @@ class FleetSettings:
     server_wait_seconds: Annotated[
         int,
         About(
-            "How long a role waits at its start for the database, and for Redis",
+            "How long a role waits at its start for the database, for Redis, and for the document "
+            "storage, each",
             minimum=0,
             maximum=DAY,
         ),
