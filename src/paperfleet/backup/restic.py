@@ -12,9 +12,11 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from paperfleet.errors import (
     ConfigurationError,
@@ -114,6 +116,11 @@ class Snapshot(NamedTuple):
     paths: tuple[str, ...]
 
     @property
+    def moment(self) -> datetime:
+        """Its time; the zone of a snapshot is that of the machine which made it."""
+        return datetime.fromisoformat(self.time)
+
+    @property
     def short(self) -> str:
         """The start of its number, as restic shows it."""
         return self.number[:8]
@@ -160,11 +167,14 @@ class Restic:
 
     def has_repository(self) -> bool:
         """Say whether there is one that the password opens."""
+        return bool(self.identity())
+
+    def identity(self) -> str:
+        """Return the number that restic gave the repository; empty where there is none."""
         try:
-            self._run("cat", "config")
+            return str(_object(self._run_bytes("cat", "config")).get("id") or "unnamed")
         except NoRepositoryError:
-            return False
-        return True
+            return ""
 
     def init(self) -> None:
         """Make the repository; raise when there is one."""
@@ -203,7 +213,7 @@ class Restic:
         """Return those that have all of these tags, the oldest first."""
         words = ["snapshots", "--json", *_filter(host, tags)]
         found = json.loads(self._run(*words) or "null") or []
-        return sorted(map(_snapshot, found), key=lambda one: one.time)
+        return sorted(map(_snapshot, found), key=lambda one: one.moment)
 
     def forget(self, *, host: str, tags: Sequence[str], keep: Mapping[str, int]) -> None:
         """Keep of the snapshots with these tags so many of each kind, such as ``daily``."""
@@ -229,9 +239,29 @@ class Restic:
         """Write the content of one file to a stream."""
         self._ended("dump", subprocess.PIPE, ["dump", snapshot, path], target)
 
-    def restore(self, snapshot: str, target: Path) -> None:
-        """Lay the whole snapshot out below a folder, over what is there."""
-        self._run("restore", snapshot, "--target", str(target))
+    def restore(self, snapshot: str, target: Path, paths: Sequence[str] = ()) -> None:
+        """Lay a snapshot out below a folder, over what is there; of it these paths, or all.
+
+        A path is one from the root of the snapshot, such as ``/data``.
+        """
+        self._run("restore", snapshot, "--target", str(target), *_each("--include", paths))
+
+    @contextmanager
+    def dumped(self, snapshot: str, path: str) -> Iterator[IO[bytes]]:
+        """Give out a file of a snapshot as a stream, or a folder as one in the format of tar.
+
+        Raises on leaving when it was cut off.
+        """
+        words = ["dump", snapshot, path]
+        with TemporaryFile() as errors:
+            with self._started(words, errors, stdout=subprocess.PIPE) as program:
+                try:
+                    yield cast("IO[bytes]", program.stdout)
+                    program.wait()
+                except BaseException:
+                    _end(program)
+                    raise
+            self._require_good(words[0], program.returncode, errors)
 
     def check(self, *, subset: str = "") -> str:
         """Check the repository's structure; with ``subset`` ("10%", "1/7", "100%") read it too.
