@@ -14,7 +14,8 @@ import signal
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -28,6 +29,7 @@ from paperfleet.errors import (
     WrongKeyError,
 )
 from paperfleet.storage.addresses import redacted
+from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +45,7 @@ INSTALL: Final = (
 _UNREAD: Final = 3
 """Its exit code of ``backup`` when the snapshot is made, and some files could not be read."""
 _ENDING_SECONDS: Final = 30.0
+_LOCK_IS_DEAD: Final = timedelta(hours=1)
 _SHOWN: Final = 1000
 _LOGIN: Final = re.compile(r"://[^/@\s]+@")
 
@@ -256,7 +259,10 @@ class Restic:
         with TemporaryFile() as errors:
             with self._started(words, errors, stdout=subprocess.PIPE) as program:
                 try:
-                    yield cast("IO[bytes]", program.stdout)
+                    stream = cast("IO[bytes]", program.stdout)
+                    yield stream
+                    while stream.read(CHUNK):  # it waits until all of it was taken
+                        pass
                     program.wait()
                 except BaseException:
                     _end(program)
@@ -276,6 +282,19 @@ class Restic:
                 raise
             meaning = next(one for one in _MEANINGS if one.error is RepositoryDamagedError)
             raise RepositoryDamagedError(error.message, hint=meaning.hint) from None
+
+    def has_dead_locks_alone(self) -> bool:
+        """Say whether nobody has renewed any of its locks for so long that nobody works there.
+
+        restic renews a lock every five minutes. That its process is not to be seen says nothing:
+        it may be one of another container.
+        """
+        newest = datetime.now(UTC) - _LOCK_IS_DEAD
+        found = [
+            _object(self._run_bytes("cat", "lock", number, "--no-lock")).get("time")
+            for number in self._run("list", "locks", "--no-lock").split()
+        ]
+        return bool(found) and all(datetime.fromisoformat(str(one)) < newest for one in found)
 
     def unlock(self) -> None:
         """Remove the locks of processes that have died."""
@@ -322,7 +341,7 @@ class Restic:
     ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603  # the words are ours
-                [self.program, *words],
+                [*_ended_with_us(), self.program, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=errors,
@@ -387,6 +406,16 @@ def _require_version(restic: Restic) -> None:
     numbers = re.match(r"restic (\d+)\.(\d+)", text)
     if not numbers or tuple(map(int, numbers.groups())) < LOWEST:
         raise ConfigurationError(f"{restic.program} is too old: {text.strip()!r}", hint=INSTALL)
+
+
+@cache
+def _ended_with_us() -> tuple[str, ...]:
+    """Return what lets restic end in order when this process is killed (Linux, util-linux).
+
+    Else it would go on with a backup whose files the next run replaces meanwhile.
+    """
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "INT", "--") if setpriv else ()
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

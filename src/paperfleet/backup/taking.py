@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from paperfleet.backup import manifest as manifests
@@ -12,7 +12,13 @@ from paperfleet.backup import place as places
 from paperfleet.backup.snapshots import is_ahead
 from paperfleet.backup.tags import COMPLETE, OURS, tags_of
 from paperfleet.backup.tree import prove
-from paperfleet.errors import BackupError, LeaseTimeoutError, NoRepositoryError, RepositoryError
+from paperfleet.errors import (
+    BackupError,
+    LeaseTimeoutError,
+    NoRepositoryError,
+    RepositoryError,
+    RepositoryLockedError,
+)
 from paperfleet.locks.registry import open_lease_store
 from paperfleet.running.bar import Bar
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from paperfleet.backup.restic import Restic, ResticProgress, ResticSummary
     from paperfleet.settings.backup import BackupSettings
 
+_T = TypeVar("_T")
 _COLLECTIONS: Final = 2
 _LEASE: Final = "backup"
 _LEASE_SECONDS: Final = 60.0
@@ -72,12 +79,15 @@ class Taking:
                 collected = self._collect(repository, say)
                 manifest = self.place.manifest()
                 self._require_documents(manifest)
-                summary = self.restic.backup(
-                    self.place.folder,
-                    [places.DATA, manifests.TREE],
-                    host=self.settings.name,
-                    tags=tags_of(manifest),
-                    listener=listener,
+                summary = self._unlocked(
+                    lambda: self.restic.backup(
+                        self.place.folder,
+                        [places.DATA, manifests.TREE],
+                        host=self.settings.name,
+                        tags=tags_of(manifest),
+                        listener=listener,
+                    ),
+                    say,
                 )
             finally:
                 self.place.clear()
@@ -86,10 +96,21 @@ class Taking:
                 return taken
             self.place.clear_restores()
             try:
-                self._forget()
+                self._unlocked(self._forget, say)
             except RepositoryError as error:
                 return taken._replace(not_forgotten=str(error))
             return taken
+
+    def _unlocked(self, action: Callable[[], _T], say: Callable[[str], object]) -> _T:
+        """Do something, and once more when only locks of dead processes were in its way."""
+        try:
+            return action()
+        except RepositoryLockedError:
+            if not self.restic.has_dead_locks_alone():
+                raise
+        say("removing locks of the repository that nobody has renewed for an hour")
+        self.restic.unlock()
+        return action()
 
     def _collect(self, repository: str, say: Callable[[str], object]) -> Mapping[str, object]:
         """Let the installation collect, and prove the tree before restic takes it.
