@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paperfleet.backup.manifest import BackedUpFile
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
     from paperfleet.storage.full import FullStorage
 
@@ -74,7 +74,7 @@ class _Wanted:
 
 
 def find(
-    restic: Restic, row: BackupRow, numbers: Collection[int], text: str
+    restic: Repository, row: BackupRow, numbers: Collection[int], text: str
 ) -> list[PickedDocument]:
     """Return the documents of a backup with one of these numbers, and with every word of a text.
 
@@ -104,7 +104,7 @@ def find(
 
 
 def write(
-    restic: Restic, row: BackupRow, found: Iterable[PickedDocument], folder: Path
+    restic: Repository, row: BackupRow, found: Iterable[PickedDocument], folder: Path
 ) -> list[BackedUpFile]:
     """Write the files of these documents below a folder, under role and name.
 
@@ -116,7 +116,7 @@ def write(
         return [file for file in files if not _written(restic, row, file, target)]
 
 
-def _written(restic: Restic, row: BackupRow, file: BackedUpFile, target: FullStorage) -> bool:
+def _written(restic: Repository, row: BackupRow, file: BackedUpFile, target: FullStorage) -> bool:
     if not file.sha256:
         return False
     name = f"{file.role}/{file.key}"

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from functools import cache
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
+from paperfleet.backup.manifest import TREE
+from paperfleet.backup.tree import digest_in
 from paperfleet.errors import (
     ConfigurationError,
     NoRepositoryError,
@@ -248,6 +251,27 @@ class Restic:
         A path is one from the root of the snapshot, such as ``/data``.
         """
         self._run("restore", snapshot, "--target", str(target), *_each("--include", paths))
+
+    def digests(self, snapshot: str) -> Iterator[tuple[str, int, str]]:
+        """Yield each content of a snapshot: the SHA-256 of its name, its size, and the real one.
+
+        Raises ``RepositoryDamagedError``.
+        """
+        try:
+            with (
+                self.dumped(snapshot, f"/{TREE}") as stream,
+                tarfile.open(fileobj=stream, mode="r|") as archive,
+            ):
+                for member in archive:
+                    content = archive.extractfile(member) if member.isreg() else None
+                    if content is not None:
+                        name = member.name.rpartition("/")[2]
+                        yield name, member.size, digest_in(content)
+        except tarfile.TarError as error:
+            raise RepositoryDamagedError(
+                f"restic dump on {self.label}: the backup cannot be read: {error}",
+                hint="Run paperfleet backup verify --read 100%",
+            ) from None
 
     @contextmanager
     def dumped(self, snapshot: str, path: str) -> Iterator[IO[bytes]]:

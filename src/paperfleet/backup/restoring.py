@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from paperfleet.backup.instance import Instance
     from paperfleet.backup.manifest import Manifest
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
 
 _SHOWN: Final = 5
@@ -37,7 +37,7 @@ _LOOK_SECONDS: Final = 1.0
 class Restoring:
     """Restores one backup of a repository; every method raises ``BackupError``."""
 
-    restic: Restic
+    restic: Repository
     row: BackupRow
 
     def lay_out(self, folder: Path, step: int = _STEP) -> Manifest:

@@ -12,7 +12,8 @@ from paperfleet.errors import BackupError
 
 if TYPE_CHECKING:
     from paperfleet.backup.manifest import Manifest
-    from paperfleet.backup.restic import Restic, Snapshot
+    from paperfleet.backup.repository import Repository
+    from paperfleet.backup.restic import Snapshot
 
 LATEST = "latest"
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
@@ -36,12 +37,12 @@ class BackupRow(NamedTuple):
     is_ahead: bool = False
 
 
-def rows(restic: Restic, name: str = "") -> list[BackupRow]:
+def rows(restic: Repository, name: str = "") -> list[BackupRow]:
     """Return the backups of one installation, or of all, the oldest first."""
     return [_row(one) for one in restic.snapshots(host=name, tags=(OURS,))]
 
 
-def chosen(restic: Restic, name: str, snapshot: str) -> BackupRow:
+def chosen(restic: Repository, name: str, snapshot: str) -> BackupRow:
     """Return the backup that starts with a number, or the last complete one for ``latest``.
 
     Raises ``BackupError``.
@@ -63,7 +64,7 @@ def chosen(restic: Restic, name: str, snapshot: str) -> BackupRow:
     return found[-1]
 
 
-def manifest_of(restic: Restic, snapshot: str) -> Manifest:
+def manifest_of(restic: Repository, snapshot: str) -> Manifest:
     """Return the manifest that lies in a snapshot; raise ``BackupError``."""
     text = restic.read(snapshot, f"/{places.MANIFEST}").decode(errors="replace")
     return manifests.parse(text.splitlines(keepends=True))

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from paperfleet.backup.instance import Instance
     from paperfleet.backup.manifest import Manifest
     from paperfleet.backup.place import BackupPlace
-    from paperfleet.backup.restic import Restic, ResticProgress, ResticSummary
+    from paperfleet.backup.repository import Repository
+    from paperfleet.backup.restic import ResticProgress, ResticSummary
     from paperfleet.settings.backup import BackupSettings
 
 _T = TypeVar("_T")
@@ -61,7 +62,7 @@ class Taking:
 
     settings: BackupSettings
     place: BackupPlace
-    restic: Restic
+    restic: Repository
     instance: Instance
 
     def run(

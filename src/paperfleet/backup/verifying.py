@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import tarfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from paperfleet.backup.manifest import TREE, tree_name
+from paperfleet.backup.manifest import tree_name
 from paperfleet.backup.snapshots import manifest_of
 from paperfleet.backup.tree import digest_in, prove
-from paperfleet.errors import RepositoryDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import IO
+    from collections.abc import Callable, Iterable
 
     from paperfleet.backup.manifest import BackedUpFile, Manifest
     from paperfleet.backup.place import BackupPlace
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
     from paperfleet.backup.tree import ProvenTree
 
@@ -40,7 +37,7 @@ class VerifiedBackup(NamedTuple):
         return self.row.complete and not self.missing and not self.wrong
 
 
-def verify(restic: Restic, row: BackupRow, *, subset: str) -> VerifiedBackup:
+def verify(restic: Repository, row: BackupRow, *, subset: str) -> VerifiedBackup:
     """Check the repository, and one backup against its manifest.
 
     ``subset`` is how much of the repository is read and compared with its own checksums ("100%",
@@ -66,7 +63,7 @@ def verify_tree(
 
 
 def read_all(
-    restic: Restic,
+    restic: Repository,
     found: VerifiedBackup,
     *,
     planned: Callable[[int, int], object],
@@ -77,20 +74,13 @@ def read_all(
     wanted = _contents(manifest)
     planned(len(wanted), sum(file.size for file in wanted.values()))
     right = set()
-    try:
-        with restic.dumped(found.row.snapshot, f"/{TREE}") as stream:
-            for name, size, sha256 in _digests(stream):
-                right.add(sha256 if name == sha256 else "")
-                listener(size)
-    except tarfile.TarError as error:
-        raise RepositoryDamagedError(
-            f"restic dump on {restic.label}: the backup cannot be read: {error}",
-            hint="Run paperfleet backup verify --read 100%",
-        ) from None
+    for name, size, sha256 in restic.digests(found.row.snapshot):
+        right.add(sha256 if name == sha256 else "")
+        listener(size)
     return _with_wrong(found, wanted, right)
 
 
-def read_some(restic: Restic, found: VerifiedBackup, damaged: Iterable[str]) -> VerifiedBackup:
+def read_some(restic: Repository, found: VerifiedBackup, damaged: Iterable[str]) -> VerifiedBackup:
     """Read from a backup what is damaged in the tree; ``damaged`` are names in it."""
     names = set(damaged)
     wanted = {
@@ -115,15 +105,6 @@ def _with_wrong(
     wrong = [_shown(file) for sha256, file in wanted.items() if sha256 not in right]
     wrong = [name for name in wrong if name not in found.missing]
     return found._replace(read=len(wanted), wrong=wrong)
-
-
-def _digests(stream: IO[bytes]) -> Iterator[tuple[str, int, str]]:
-    """Yield name, size and SHA-256 of every file in an archive, as it comes."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.isreg() else None
-            if content is not None:
-                yield member.name.rpartition("/")[2], member.size, digest_in(content)
 
 
 def _shown(file: BackedUpFile) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from paperfleet.backup.manifest import Manifest
     from paperfleet.backup.place import BackupPlace
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
     from paperfleet.backup.taking import TakenBackup
     from paperfleet.backup.tree import ProvenTree
@@ -284,10 +284,10 @@ def _tell_tree(tree: ProvenTree, place: BackupPlace) -> None:
         )
 
 
-def _opened() -> tuple[BackupSettings, BackupPlace, Restic]:
+def _opened() -> tuple[BackupSettings, BackupPlace, Repository]:
     from paperfleet.backup.place import BackupPlace  # noqa: PLC0415  # slow to import
     from paperfleet.backup.restic import restic_of  # noqa: PLC0415  # as above
-    from paperfleet.settings.backup import settings_in  # noqa: PLC0415  # as above
+    from paperfleet.settings.backup import settings_in, table  # noqa: PLC0415  # as above
     from paperfleet.settings.environment import mistake  # noqa: PLC0415  # as above
     from paperfleet.settings.places import state_folder  # noqa: PLC0415  # as above
 
@@ -296,6 +296,13 @@ def _opened() -> tuple[BackupSettings, BackupPlace, Restic]:
     settings = settings_in(os.environ)
     place = BackupPlace((settings.folder or state_folder(os.environ) / "backup").absolute())
     place.make()
+    if settings.plain:
+        from paperfleet.backup.plain import plain_store  # noqa: PLC0415  # as above
+        from paperfleet.settings.storages import storage_of  # noqa: PLC0415  # as above
+
+        variable = table()["plain_options"].variable
+        storage = storage_of(settings.plain, variable, os.environ)
+        return settings, place, plain_store(storage, settings.name)
     return settings, place, restic_of(settings, os.environ, place / "cache")
 
 
