@@ -92,7 +92,9 @@ def run(*, init: bool, as_json: bool) -> int:
     settings, place, restic = _opened()
     with _signals(), ResticBar() as bar:
         taking = Taking(settings, place, restic, instance_of(os.environ))
-        taken = taking.run(init=init, say=lambda text: say(text, err=True), listener=bar)
+        taken = taking.run(
+            init=init or settings.init, say=lambda text: say(text, err=True), listener=bar
+        )
     _tell_faults(taken.manifest)
     if as_json:
         say_json(_document(taken))

@@ -69,6 +69,13 @@ class BackupSettings:
         int,
         About("Of so many months the last complete backup is kept", minimum=0, maximum=_MOST_KEPT),
     ] = 12
+    init: Annotated[
+        bool,
+        About(
+            "Make the repository where there is none, as `--init` does, for where nobody can give "
+            "an option. Take it away then: a folder that is not mounted would get a new one"
+        ),
+    ] = False
     thumbnails: Annotated[
         bool,
         About("Back up thumbnails too. They can be made again, which takes long"),
