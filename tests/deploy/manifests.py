@@ -147,8 +147,15 @@ def pods() -> Iterator[Pod]:
     """Give every pod of every rendering."""
     for name, objects in rendered().items():
         for owner, item in objects.items():
-            if "template" in item.get("spec", {}):
-                yield Pod(name, owner, item["spec"]["template"], objects)
+            if template := template_of(item):
+                yield Pod(name, owner, template, objects)
+
+
+def template_of(item: Object) -> Object | None:
+    """Return the pod that an object makes, None for one that makes none."""
+    spec = item.get("spec", {})
+    found: Object | None = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    return found
 
 
 HELMS_OWN = ("app.kubernetes.io/managed-by", "helm.sh/chart")
@@ -167,8 +174,7 @@ def plain(item: Object) -> Object:
         item["metadata"].get("labels", {}).pop(label, None)
     if item["kind"] in {"ConfigMap", "Job"}:
         item["metadata"]["name"] = without_hash(item["metadata"]["name"])
-    template = item.get("spec", {}).get("template")
-    if template:
+    if template := template_of(item):
         for name in CHECKSUMS:
             template["metadata"]["annotations"].pop(name, None)
         for container in template["spec"]["containers"]:

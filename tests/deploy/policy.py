@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.deploy.manifests import NAMESPACE, Object, Objects, Pod
+from tests.deploy.manifests import NAMESPACE, Object, Objects, Pod, template_of
 
 from paperfleet.errors import ConfigurationError
 from paperfleet.fleet.roles import ROLES
 from paperfleet.fleet.site import FOLDERS
-from paperfleet.settings import app, fleet, mirror, options
+from paperfleet.settings import app, backup, fleet, mirror, options
 from paperfleet.settings.environment import mistake, values_of
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def of_kind(objects: Objects, *kinds: str) -> list[dict[str, Any]]:
 
 
 def pods_of(objects: Objects) -> list[Pod]:
-    owners = ((key, item) for key, item in objects.items() if "template" in item.get("spec", {}))
-    return [Pod("", key, item["spec"]["template"], objects) for key, item in owners]
+    made = ((key, template_of(item)) for key, item in objects.items())
+    return [Pod("", key, template, objects) for key, template in made if template]
 
 
 def containers(objects: Objects) -> Iterator[tuple[Pod, dict[str, Any]]]:
@@ -55,7 +55,7 @@ def containers(objects: Objects) -> Iterator[tuple[Pod, dict[str, Any]]]:
 
 def sources(item: Object) -> list[dict[str, Any]]:
     """Return where the containers of an object have their variables from."""
-    spec = item.get("spec", {}).get("template", {}).get("spec", {"containers": []})
+    spec = (template_of(item) or {}).get("spec", {"containers": []})
     return [one for container in spec["containers"] for one in container["envFrom"]]
 
 
@@ -120,7 +120,7 @@ def each_pod_is_a_role_of_the_table(objects: Objects) -> Iterator[str]:
             yield f"{pod.owner} runs {container['command']}"
         if "args" in container:
             yield f"{pod.owner} has arguments"
-        if (pod.owner.partition("/")[0] == "Job") != (not ROLES[pod.role].command):
+        if (pod.owner.partition("/")[0] in {"Job", "CronJob"}) != ROLES[pod.role].ends:
             yield f"{pod.owner}: a role that ends is a Job, and no other one"
     always = {"web", "worker", "scheduler", "consumer"}
     if not always <= {pod.role for pod in pods_of(objects)}:
@@ -130,8 +130,8 @@ def each_pod_is_a_role_of_the_table(objects: Objects) -> Iterator[str]:
 @rule
 def roles_are_probed(objects: Objects) -> Iterator[str]:
     for pod in pods_of(objects):
-        if pod.role == "migrate":
-            continue  # it ends
+        if ROLES[pod.role].ends:
+            continue
         (container,) = pod.spec["containers"]
         for probe, question in (
             ("startup", "alive"),
@@ -178,7 +178,7 @@ def a_worker_may_end_its_task(objects: Objects) -> Iterator[str]:
 
 @rule
 def folders_are_of_their_pod(objects: Objects) -> Iterator[str]:
-    own = {("mirror", "journal"), ("consumer", "consume")}
+    own = {("mirror", "journal"), ("consumer", "consume"), ("backup", "backup")}
     for pod in pods_of(objects):
         for volume in pod.spec["volumes"]:
             name, (kind,) = volume["name"], volume.keys() - {"name"}
@@ -220,6 +220,13 @@ def a_disk_of_one_pod_is_let_go_before_the_next(objects: Objects) -> Iterator[st
                 item["spec"]["replicas"] != 1 or item["spec"]["strategy"]["type"] != "Recreate"
             ):
                 yield f"{item['metadata']['name']} may have it twice"
+
+
+@rule
+def a_job_at_a_time_is_alone(objects: Objects) -> Iterator[str]:
+    for item in of_kind(objects, "CronJob"):
+        if item["spec"].get("concurrencyPolicy") != "Forbid":
+            yield f"{item['metadata']['name']} may have its disk twice"
 
 
 @rule
@@ -268,7 +275,7 @@ def secrets_are_references(objects: Objects) -> Iterator[str]:
 
 
 def _tables() -> list[dict[str, Setting]]:
-    return [mirror.table(), options.table(), app.table(), fleet.table()]
+    return [mirror.table(), options.table(), app.table(), fleet.table(), backup.table()]
 
 
 def _secret_variables() -> set[str]:

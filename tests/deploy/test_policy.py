@@ -32,7 +32,7 @@ NAMES = [
 
 def test_all_renderings_are_looked_at() -> None:
     assert set(NAMES) == set(rendered())
-    assert {"s3", "shared-volume", "nextcloud-mirror", "keda", "hpa"} <= set(OVERLAYS)
+    assert {"s3", "shared-volume", "nextcloud-mirror", "backup", "keda", "hpa"} <= set(OVERLAYS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,6 +142,7 @@ def job(objects: Objects) -> Object:
 
 
 KEDA, MIRROR, SHARED = "helm keda", "helm nextcloud-mirror", "helm shared-volume"
+BACKUP = "helm backup"
 HOST_PATH = {"name": "more", "hostPath": {"path": "/"}}
 DENIED = "NetworkPolicy/paperfleet-deny"
 CLAIM = {"claimName": "paperfleet-data"}
@@ -249,6 +250,11 @@ MUTATIONS: list[tuple[str, str, Callable[[Objects], Any]]] = [
         "a_disk_of_one_pod_is_let_go_before_the_next",
         MIRROR,
         lambda o: deployment(o, "mirror").update(strategy={"type": "RollingUpdate"}),
+    ),
+    (
+        "a_job_at_a_time_is_alone",
+        BACKUP,
+        lambda o: o["CronJob/paperfleet-backup"]["spec"].update(concurrencyPolicy="Allow"),
     ),
     (
         "documents_outlive_the_release",

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,14 @@ class SmallInstallation:
         return found
 
 
+def instead_of_restic(folder: Path, script: str) -> str:
+    """Make a program that does as a script says where ``REAL "$@"`` is restic; return its path."""
+    program = folder / "restic-in-a-test"
+    program.write_text(f'#!/bin/bash\nREAL() {{ {RESTIC} "$@"; }}\n{script}\n')
+    program.chmod(0o700)
+    return str(program)
+
+
 def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the program itself, as somebody does who has no Paperfleet."""
     return subprocess.run(
@@ -154,3 +163,11 @@ def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=True,
     )
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a file is there; it has to come within half a minute."""
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, f"{path.name} never came"
+        time.sleep(0.05)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.paperless import agreement, checkout
+from tests.paperless import agreement, backup_kit, checkout
+from tests.paperless.backup_kit import SmallInstallation
 from tests.paperless.broken import Broken
 from tests.paperless.checkout import HAS_PASSED, RESUME
 from tests.paperless.children import real_site
@@ -136,3 +138,42 @@ def make(
 ) -> contextlib.AbstractContextManager[Installation]:
     """Return the installation of this run in a folder."""
     return installed(checkout.checkout(), servers, folder, bucket, settings)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an installation that has three documents, once; tests copy it."""
+    return backup_kit.model(tmp_path_factory.mktemp("model") / "paperless")
+
+
+@pytest.fixture(scope="session")
+def backed_up(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with that installation after its first backup, and the repository."""
+    folder = tmp_path_factory.mktemp("backed-up")
+    shutil.copytree(model, folder / "paperless")
+    SmallInstallation(folder / "paperless").run("--init")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backup_kit.empty(tmp_path_factory.mktemp("empty") / "other")
+
+
+@pytest.fixture
+def small(model: Path, tmp_path: Path) -> SmallInstallation:
+    """Return an installation of the small project that was never backed up."""
+    return SmallInstallation(Path(shutil.copytree(model, tmp_path / "paperless")))
+
+
+@pytest.fixture
+def saved(backed_up: Path, tmp_path: Path) -> SmallInstallation:
+    """Return one of which the repository has a backup already."""
+    shutil.copytree(backed_up, tmp_path, dirs_exist_ok=True)
+    return SmallInstallation(tmp_path / "paperless")
+
+
+@pytest.fixture
+def other(empty: Path, tmp_path: Path) -> SmallInstallation:
+    """Return an empty one beside it, for a restore."""
+    return SmallInstallation(Path(shutil.copytree(empty, tmp_path / "other")))

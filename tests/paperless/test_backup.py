@@ -35,28 +35,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return backup_kit.model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return backup_kit.empty(tmp_path_factory.mktemp("empty"))
-
-
-@pytest.fixture
-def paperless(model: Path, tmp_path: Path) -> SmallInstallation:
-    shutil.copytree(model, tmp_path / "paperless")
-    return SmallInstallation(tmp_path / "paperless")
-
-
-@pytest.fixture
-def other(empty: Path, tmp_path: Path) -> SmallInstallation:
-    shutil.copytree(empty, tmp_path / "other")
-    return SmallInstallation(tmp_path / "other")
-
-
-@pytest.fixture(scope="module")
 def server() -> Iterator[S3Server]:
     with moto_server() as running:
         yield running
@@ -83,22 +61,22 @@ def use_bucket(installation: SmallInstallation, server: S3Server) -> None:
     "way", first_of(["bucket to disk", "disk to bucket", "disk to disk"]), ids=str
 )
 def test_what_was_backed_up_is_restored_wherever_it_lies(
-    paperless: SmallInstallation, other: SmallInstallation, server: S3Server, way: str
+    small: SmallInstallation, other: SmallInstallation, server: S3Server, way: str
 ) -> None:
     old, _, new = way.split()
     if old == "bucket":
-        use_bucket(paperless, server)
+        use_bucket(small, server)
     if new == "bucket":
         use_bucket(other, server)
-    files, rows = paperless.files(), paperless.rows()
+    files, rows = small.files(), small.rows()
     assert len(files) == 8
-    taken = paperless.run("--init")
+    taken = small.run("--init")
     assert (taken["complete"], taken["documents"], taken["files"], taken["new"]) == (True, 3, 8, 8)
-    (listed,) = json.loads(paperless.backup("list", "--json"))
+    (listed,) = json.loads(small.backup("list", "--json"))
     assert listed["complete"]
     assert listed["snapshot"].startswith(str(taken["snapshot"]))
-    assert str(taken["snapshot"]) in paperless.backup("list")
-    assert "8 files named" in paperless.backup("verify", "--read", "100%")
+    assert str(taken["snapshot"]) in small.backup("list")
+    assert "8 files named" in small.backup("verify", "--read", "100%")
     assert "proven by SHA-256" in other.backup("restore")
     assert other.files() == files
     assert other.rows() == rows
@@ -107,37 +85,35 @@ def test_what_was_backed_up_is_restored_wherever_it_lies(
     assert other.files() == files
 
 
-def test_a_second_run_reads_nothing_again(paperless: SmallInstallation) -> None:
-    paperless.run("--init")
+def test_a_second_run_reads_nothing_again(saved: SmallInstallation) -> None:
+    saved.run()  # what was copied for this test has thumbnails of another time
     for area in ("originals", "archive"):  # of which the database has checksums
-        shutil.rmtree(paperless.media / area)
-    again = paperless.run()
+        shutil.rmtree(saved.media / area)
+    again = saved.run()
     assert (again["complete"], again["new"], again["passes"]) == (True, 0, 1)
 
 
 def test_what_was_deleted_leaves_the_tree_and_stays_in_older_backups(
-    paperless: SmallInstallation, other: SmallInstallation
+    saved: SmallInstallation, other: SmallInstallation
 ) -> None:
-    paperless.run("--init")
-    paperless.python(
+    saved.python(
         "import django; django.setup()\n"
         "from documents.models import Document\n"
         "Document.global_objects.get(pk=2).hard_delete()"
     )
-    second = paperless.run()
+    second = saved.run()
     assert (second["complete"], second["documents"], second["pruned"]) == (True, 2, 2)
-    tree = paperless.folder / "backup" / "files"
+    tree = saved.folder / "backup" / "files"
     assert sum(path.is_file() for path in tree.rglob("*")) == second["files"]
-    assert not (paperless.folder / "backup" / "data").exists(), "it holds secrets"
+    assert not (saved.folder / "backup" / "data").exists(), "it holds secrets"
     other.backup("restore")
-    assert other.files() == paperless.files()
+    assert other.files() == saved.files()
 
 
 def test_it_is_restored_without_paperfleet(
-    paperless: SmallInstallation, other: SmallInstallation, tmp_path: Path
+    saved: SmallInstallation, other: SmallInstallation, tmp_path: Path
 ) -> None:
-    paperless.run("--init")
-    restic(paperless.repository, "restore", "latest", "--target", str(tmp_path / "restored"))
+    restic(saved.repository, "restore", "latest", "--target", str(tmp_path / "restored"))
     laid_out = subprocess.run(
         [sys.executable, "-I", "data/lay_out.py", str(tmp_path / "import")],
         cwd=tmp_path / "restored",
@@ -150,15 +126,12 @@ def test_it_is_restored_without_paperfleet(
     environment = other.environment() | {"PAPERLESS_APPS": ""}
     done = SMALL.run(["manage.py", "document_importer", str(tmp_path / "import")], environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert other.files() == paperless.files()
-    assert other.rows() == paperless.rows()
+    assert other.files() == saved.files()
+    assert other.rows() == saved.rows()
 
 
-def test_the_script_names_what_is_not_as_it_was(
-    paperless: SmallInstallation, tmp_path: Path
-) -> None:
-    paperless.run("--init")
-    paperless.backup("restore", "--to", str(tmp_path / "out"))
+def test_the_script_names_what_is_not_as_it_was(saved: SmallInstallation, tmp_path: Path) -> None:
+    saved.backup("restore", "--to", str(tmp_path / "out"))
     victim = max((tmp_path / "out" / "files").rglob("*"), key=lambda path: path.stat().st_size)
     victim.write_bytes(b"other")
     words = [sys.executable, "-I", "data/lay_out.py", str(tmp_path / "import")]
@@ -174,66 +147,62 @@ def test_it_is_short_and_needs_nothing() -> None:
     assert not [line for line in lines if "paperfleet" in line]
 
 
-def test_without_a_repository_it_says_how_to_make_one(paperless: SmallInstallation) -> None:
-    said = paperless.backup("run", code=1)
+def test_without_a_repository_it_says_how_to_make_one(small: SmallInstallation) -> None:
+    said = small.backup("run", code=1)
     assert "--init" in said
-    assert not paperless.repository.exists()
+    assert not small.repository.exists()
 
 
-def test_a_wrong_password_is_said_to_be_one(paperless: SmallInstallation) -> None:
-    paperless.run("--init")
-    paperless.variables["PAPERFLEET_BACKUP_PASSWORD"] = "another"
+def test_a_wrong_password_is_said_to_be_one(saved: SmallInstallation) -> None:
+    saved.variables["PAPERFLEET_BACKUP_PASSWORD"] = "another"
     for words in (("run",), ("run", "--init"), ("list",), ("verify",), ("restore",)):
-        assert "does not open the repository" in paperless.backup(*words, code=1)
+        assert "does not open the repository" in saved.backup(*words, code=1)
 
 
-def test_a_misspelled_variable_is_refused(paperless: SmallInstallation) -> None:
-    paperless.variables["PAPERFLEET_BACKUP_PASWORD"] = "x"
-    assert "PAPERFLEET_BACKUP_PASSWORD" in paperless.backup("list", code=1)
+def test_a_misspelled_variable_is_refused(small: SmallInstallation) -> None:
+    small.variables["PAPERFLEET_BACKUP_PASWORD"] = "x"
+    assert "PAPERFLEET_BACKUP_PASSWORD" in small.backup("list", code=1)
 
 
-def test_a_lock_of_a_dead_process_is_told_and_removed(paperless: SmallInstallation) -> None:
-    paperless.run("--init")
+def test_a_lock_of_a_dead_process_is_told_and_removed(saved: SmallInstallation) -> None:
     with subprocess.Popen(
         [str(backup_kit.RESTIC), "backup", "--stdin"],
         env={
-            "RESTIC_REPOSITORY": str(paperless.repository),
+            "RESTIC_REPOSITORY": str(saved.repository),
             "RESTIC_PASSWORD": PASSWORD,
-            "RESTIC_CACHE_DIR": str(paperless.folder / "cache"),
+            "RESTIC_CACHE_DIR": str(saved.folder / "cache"),
         },
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     ) as killed:
         end = time.monotonic() + 30
-        while not list((paperless.repository / "locks").iterdir()):
+        while not list((saved.repository / "locks").iterdir()):
             assert time.monotonic() < end
             time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
-    said = paperless.backup("verify", code=1)
+    said = saved.backup("verify", code=1)
     assert "locked" in said
     assert "paperfleet backup unlock" in said
-    taken = paperless.run(code=3)
+    taken = saved.run(code=3)
     assert taken["complete"], "old ones could not be let go of, and the new one is there"
-    paperless.backup("unlock")
-    paperless.backup("verify")
-    paperless.run()
+    saved.backup("unlock")
+    saved.backup("verify")
+    saved.run()
 
 
-def test_two_runs_at_once_are_one(paperless: SmallInstallation) -> None:
-    paperless.run("--init")
-    with alone(BackupPlace(paperless.folder / "backup")):
-        assert "another backup works" in paperless.backup("run", code=1)
-    paperless.run()
+def test_two_runs_at_once_are_one(saved: SmallInstallation) -> None:
+    with alone(BackupPlace(saved.folder / "backup")):
+        assert "another backup works" in saved.backup("run", code=1)
+    saved.run()
 
 
-def test_a_flipped_bit_is_found(paperless: SmallInstallation, other: SmallInstallation) -> None:
-    paperless.run("--init")
-    pack = max((paperless.repository / "data").rglob("*"), key=lambda path: path.stat().st_size)
+def test_a_flipped_bit_is_found(saved: SmallInstallation, other: SmallInstallation) -> None:
+    pack = max((saved.repository / "data").rglob("*"), key=lambda path: path.stat().st_size)
     content = bytearray(pack.read_bytes())
     content[len(content) // 4] ^= 1
     pack.chmod(0o600)
     pack.write_bytes(content)
-    said = paperless.backup("verify", "--read", "100%", code=1)
+    said = saved.backup("verify", "--read", "100%", code=1)
     assert "damaged" in said
     other.backup("restore", code=1)
     assert other.files() == {}
@@ -241,24 +210,20 @@ def test_a_flipped_bit_is_found(paperless: SmallInstallation, other: SmallInstal
 
 
 def test_what_is_missing_or_damaged_is_named_and_the_last_good_backup_stays(
-    paperless: SmallInstallation, other: SmallInstallation
+    saved: SmallInstallation, other: SmallInstallation
 ) -> None:
-    files, rows = paperless.files(), paperless.rows()
-    good = paperless.run("--init")
-    shutil.rmtree(paperless.folder / "backup")
-    (paperless.media / "originals" / "töp" / "1.pdf").unlink()
-    (paperless.media / "archive" / "töp" / "1.pdf").write_bytes(b"damaged")
-    bad = paperless.run(code=3)
+    files, rows = saved.files(), saved.rows()
+    shutil.rmtree(saved.folder / "backup")
+    (saved.media / "originals" / "töp" / "1.pdf").unlink()
+    (saved.media / "archive" / "töp" / "1.pdf").write_bytes(b"damaged")
+    bad = saved.run(code=3)
     faults = bad["faults"]
     assert isinstance(faults, list)
     named = {(fault["role"], fault["key"]): fault["fault"] for fault in faults}
     assert "missing" in named["originals", "töp/1.pdf"]
     assert "other bytes" in named["archive", "töp/1.pdf"]
-    assert [row["complete"] for row in json.loads(paperless.backup("list", "--json"))] == [
-        True,
-        False,
-    ]
-    assert str(good["snapshot"]) in other.backup("list")
+    listed = json.loads(other.backup("list", "--json"))
+    assert [row["complete"] for row in listed] == [True, False]
     other.backup("restore")
     assert other.files() == files
     assert other.rows() == rows
@@ -266,24 +231,24 @@ def test_what_is_missing_or_damaged_is_named_and_the_last_good_backup_stays(
 
 
 def test_a_storage_out_of_reach_ends_it_and_the_last_good_backup_stays(
-    paperless: SmallInstallation, other: SmallInstallation
+    small: SmallInstallation, other: SmallInstallation
 ) -> None:
     with rclone_s3_server() as server:
-        use_bucket(paperless, server)
-        files = paperless.files()
-        paperless.run("--init")
-    shutil.rmtree(paperless.folder / "backup")
-    paperless.variables["PAPERFLEET_OUTAGE_SECONDS"] = "0"
-    said = paperless.backup("run", code=1)
+        use_bucket(small, server)
+        files = small.files()
+        small.run("--init")
+    shutil.rmtree(small.folder / "backup")
+    small.variables["PAPERFLEET_OUTAGE_SECONDS"] = "0"
+    said = small.backup("run", code=1)
     assert "Traceback" not in said
     other.backup("restore")
     assert other.files() == files
 
 
+@pytest.mark.usefixtures("saved")
 def test_another_version_and_an_installation_with_documents_are_refused(
-    paperless: SmallInstallation, other: SmallInstallation
+    other: SmallInstallation,
 ) -> None:
-    paperless.run("--init")
     other.variables["PAPERFLEET_TEST_VERSION"] = "3.0.0"
     assert "Install paperless-ngx 3.0.5" in other.backup("restore", code=1)
     del other.variables["PAPERFLEET_TEST_VERSION"]
@@ -296,10 +261,10 @@ def test_another_version_and_an_installation_with_documents_are_refused(
     assert other.files() == {}
 
 
+@pytest.mark.usefixtures("saved")
 def test_a_file_that_is_there_is_never_replaced(
-    paperless: SmallInstallation, other: SmallInstallation
+    other: SmallInstallation,
 ) -> None:
-    paperless.run("--init")
     mine = other.media / "originals" / "töp" / "1.pdf"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
@@ -308,18 +273,18 @@ def test_a_file_that_is_there_is_never_replaced(
     assert other.rows() == []
 
 
-def test_thumbnails_can_be_left_out(paperless: SmallInstallation, other: SmallInstallation) -> None:
-    paperless.variables["PAPERFLEET_BACKUP_THUMBNAILS"] = "false"
-    assert paperless.run("--init")["files"] == 5
+def test_thumbnails_can_be_left_out(small: SmallInstallation, other: SmallInstallation) -> None:
+    small.variables["PAPERFLEET_BACKUP_THUMBNAILS"] = "false"
+    assert small.run("--init")["files"] == 5
     other.backup("restore")
-    assert other.rows() == paperless.rows()
+    assert other.rows() == small.rows()
     assert not [name for name in other.files() if name.startswith("thumbnails/")]
 
 
-def test_no_secret_is_in_a_backup(paperless: SmallInstallation, tmp_path: Path) -> None:
-    paperless.variables["PAPERLESS_ADMIN_PASSWORD"] = "s3cret"
-    paperless.run("--init")
-    paperless.backup("restore", "--to", str(tmp_path / "out"))
+def test_no_secret_is_in_a_backup(small: SmallInstallation, tmp_path: Path) -> None:
+    small.variables["PAPERLESS_ADMIN_PASSWORD"] = "s3cret"
+    small.run("--init")
+    small.backup("restore", "--to", str(tmp_path / "out"))
     for file in (tmp_path / "out").rglob("*"):
         if file.is_file():
             content = file.read_bytes()
@@ -327,16 +292,16 @@ def test_no_secret_is_in_a_backup(paperless: SmallInstallation, tmp_path: Path) 
             assert PASSWORD.encode() not in content
 
 
-def test_a_hostile_name_makes_no_line_of_its_own(paperless: SmallInstallation) -> None:
+def test_a_hostile_name_makes_no_line_of_its_own(small: SmallInstallation) -> None:
     name = "\x1b[2Jcleared\nbackup 12345678: all is well.pdf"
-    paperless.python(
+    small.python(
         "import django; django.setup()\n"
         "from documents.models import Document\n"
         f"made = Document(title='x', filename={name!r}, checksum='{'0' * 64}')\n"
         "Document.objects.bulk_create([made])"
     )
-    said = paperless.backup("run", "--init", code=3)
-    said += paperless.backup("verify", code=1) + paperless.backup("list")
+    said = small.backup("run", "--init", code=3)
+    said += small.backup("verify", code=1) + small.backup("list")
     for line in said.split("\n"):
         assert line.isprintable(), repr(line)
         assert not line.startswith("backup 12345678")

@@ -24,6 +24,7 @@ MANIFEST: Final = f"{DATA}/manifest.jsonl"
 RECEIPT: Final = f"{DATA}/files.receipt"
 CONFIGURATION: Final = f"{DATA}/configuration.json"
 SCRIPT: Final = f"{DATA}/lay_out.py"
+_RESTORE: Final = "restore-"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,26 @@ class BackupPlace:
     def known(self) -> Path:
         """What is remembered of the files of which the database has no SHA-256."""
         return self.folder / "known.jsonl"
+
+    @property
+    def proven(self) -> Path:
+        """What is remembered of the tree itself (``tree``)."""
+        return self.folder / "proven.json"
+
+    @property
+    def damaged(self) -> Path:
+        """Where files of the tree go that are not what their names say."""
+        return self.folder / "damaged"
+
+    def restoring(self, snapshot: str) -> Path:
+        """Return the folder in which a backup lies while it is restored into an installation."""
+        return self.folder / f"{_RESTORE}{snapshot[:8]}"
+
+    def clear_restores(self, kept: Path | None = None) -> None:
+        """Remove what restores that were cut off have left, but for one of them."""
+        for folder in self.folder.glob(f"{_RESTORE}*"):
+            if folder != kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def make(self) -> None:
         """Make the folder; raise ``BackupError``."""

@@ -12,10 +12,16 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
+from paperfleet.backup.manifest import TREE
+from paperfleet.backup.tree import digest_in
 from paperfleet.errors import (
     ConfigurationError,
     NoRepositoryError,
@@ -26,6 +32,7 @@ from paperfleet.errors import (
     WrongKeyError,
 )
 from paperfleet.storage.addresses import redacted
+from paperfleet.storage.hashing import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +48,7 @@ INSTALL: Final = (
 _UNREAD: Final = 3
 """Its exit code of ``backup`` when the snapshot is made, and some files could not be read."""
 _ENDING_SECONDS: Final = 30.0
+_LOCK_IS_DEAD: Final = timedelta(hours=1)
 _SHOWN: Final = 1000
 _LOGIN: Final = re.compile(r"://[^/@\s]+@")
 
@@ -114,6 +122,11 @@ class Snapshot(NamedTuple):
     paths: tuple[str, ...]
 
     @property
+    def moment(self) -> datetime:
+        """Its time; the zone of a snapshot is that of the machine which made it."""
+        return datetime.fromisoformat(self.time)
+
+    @property
     def short(self) -> str:
         """The start of its number, as restic shows it."""
         return self.number[:8]
@@ -160,11 +173,14 @@ class Restic:
 
     def has_repository(self) -> bool:
         """Say whether there is one that the password opens."""
+        return bool(self.identity())
+
+    def identity(self) -> str:
+        """Return the number that restic gave the repository; empty where there is none."""
         try:
-            self._run("cat", "config")
+            return str(_object(self._run_bytes("cat", "config")).get("id") or "unnamed")
         except NoRepositoryError:
-            return False
-        return True
+            return ""
 
     def init(self) -> None:
         """Make the repository; raise when there is one."""
@@ -203,7 +219,7 @@ class Restic:
         """Return those that have all of these tags, the oldest first."""
         words = ["snapshots", "--json", *_filter(host, tags)]
         found = json.loads(self._run(*words) or "null") or []
-        return sorted(map(_snapshot, found), key=lambda one: one.time)
+        return sorted(map(_snapshot, found), key=lambda one: one.moment)
 
     def forget(self, *, host: str, tags: Sequence[str], keep: Mapping[str, int]) -> None:
         """Keep of the snapshots with these tags so many of each kind, such as ``daily``."""
@@ -229,9 +245,53 @@ class Restic:
         """Write the content of one file to a stream."""
         self._ended("dump", subprocess.PIPE, ["dump", snapshot, path], target)
 
-    def restore(self, snapshot: str, target: Path) -> None:
-        """Lay the whole snapshot out below a folder, over what is there."""
-        self._run("restore", snapshot, "--target", str(target))
+    def restore(self, snapshot: str, target: Path, paths: Sequence[str] = ()) -> None:
+        """Lay a snapshot out below a folder, over what is there; of it these paths, or all.
+
+        A path is one from the root of the snapshot, such as ``/data``.
+        """
+        self._run("restore", snapshot, "--target", str(target), *_each("--include", paths))
+
+    def digests(self, snapshot: str) -> Iterator[tuple[str, int, str]]:
+        """Yield each content of a snapshot: the SHA-256 of its name, its size, and the real one.
+
+        Raises ``RepositoryDamagedError``.
+        """
+        try:
+            with (
+                self.dumped(snapshot, f"/{TREE}") as stream,
+                tarfile.open(fileobj=stream, mode="r|") as archive,
+            ):
+                for member in archive:
+                    content = archive.extractfile(member) if member.isreg() else None
+                    if content is not None:
+                        name = member.name.rpartition("/")[2]
+                        yield name, member.size, digest_in(content)
+        except tarfile.TarError as error:
+            raise RepositoryDamagedError(
+                f"restic dump on {self.label}: the backup cannot be read: {error}",
+                hint="Run paperfleet backup verify --read 100%",
+            ) from None
+
+    @contextmanager
+    def dumped(self, snapshot: str, path: str) -> Iterator[IO[bytes]]:
+        """Give out a file of a snapshot as a stream, or a folder as one in the format of tar.
+
+        Raises on leaving when it was cut off.
+        """
+        words = ["dump", snapshot, path]
+        with TemporaryFile() as errors:
+            with self._started(words, errors, stdout=subprocess.PIPE) as program:
+                try:
+                    stream = cast("IO[bytes]", program.stdout)
+                    yield stream
+                    while stream.read(CHUNK):  # it waits until all of it was taken
+                        pass
+                    program.wait()
+                except BaseException:
+                    _end(program)
+                    raise
+            self._require_good(words[0], program.returncode, errors)
 
     def check(self, *, subset: str = "") -> str:
         """Check the repository's structure; with ``subset`` ("10%", "1/7", "100%") read it too.
@@ -246,6 +306,19 @@ class Restic:
                 raise
             meaning = next(one for one in _MEANINGS if one.error is RepositoryDamagedError)
             raise RepositoryDamagedError(error.message, hint=meaning.hint) from None
+
+    def has_dead_locks_alone(self) -> bool:
+        """Say whether nobody has renewed any of its locks for so long that nobody works there.
+
+        restic renews a lock every five minutes. That its process is not to be seen says nothing:
+        it may be one of another container.
+        """
+        newest = datetime.now(UTC) - _LOCK_IS_DEAD
+        found = [
+            _object(self._run_bytes("cat", "lock", number, "--no-lock")).get("time")
+            for number in self._run("list", "locks", "--no-lock").split()
+        ]
+        return bool(found) and all(datetime.fromisoformat(str(one)) < newest for one in found)
 
     def unlock(self) -> None:
         """Remove the locks of processes that have died."""
@@ -292,7 +365,7 @@ class Restic:
     ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603  # the words are ours
-                [self.program, *words],
+                [*_ended_with_us(), self.program, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=errors,
@@ -357,6 +430,16 @@ def _require_version(restic: Restic) -> None:
     numbers = re.match(r"restic (\d+)\.(\d+)", text)
     if not numbers or tuple(map(int, numbers.groups())) < LOWEST:
         raise ConfigurationError(f"{restic.program} is too old: {text.strip()!r}", hint=INSTALL)
+
+
+@cache
+def _ended_with_us() -> tuple[str, ...]:
+    """Return what lets restic end in order when this process is killed (Linux, util-linux).
+
+    Else it would go on with a backup whose files the next run replaces meanwhile.
+    """
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "INT", "--") if setpriv else ()
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
-from paperfleet.backup.taking import COMPLETE, OURS
+from paperfleet.backup.tags import COMPLETE, OURS
 from paperfleet.errors import BackupError
 
 if TYPE_CHECKING:
     from paperfleet.backup.manifest import Manifest
-    from paperfleet.backup.restic import Restic, Snapshot
+    from paperfleet.backup.repository import Repository
+    from paperfleet.backup.restic import Snapshot
 
 LATEST = "latest"
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""By so much clocks of machines may differ before it matters."""
 
 
 class BackupRow(NamedTuple):
-    """One backup: ``as_of`` is when the database was so (ISO 8601), sizes in bytes."""
+    """One backup: ``as_of`` is when the database was so (ISO 8601), sizes in bytes.
+
+    ``is_ahead`` says that it is of a time to come: the clock was wrong then, or is so now.
+    """
 
     snapshot: str
     name: str
@@ -27,14 +34,15 @@ class BackupRow(NamedTuple):
     files: int
     size: int
     complete: bool
+    is_ahead: bool = False
 
 
-def rows(restic: Restic, name: str = "") -> list[BackupRow]:
+def rows(restic: Repository, name: str = "") -> list[BackupRow]:
     """Return the backups of one installation, or of all, the oldest first."""
     return [_row(one) for one in restic.snapshots(host=name, tags=(OURS,))]
 
 
-def chosen(restic: Restic, name: str, snapshot: str) -> BackupRow:
+def chosen(restic: Repository, name: str, snapshot: str) -> BackupRow:
     """Return the backup that starts with a number, or the last complete one for ``latest``.
 
     Raises ``BackupError``.
@@ -42,6 +50,7 @@ def chosen(restic: Restic, name: str, snapshot: str) -> BackupRow:
     found = rows(restic, name if snapshot == LATEST else "")
     if snapshot == LATEST:
         found = [row for row in found if row.complete]
+        found.sort(key=lambda row: not row.is_ahead)  # nobody knows which of those was the last
     else:
         found = [row for row in found if row.snapshot.startswith(snapshot)]
     if not found:
@@ -55,10 +64,15 @@ def chosen(restic: Restic, name: str, snapshot: str) -> BackupRow:
     return found[-1]
 
 
-def manifest_of(restic: Restic, snapshot: str) -> Manifest:
+def manifest_of(restic: Repository, snapshot: str) -> Manifest:
     """Return the manifest that lies in a snapshot; raise ``BackupError``."""
     text = restic.read(snapshot, f"/{places.MANIFEST}").decode(errors="replace")
     return manifests.parse(text.splitlines(keepends=True))
+
+
+def is_ahead(one: Snapshot) -> bool:
+    """Say whether a snapshot is of a time to come, by this machine's clock."""
+    return one.moment > datetime.now(UTC) + _CLOCKS_DIFFER
 
 
 def _row(one: Snapshot) -> BackupRow:
@@ -72,4 +86,5 @@ def _row(one: Snapshot) -> BackupRow:
         files=int(told.get("files") or 0),
         size=int(told.get("bytes") or 0),
         complete=COMPLETE in one.tags,
+        is_ahead=is_ahead(one),
     )

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
-from paperfleet.errors import BackupError, LeaseTimeoutError, NoRepositoryError, RepositoryError
+from paperfleet.backup.snapshots import is_ahead
+from paperfleet.backup.tags import COMPLETE, OURS, tags_of
+from paperfleet.backup.tree import prove
+from paperfleet.errors import (
+    BackupError,
+    LeaseTimeoutError,
+    NoRepositoryError,
+    RepositoryError,
+    RepositoryLockedError,
+)
 from paperfleet.locks.registry import open_lease_store
+from paperfleet.running.bar import Bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,13 +28,12 @@ if TYPE_CHECKING:
     from paperfleet.backup.instance import Instance
     from paperfleet.backup.manifest import Manifest
     from paperfleet.backup.place import BackupPlace
-    from paperfleet.backup.restic import Restic, ResticProgress, ResticSummary
+    from paperfleet.backup.repository import Repository
+    from paperfleet.backup.restic import ResticProgress, ResticSummary
     from paperfleet.settings.backup import BackupSettings
 
-OURS: Final = "paperfleet"
-"""The tag of every snapshot that we made."""
-COMPLETE: Final = "complete"
-INCOMPLETE: Final = "incomplete"
+_T = TypeVar("_T")
+_COLLECTIONS: Final = 2
 _LEASE: Final = "backup"
 _LEASE_SECONDS: Final = 60.0
 
@@ -53,7 +62,7 @@ class Taking:
 
     settings: BackupSettings
     place: BackupPlace
-    restic: Restic
+    restic: Repository
     instance: Instance
 
     def run(
@@ -66,34 +75,89 @@ class Taking:
         """Take one. ``init`` makes the repository where there is none."""
         self.place.make()
         with alone(self.place):
-            self._require_repository(init=init, say=say)
+            repository = self._require_repository(init=init, say=say)
             try:
-                collected = self.instance.collect(
-                    self.place.folder, thumbnails=self.settings.thumbnails
-                )
+                collected = self._collect(repository, say)
                 manifest = self.place.manifest()
-                summary = self.restic.backup(
-                    self.place.folder,
-                    [places.DATA, manifests.TREE],
-                    host=self.settings.name,
-                    tags=tags_of(manifest),
-                    listener=listener,
+                self._require_documents(manifest)
+                summary = self._unlocked(
+                    lambda: self.restic.backup(
+                        self.place.folder,
+                        [places.DATA, manifests.TREE],
+                        host=self.settings.name,
+                        tags=tags_of(manifest),
+                        listener=listener,
+                    ),
+                    say,
                 )
             finally:
                 self.place.clear()
             taken = TakenBackup(manifest, summary, collected)
             if not taken.complete:
                 return taken
+            self.place.clear_restores()
             try:
-                self._forget()
+                self._unlocked(self._forget, say)
             except RepositoryError as error:
                 return taken._replace(not_forgotten=str(error))
             return taken
 
-    def _require_repository(self, *, init: bool, say: Callable[[str], object]) -> None:
-        """Make sure that there is a repository, before anything else is done."""
-        if self.restic.has_repository():
+    def _unlocked(self, action: Callable[[], _T], say: Callable[[str], object]) -> _T:
+        """Do something, and once more when only locks of dead processes were in its way."""
+        try:
+            return action()
+        except RepositoryLockedError:
+            if not self.restic.has_dead_locks_alone():
+                raise
+        say("removing locks of the repository that nobody has renewed for an hour")
+        self.restic.unlock()
+        return action()
+
+    def _collect(self, repository: str, say: Callable[[str], object]) -> Mapping[str, object]:
+        """Let the installation collect, and prove the tree before restic takes it.
+
+        What is damaged in the tree is collected anew, once.
+        """
+        reader = f"{repository}/{self.settings.name}"  # of another name restic reads all again, too
+        damaged: list[str] = []
+        for _ in range(_COLLECTIONS):
+            collected = self.instance.collect(
+                self.place.folder, thumbnails=self.settings.thumbnails
+            )
+            with Bar("prove") as bar:
+                damaged = prove(self.place, reader, planned=bar.plan, listener=bar.advance).damaged
+            if not damaged:
+                return collected
+            say(
+                f"{len(damaged):,} files of the tree are not what their names say. They lie in"
+                f" {self.place.damaged} now, and are brought again"
+            )
+        raise BackupError(
+            f"{self.place.tree} does not keep what is written to it, such as {damaged[0]}",
+            hint="Look at that disk, or name another folder in PAPERFLEET_BACKUP_FOLDER. The"
+            " backups before are as they were",
+        )
+
+    def _require_documents(self, manifest: Manifest) -> None:
+        """Refuse an empty installation where there are backups of a filled one.
+
+        It is one that a restore has not filled yet, and its backup would be the last complete one.
+        """
+        if manifest.documents or not self.restic.snapshots(
+            host=self.settings.name, tags=(OURS, COMPLETE)
+        ):
             return
+        raise BackupError(
+            f"this installation has no document, and {self.restic.label} has backups of"
+            f" {self.settings.name!r} already",
+            hint="Restore one of them first (paperfleet backup restore). If this is another"
+            " installation, give it a name of its own in PAPERFLEET_BACKUP_NAME",
+        )
+
+    def _require_repository(self, *, init: bool, say: Callable[[str], object]) -> str:
+        """Make sure that there is a repository, before anything else is done; return its number."""
+        if identity := self.restic.identity():
+            return identity
         if not init:
             raise NoRepositoryError(
                 f"there is no repository at {self.restic.label}, or it cannot be reached",
@@ -102,25 +166,24 @@ class Taking:
             )
         self.restic.init()
         say(f"made a new repository at {self.restic.label}; keep its password in another place too")
+        return self.restic.identity()
 
     def _forget(self) -> None:
-        """Let go of old backups; one that is not complete displaces none that is."""
+        """Let go of old backups; one that is not complete displaces none that is.
+
+        With a clock that is wrong restic would take the newest for old ones.
+        """
+        for one in self.restic.snapshots(host=self.settings.name, tags=(OURS,)):
+            if is_ahead(one):
+                raise RepositoryError(
+                    f"the clock of this machine is wrong, or was: backup {one.short} is of a time"
+                    f" to come, {one.time}",
+                    hint="Set the clock. If it is right now, remove that backup once there are"
+                    f" newer ones: restic forget {one.short}",
+                )
         kinds = ("daily", "weekly", "monthly")
         keep = {kind: getattr(self.settings, f"keep_{kind}") for kind in kinds}
         self.restic.forget(host=self.settings.name, tags=(OURS, COMPLETE), keep=keep)
-
-
-def tags_of(manifest: Manifest) -> list[str]:
-    """Return the tags of its snapshot, from which ``list`` is made."""
-    return [
-        OURS,
-        INCOMPLETE if manifest.faults else COMPLETE,
-        f"paperless={manifest.paperless}",
-        f"as-of={manifest.as_of}",
-        f"documents={manifest.documents}",
-        f"files={len(manifest.files)}",
-        f"bytes={manifest.size}",
-    ]
 
 
 @contextmanager

@@ -1,25 +1,43 @@
-"""``paperfleet backup verify``: whether the repository holds what its backups say."""
+"""``paperfleet backup verify``: whether repository and tree hold what they say."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from paperfleet.backup.manifest import tree_name
 from paperfleet.backup.snapshots import manifest_of
+from paperfleet.backup.tree import digest_in, prove
 
 if TYPE_CHECKING:
-    from paperfleet.backup.restic import Restic
+    from collections.abc import Callable, Iterable
+
+    from paperfleet.backup.manifest import BackedUpFile, Manifest
+    from paperfleet.backup.place import BackupPlace
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
+    from paperfleet.backup.tree import ProvenTree
 
 
 class VerifiedBackup(NamedTuple):
-    """What was found: ``files`` of the manifest, and those of them that the snapshot has not."""
+    """What was found: ``files`` of the manifest, and those of them that the snapshot has not.
+
+    ``wrong`` are in the snapshot with other bytes than were to be backed up; ``read`` of its files
+    were looked at for that.
+    """
 
     row: BackupRow
     files: int
     missing: list[str]
+    read: int = 0
+    wrong: list[str] = []  # noqa: RUF012  # of a tuple, which nobody changes
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return self.row.complete and not self.missing and not self.wrong
 
 
-def verify(restic: Restic, row: BackupRow, *, subset: str) -> VerifiedBackup:
+def verify(restic: Repository, row: BackupRow, *, subset: str) -> VerifiedBackup:
     """Check the repository, and one backup against its manifest.
 
     ``subset`` is how much of the repository is read and compared with its own checksums ("100%",
@@ -29,7 +47,65 @@ def verify(restic: Restic, row: BackupRow, *, subset: str) -> VerifiedBackup:
     there = {file.path: file.size for file in restic.files(row.snapshot)}
     manifest = manifest_of(restic, row.snapshot)
     named = [file for file in manifest.files if file.sha256]
-    missing = [
-        f"{file.role}/{file.key}" for file in named if there.get(f"/{file.path}") != file.size
-    ]
+    missing = [_shown(file) for file in named if there.get(f"/{file.path}") != file.size]
     return VerifiedBackup(row, len(named), missing)
+
+
+def verify_tree(
+    place: BackupPlace,
+    *,
+    planned: Callable[[int, int], object],
+    listener: Callable[[int], object],
+) -> ProvenTree:
+    """Read the whole tree on this host; what is damaged goes out of it. Raises ``BackupError``."""
+    place.make()
+    return prove(place, "", planned=planned, listener=listener)
+
+
+def read_all(
+    restic: Repository,
+    found: VerifiedBackup,
+    *,
+    planned: Callable[[int, int], object],
+    listener: Callable[[int], object],
+) -> VerifiedBackup:
+    """Read every file that a backup has, as a restore does, and compare it with its SHA-256."""
+    manifest = manifest_of(restic, found.row.snapshot)
+    wanted = _contents(manifest)
+    planned(len(wanted), sum(file.size for file in wanted.values()))
+    right = set()
+    for name, size, sha256 in restic.digests(found.row.snapshot):
+        right.add(sha256 if name == sha256 else "")
+        listener(size)
+    return _with_wrong(found, wanted, right)
+
+
+def read_some(restic: Repository, found: VerifiedBackup, damaged: Iterable[str]) -> VerifiedBackup:
+    """Read from a backup what is damaged in the tree; ``damaged`` are names in it."""
+    names = set(damaged)
+    wanted = {
+        sha256: file
+        for sha256, file in _contents(manifest_of(restic, found.row.snapshot)).items()
+        if tree_name(sha256) in names
+    }
+    right = set()
+    for file in wanted.values():
+        with restic.dumped(found.row.snapshot, f"/{file.path}") as stream:
+            right.add(digest_in(stream))
+    return _with_wrong(found, wanted, right)
+
+
+def _contents(manifest: Manifest) -> dict[str, BackedUpFile]:
+    return {file.sha256: file for file in manifest.files if file.sha256}
+
+
+def _with_wrong(
+    found: VerifiedBackup, wanted: dict[str, BackedUpFile], right: set[str]
+) -> VerifiedBackup:
+    wrong = [_shown(file) for sha256, file in wanted.items() if sha256 not in right]
+    wrong = [name for name in wrong if name not in found.missing]
+    return found._replace(read=len(wanted), wrong=wrong)
+
+
+def _shown(file: BackedUpFile) -> str:
+    return f"document {file.document}, {file.role}/{file.key}"

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from paperfleet.backup.manifest import Manifest
     from paperfleet.backup.place import BackupPlace
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
     from paperfleet.backup.taking import TakenBackup
+    from paperfleet.backup.tree import ProvenTree
     from paperfleet.settings.backup import BackupSettings
 
 _SHOWN = 20
@@ -51,6 +52,8 @@ Examples:
   paperfleet backup restore                 # the last complete one, into this installation
   paperfleet backup restore 1f6a23c4
   paperfleet backup restore --to /mnt/restored
+  paperfleet backup restore --document 17 --document 18 --to found
+  paperfleet backup restore --search "invoice acme" --to found
 
 """
 _VERIFY = """\b
@@ -58,6 +61,7 @@ Examples:
   paperfleet backup verify
   paperfleet backup verify --read 10%
   paperfleet backup verify 1f6a23c4 --read 100%
+  paperfleet backup verify --files
 
 """
 _UNLOCK = """\b
@@ -88,7 +92,9 @@ def run(*, init: bool, as_json: bool) -> int:
     settings, place, restic = _opened()
     with _signals(), ResticBar() as bar:
         taking = Taking(settings, place, restic, instance_of(os.environ))
-        taken = taking.run(init=init, say=lambda text: say(text, err=True), listener=bar)
+        taken = taking.run(
+            init=init or settings.init, say=lambda text: say(text, err=True), listener=bar
+        )
     _tell_faults(taken.manifest)
     if as_json:
         say_json(_document(taken))
@@ -123,11 +129,30 @@ def list_(*, of_all: bool, as_json: bool) -> int:
     type=click.Path(path_type=Path),
     help="Only lay the backup out in this folder; it has a script for document_importer.",
 )
-def restore(snapshot: str, *, folder: Path | None) -> int:
+@click.option(
+    "--document",
+    "documents",
+    type=int,
+    multiple=True,
+    metavar="NUMBER",
+    help="Only the files of this document, into the folder of --to; may be given several times.",
+)
+@click.option(
+    "--search",
+    metavar="TEXT",
+    default="",
+    help="Only the files of documents with each of these words, into the folder of --to.",
+)
+def restore(snapshot: str, *, folder: Path | None, documents: tuple[int, ...], search: str) -> int:
     """Restore SNAPSHOT (the last complete one) into this installation, which has to be empty.
 
-    It has to be of the same version of paperless-ngx. Cut off at any point, run it again.
+    It has to be of the same version of paperless-ngx. Cut off at any point, run it again: what is
+    there is not fetched again.
     """
+    if documents or search:
+        if folder is None:
+            raise click.UsageError("--document and --search need a folder: --to FOLDER")
+        return _pick(snapshot, folder, documents, search)
     from paperfleet.backup.restoring import Restoring  # noqa: PLC0415  # slow to import
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
 
@@ -161,16 +186,35 @@ def restore(snapshot: str, *, folder: Path | None) -> int:
     default="",
     help="Read so much of the repository, such as 10%, 1/7 or 100%. [its structure alone]",
 )
+@click.option(
+    "--files",
+    "files",
+    is_flag=True,
+    help="Read every file of SNAPSHOT, as a restore does, and compare it with its SHA-256.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify(snapshot: str, *, subset: str, as_json: bool) -> int:
-    """Check the repository, and that SNAPSHOT (the last complete one) has all of its files."""
+def verify(snapshot: str, *, subset: str, files: bool, as_json: bool) -> int:
+    """Check the repository, and that SNAPSHOT (the last complete one) has all of its files.
+
+    Of the tree on this host every file is read. One that is damaged is taken out of it, and the
+    next run brings it again.
+    """
     from paperfleet.backup import verifying  # noqa: PLC0415  # slow to import
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
+    from paperfleet.backup.taking import alone  # noqa: PLC0415  # as above
+    from paperfleet.running.bar import Bar  # noqa: PLC0415  # as above
 
-    settings, _, restic = _opened()
+    settings, place, restic = _opened()
     with _signals():
         row = chosen(restic, settings.name, snapshot)
         found = verifying.verify(restic, row, subset=subset)
+        if files:
+            with Bar("read") as bar:
+                found = verifying.read_all(restic, found, planned=bar.plan, listener=bar.advance)
+        with alone(place), Bar("read tree") as bar:
+            tree = verifying.verify_tree(place, planned=bar.plan, listener=bar.advance)
+        if tree.damaged and not files:
+            found = verifying.read_some(restic, found, tree.damaged)
     if as_json:
         say_json(
             {
@@ -178,7 +222,10 @@ def verify(snapshot: str, *, subset: str, as_json: bool) -> int:
                 "as_of": row.as_of,
                 "files": found.files,
                 "missing": found.missing,
+                "wrong": found.wrong,
                 "read": subset,
+                "files_read": found.read,
+                "tree": tree._asdict(),
             }
         )
     else:
@@ -187,7 +234,12 @@ def verify(snapshot: str, *, subset: str, as_json: bool) -> int:
         say(f"backup {row.snapshot[:8]}, as of {row.as_of}: {files_text(found.files)} named")
         for name in found.missing:
             say(f"missing: {name}")
-    return FAILED if found.missing or not row.complete else FINE
+        for name in found.wrong:
+            say(f"other bytes than were to be backed up: {name}")
+        if found.read:
+            say(f"{files_text(found.read)} of it read, {len(found.wrong):,} with other bytes")
+        _tell_tree(tree, place)
+    return FINE if found.is_good and not tree.damaged else FAILED
 
 
 @command.command("unlock", epilog=_UNLOCK + help_text("backup unlock"))
@@ -199,10 +251,45 @@ def unlock() -> int:
     return FINE
 
 
-def _opened() -> tuple[BackupSettings, BackupPlace, Restic]:
+def _pick(snapshot: str, folder: Path, documents: tuple[int, ...], search: str) -> int:
+    """Bring single documents to a folder."""
+    from paperfleet.backup import picking  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
+
+    settings, _, restic = _opened()
+    with _signals():
+        row = chosen(restic, settings.name, snapshot)
+        found = picking.find(restic, row, documents, search)
+        bad = picking.write(restic, row, found, folder.absolute())
+    for document in found:
+        say(f"document {document.number}: {document.title}")
+        for file in document.files:
+            said = (file.fault or "it is damaged in the backup") if file in bad else ""
+            say(f"  {file.role}/{file.key}{f': {said}' if said else ''}")
+    say(
+        f"{len(found):,} documents of backup {row.snapshot[:8]}, as of {row.as_of}, are in {folder}"
+    )
+    return FAILED if bad else FINE
+
+
+def _tell_tree(tree: ProvenTree, place: BackupPlace) -> None:
+    if not tree.files:
+        say(f"there is no tree in {place.tree}: it is on the host that backs up")
+        return
+    say(f"{files_text(tree.files)} of the tree read, {len(tree.damaged):,} damaged")
+    for name in tree.damaged[:_SHOWN]:
+        say(f"damaged in the tree: {name}", err=True)
+    if tree.damaged:
+        say(
+            f"They lie in {place.damaged} now. Look at that disk; the next run brings them again.",
+            err=True,
+        )
+
+
+def _opened() -> tuple[BackupSettings, BackupPlace, Repository]:
     from paperfleet.backup.place import BackupPlace  # noqa: PLC0415  # slow to import
     from paperfleet.backup.restic import restic_of  # noqa: PLC0415  # as above
-    from paperfleet.settings.backup import settings_in  # noqa: PLC0415  # as above
+    from paperfleet.settings.backup import settings_in, table  # noqa: PLC0415  # as above
     from paperfleet.settings.environment import mistake  # noqa: PLC0415  # as above
     from paperfleet.settings.places import state_folder  # noqa: PLC0415  # as above
 
@@ -211,6 +298,13 @@ def _opened() -> tuple[BackupSettings, BackupPlace, Restic]:
     settings = settings_in(os.environ)
     place = BackupPlace((settings.folder or state_folder(os.environ) / "backup").absolute())
     place.make()
+    if settings.plain:
+        from paperfleet.backup.plain import plain_store  # noqa: PLC0415  # as above
+        from paperfleet.settings.storages import storage_of  # noqa: PLC0415  # as above
+
+        variable = table()["plain_options"].variable
+        storage = storage_of(settings.plain, variable, os.environ)
+        return settings, place, plain_store(storage, settings.name)
     return settings, place, restic_of(settings, os.environ, place / "cache")
 
 

@@ -59,7 +59,7 @@ class Role:
     ``variables`` are set for the program. ``ready`` says how its probe knows: an answer by
     ``http``, an open ``port``, what the program has ``told``, or that it is ``running``. ``leads``
     means that one works at a time, the others stand by. ``app`` means that the app of Paperfleet
-    must be loaded, ``of_paperless`` that it is a program of paperless-ngx.
+    must be loaded, ``of_paperless`` that it is a program of paperless-ngx, ``ends`` that it does not go on.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Role:
     leads: bool = False
     app: bool = True
     of_paperless: bool = True
+    ends: bool = False
 
 
 def web_address(site: Site) -> tuple[str, int]:
@@ -191,12 +192,23 @@ _ROLES: Final = (
         of_paperless=False,
     ),
     Role(
+        name="backup",
+        does="backs up database, documents and settings, and ends",
+        command=("python3", "-m", "paperfleet", "backup", "run"),
+        needs=("database", "schema"),
+        before=(),
+        ready="running",
+        app=False,
+        ends=True,
+    ),
+    Role(
         name="migrate",
         does="makes the tables of this version and the first user, and ends",
         command=(),
         needs=("database",),
         before=MIGRATIONS,
         leads=True,
+        ends=True,
     ),
 )
 ROLES: Final[Mapping[str, Role]] = {role.name: role for role in _ROLES}

@@ -72,13 +72,15 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FINE: "everything of the backup is there, proven by its bytes",
         WRONG: "a setting is wrong, the installation is not empty or of another version, or the "
         "backup is damaged",
-        FAILED: "all of the backup is there; some files were missing or damaged when it was made",
+        FAILED: "all of the backup, or what was asked for, is there; some files were missing or "
+        "damaged when it was made",
         UNFINISHED: "it was interrupted; run it again to go on",
     },
     "backup verify": {
         FINE: "what was looked at is whole",
         WRONG: "the repository cannot be used, or is damaged",
-        FAILED: "the backup lacks files that its manifest names, or names faults",
+        FAILED: "the backup lacks files that its manifest names, names faults or has other bytes, "
+        "or files of the tree on this host are damaged",
         UNFINISHED: "it was interrupted",
     },
     "backup unlock": {

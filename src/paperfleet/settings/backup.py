@@ -33,6 +33,18 @@ class BackupSettings:
     password_file: Annotated[
         Path | None, About("A file with that password; a newline at its end is no part")
     ] = None
+    plain: Annotated[
+        str,
+        About(
+            "Another storage, such as `s3://backups?endpoint_url=https://s3.example` or a folder, "
+            "for a backup without restic. Nothing in it is encrypted, passwords of mail accounts "
+            "neither"
+        ),
+    ] = ""
+    plain_options: Annotated[Secret | None, About("Options of that storage, as a JSON object")] = (
+        None
+    )
+    plain_options_file: Annotated[Path | None, About("File with these options")] = None
     folder: Annotated[
         Path | None,
         About(
@@ -57,6 +69,13 @@ class BackupSettings:
         int,
         About("Of so many months the last complete backup is kept", minimum=0, maximum=_MOST_KEPT),
     ] = 12
+    init: Annotated[
+        bool,
+        About(
+            "Make the repository where there is none, as `--init` does, for where nobody can give "
+            "an option. Take it away then: a folder that is not mounted would get a new one"
+        ),
+    ] = False
     thumbnails: Annotated[
         bool,
         About("Back up thumbnails too. They can be made again, which takes long"),
@@ -79,7 +98,7 @@ def table() -> dict[str, Setting]:
 def settings_in(environ: Mapping[str, str]) -> BackupSettings:
     """Return the settings; raise ``ConfigurationError`` that names the variable."""
     found = BackupSettings(**values_of(table(), environ))  # type: ignore[arg-type]  # parsed
-    for key in ("repository", "password"):
+    for key in () if found.plain else ("repository", "password"):
         row, file = table()[key], table()[f"{key}_file"]
         text, path = getattr(found, key), getattr(found, f"{key}_file")
         if text and path:
@@ -91,6 +110,11 @@ def settings_in(environ: Mapping[str, str]) -> BackupSettings:
                 f"neither {row.variable} nor {file.variable} is set",
                 hint=f"It says: {row.about.help.replace('`', '')}",
             )
+    if found.plain and (found.repository or found.repository_file):
+        raise ConfigurationError(
+            f"{table()['plain'].variable} and {table()['repository'].variable} are both set",
+            hint="Keep one. To have both, back up twice, with two folders",
+        )
     if not (found.keep_daily or found.keep_weekly or found.keep_monthly):
         names = ", ".join(table()[key].variable for key in found.__slots__ if "keep_" in key)
         raise ConfigurationError(f"{names} are all 0: no backup would be kept")

@@ -38,6 +38,7 @@ _PACKAGES = (
     "python3-pip",
     "python3-venv",
     "redis-server",
+    "restic",
     "tesseract-ocr",
 )
 _FOR_DOCUMENTS = (

@@ -125,7 +125,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if ne $role "migrate" }}
+{{- if not (has $role (list "migrate" "backup")) }}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
@@ -177,9 +177,13 @@ volumeMounts:
   - name: journal
     mountPath: /var/lib/paperfleet
 {{- end }}
+{{- if eq $role "backup" }}
+  - name: backup
+    mountPath: /var/lib/paperfleet
+{{- end }}
 {{- end -}}
 
-{{/* Variables from Secrets of others, and those of the mirror alone. (list $ ROLE) */}}
+{{/* Variables from Secrets of others, and those of one role alone. (list $ ROLE) */}}
 {{- define "paperfleet.env" -}}
 {{- $ := index . 0 -}}{{- $role := index . 1 -}}
 {{- $found := list -}}
@@ -200,6 +204,9 @@ volumeMounts:
 {{- if $.Values.sharedVolumes.enabled -}}
 {{- $found = append $found (dict "name" "PAPERFLEET_SOURCE" "value" "/usr/src/paperless/media/documents") -}}
 {{- end -}}
+{{- end -}}
+{{- if eq $role "backup" -}}
+{{- $found = append $found (dict "name" "PAPERFLEET_BACKUP_FOLDER" "value" "/var/lib/paperfleet/backup") -}}
 {{- end -}}
 {{- with $found }}
 env:
@@ -249,6 +256,11 @@ readinessProbe:
 - name: journal
   persistentVolumeClaim:
     claimName: {{ $.Values.mirror.journal.existingClaim | default (printf "%s-journal" (include "paperfleet.fullname" $)) }}
+{{- end }}
+{{- if eq $role "backup" }}
+- name: backup
+  persistentVolumeClaim:
+    claimName: {{ $.Values.backup.tree.existingClaim | default (printf "%s-backup" (include "paperfleet.fullname" $)) }}
 {{- end }}
 {{- end -}}
 
