@@ -55,11 +55,11 @@ class Role:
 
     ``command`` is the program, in the words of the image's ``service``; ``more`` what is added to
     it. ``needs`` is waited for in this order; ``storage`` by ``CHECK``, which has to find all else
-    right. ``before`` are commands that have to succeed first.
-    ``variables`` are set for the program. ``ready`` says how its probe knows: an answer by
-    ``http``, an open ``port``, what the program has ``told``, or that it is ``running``. ``leads``
-    means that one works at a time, the others stand by. ``app`` means that the app of Paperfleet
-    must be loaded, ``of_paperless`` that it is a program of paperless-ngx, ``ends`` that it does not go on.
+    right. ``before`` are commands that have to succeed first. ``variables`` are set for the
+    program. ``ready`` says how its probe knows: an answer by ``http``, an open ``port``, what the
+    program has ``told``, or that it is ``running``. ``leads`` means that one works at a time, the
+    others stand by. ``app`` means that the app of Paperfleet must be loaded, ``of_paperless`` that
+    it is a program of paperless-ngx, ``ends`` that it does not go on.
     """
 
     name: str
@@ -196,7 +196,6 @@ _ROLES: Final = (
         does="backs up database, documents and settings, and ends",
         command=("python3", "-m", "paperfleet", "backup", "run"),
         needs=("database", "schema"),
-        before=(),
         ready="running",
         app=False,
         ends=True,
