@@ -455,7 +455,7 @@ def objects_say_what_they_are(objects: Objects) -> Iterator[str]:
 @rule
 def nothing_else_is_asked_of_the_cluster(objects: Objects) -> Iterator[str]:
     known = {
-        "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
+        "ConfigMap", "CronJob", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
         "PersistentVolumeClaim", "PodDisruptionBudget", "ScaledObject", "Secret", "Service",
         "ServiceAccount", "ServiceMonitor", "TriggerAuthentication",
     }  # fmt: skip

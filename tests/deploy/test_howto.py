@@ -36,6 +36,8 @@ def offline(command: str) -> list[str]:
             return ["kubectl", "kustomize", folder]
         case ["kubectl", "kustomize", _] as words:
             return words
+        case ["kubectl", "create", "job", *_]:
+            return []  # it copies what is in the cluster
         case ["kubectl", "create", *words]:
             return ["kubectl", "create", *words, "--dry-run=client", "--output", "yaml"]
         case ["helm", "install" | "upgrade", *words]:

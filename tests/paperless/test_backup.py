@@ -18,7 +18,7 @@ from tests.paperless.children import SMALL
 from tests.servers.moto_server import moto_server
 from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.s3 import new_location
-from tests.wide import first_of
+from tests.wide import WIDE, first_of
 
 from paperfleet.backup.place import BackupPlace
 from paperfleet.backup.taking import alone
@@ -93,6 +93,7 @@ def test_a_second_run_reads_nothing_again(saved: SmallInstallation) -> None:
     assert (again["complete"], again["new"], again["passes"]) == (True, 0, 1)
 
 
+@WIDE
 def test_what_was_deleted_leaves_the_tree_and_stays_in_older_backups(
     saved: SmallInstallation, other: SmallInstallation
 ) -> None:
@@ -130,6 +131,7 @@ def test_it_is_restored_without_paperfleet(
     assert other.rows() == saved.rows()
 
 
+@WIDE
 def test_the_script_names_what_is_not_as_it_was(saved: SmallInstallation, tmp_path: Path) -> None:
     saved.backup("restore", "--to", str(tmp_path / "out"))
     victim = max((tmp_path / "out" / "files").rglob("*"), key=lambda path: path.stat().st_size)
@@ -147,6 +149,7 @@ def test_it_is_short_and_needs_nothing() -> None:
     assert not [line for line in lines if "paperfleet" in line]
 
 
+@WIDE
 def test_without_a_repository_it_says_how_to_make_one(small: SmallInstallation) -> None:
     said = small.backup("run", code=1)
     assert "--init" in said
@@ -164,6 +167,7 @@ def test_a_misspelled_variable_is_refused(small: SmallInstallation) -> None:
     assert "PAPERFLEET_BACKUP_PASSWORD" in small.backup("list", code=1)
 
 
+@WIDE
 def test_a_lock_of_a_dead_process_is_told_and_removed(saved: SmallInstallation) -> None:
     with subprocess.Popen(
         [str(backup_kit.RESTIC), "backup", "--stdin"],
@@ -176,7 +180,7 @@ def test_a_lock_of_a_dead_process_is_told_and_removed(saved: SmallInstallation) 
         stdout=subprocess.DEVNULL,
     ) as killed:
         end = time.monotonic() + 30
-        while not list((saved.repository / "locks").iterdir()):
+        while not [one for one in (saved.repository / "locks").iterdir() if len(one.name) == 64]:
             assert time.monotonic() < end
             time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
@@ -190,6 +194,7 @@ def test_a_lock_of_a_dead_process_is_told_and_removed(saved: SmallInstallation) 
     saved.run()
 
 
+@WIDE
 def test_two_runs_at_once_are_one(saved: SmallInstallation) -> None:
     with alone(BackupPlace(saved.folder / "backup")):
         assert "another backup works" in saved.backup("run", code=1)
@@ -230,6 +235,7 @@ def test_what_is_missing_or_damaged_is_named_and_the_last_good_backup_stays(
     assert bad["passes"] == 1, "the database says the same as before"
 
 
+@WIDE
 def test_a_storage_out_of_reach_ends_it_and_the_last_good_backup_stays(
     small: SmallInstallation, other: SmallInstallation
 ) -> None:
@@ -261,6 +267,7 @@ def test_another_version_and_an_installation_with_documents_are_refused(
     assert other.files() == {}
 
 
+@WIDE
 @pytest.mark.usefixtures("saved")
 def test_a_file_that_is_there_is_never_replaced(
     other: SmallInstallation,
@@ -273,6 +280,7 @@ def test_a_file_that_is_there_is_never_replaced(
     assert other.rows() == []
 
 
+@WIDE
 def test_thumbnails_can_be_left_out(small: SmallInstallation, other: SmallInstallation) -> None:
     small.variables["PAPERFLEET_BACKUP_THUMBNAILS"] = "false"
     assert small.run("--init")["files"] == 5
@@ -281,6 +289,7 @@ def test_thumbnails_can_be_left_out(small: SmallInstallation, other: SmallInstal
     assert not [name for name in other.files() if name.startswith("thumbnails/")]
 
 
+@WIDE
 def test_no_secret_is_in_a_backup(small: SmallInstallation, tmp_path: Path) -> None:
     small.variables["PAPERLESS_ADMIN_PASSWORD"] = "s3cret"
     small.run("--init")
@@ -292,6 +301,7 @@ def test_no_secret_is_in_a_backup(small: SmallInstallation, tmp_path: Path) -> N
             assert PASSWORD.encode() not in content
 
 
+@WIDE
 def test_a_hostile_name_makes_no_line_of_its_own(small: SmallInstallation) -> None:
     name = "\x1b[2Jcleared\nbackup 12345678: all is well.pdf"
     small.python(

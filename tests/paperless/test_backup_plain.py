@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.servers.moto_server import moto_server
 from tests.servers.s3 import new_location
+from tests.wide import WIDE
 
 from paperfleet.backup.plain import kept_of
 from paperfleet.backup.restic import Snapshot
@@ -69,6 +70,7 @@ def test_it_is_taken_kept_verified_and_restored(
     assert files_below(tmp_path / "found") == {"originals/töp/1.pdf", "archive/töp/1.pdf"}
 
 
+@WIDE
 def test_damage_is_found_and_it_is_restored_without_paperfleet(
     small: SmallInstallation, tmp_path: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_damage_is_found_and_it_is_restored_without_paperfleet(
     assert "not what was backed up" in small.backup("restore", "--to", str(tmp_path / "x"), code=1)
 
 
+@WIDE
 def test_a_second_bucket_has_it(small: SmallInstallation, other: SmallInstallation) -> None:
     with moto_server() as server:
         options = {
