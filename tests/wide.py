@@ -11,8 +11,8 @@ Everything is in `make test` unless one of these rules says otherwise; no test i
   bucket widens the kills too, but for a few moments.
 * Of a fleet, whose programs take seconds to start, ``make test`` has one way through each promise;
   the rest is wide. So is what installs packages.
-* Of a backup, whose runs take seconds too, ``make test`` has one way there and back, and one fault of
-  each kind; the rest is wide.
+* Of a backup, whose runs take seconds too, ``make test`` has one way there and back, and one fault
+  of each kind; the rest is wide.
 * Kills on a plain WebDAV server widen those on the double of a Nextcloud, but for the moments
   around what puts a file in its place. Every moment of a kill widens some of them: on the double in
   ``make test-all``, on the other servers in ``make soak``.

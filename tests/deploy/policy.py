@@ -455,9 +455,9 @@ def objects_say_what_they_are(objects: Objects) -> Iterator[str]:
 @rule
 def nothing_else_is_asked_of_the_cluster(objects: Objects) -> Iterator[str]:
     known = {
-        "ConfigMap", "CronJob", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
-        "PersistentVolumeClaim", "PodDisruptionBudget", "ScaledObject", "Secret", "Service",
-        "ServiceAccount", "ServiceMonitor", "TriggerAuthentication",
+        "ConfigMap", "CronJob", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job",
+        "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "ScaledObject", "Secret",
+        "Service", "ServiceAccount", "ServiceMonitor", "TriggerAuthentication",
     }  # fmt: skip
     for key, item in objects.items():
         if item["kind"] not in known:

@@ -26,6 +26,7 @@ def blocks(language: str) -> list[str]:
     return found
 
 
+KINDS = {"deploy": "Deployment", "service": "Service", "cronjob": "CronJob"}
 COMMANDS = [line.strip() for block in blocks("sh") for line in block.splitlines()]
 
 
@@ -38,7 +39,7 @@ def offline(command: str) -> list[str]:
             return words
         case ["kubectl", "create", "job", *_]:
             return []  # it copies what is in the cluster
-        case ["kubectl", "create", *words]:
+        case ["kubectl", "create", *words] if "--from" not in words:
             return ["kubectl", "create", *words, "--dry-run=client", "--output", "yaml"]
         case ["helm", "install" | "upgrade", *words]:
             return ["helm", "template", *words]
@@ -93,10 +94,11 @@ def test_both_ways_of_the_page_lead_to_the_same(folder: Path) -> None:
 
 
 def test_what_needs_a_cluster_names_what_is_there(folder: Path) -> None:
-    objects = run("kubectl apply -k .", folder)
+    helm = next(command for command in COMMANDS if command.startswith("helm install"))
+    objects = run(f"{helm} --set backup.enabled=true", folder)
     for command in (one for one in COMMANDS if one.startswith(("kubectl", "helm"))):
-        for kind, name in re.findall(r" (deploy|service)/(\S+)", command):
-            assert f"{'Deployment' if kind == 'deploy' else 'Service'}/{name}" in objects, command
+        for kind, name in re.findall(r" (deploy|service|cronjob)/(\S+)", command):
+            assert f"{KINDS[kind]}/{name}" in objects, command
         for role in re.findall(r"app\.kubernetes\.io/component=(\w+)", command):
             assert role in ROLES, command
         if not offline(command) or "create secret" in command or command.startswith("helm"):
