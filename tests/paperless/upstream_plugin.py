@@ -98,6 +98,14 @@ def _follow(*, setting: str, value: object, **_: object) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _tables_change() -> None:
+    """Look at the tables each time: tests of migrations change them without `manage.py migrate`."""
+    from paperfleet.paperless.documents import rows
+
+    rows.before_migrate()
+
+
+@pytest.fixture(autouse=True)
 def _nothing_past_the_storage() -> Iterator[None]:
     yield
     from django.conf import settings

@@ -24,10 +24,15 @@ class PaperfleetConfig(AppConfig):
             task_prerun,
             worker_init,
         )
-        from django.db.models.signals import post_migrate, pre_delete, pre_save  # noqa: PLC0415
+        from django.db.models.signals import (  # noqa: PLC0415
+            post_migrate,
+            pre_delete,
+            pre_migrate,
+            pre_save,
+        )
 
         from paperfleet.paperless import activation, checks, role, starts, workers  # noqa: F401, PLC0415
-        from paperfleet.paperless.documents import patience  # noqa: PLC0415
+        from paperfleet.paperless.documents import patience, rows  # noqa: PLC0415
 
         role.hear()
         try:
@@ -38,6 +43,8 @@ class PaperfleetConfig(AppConfig):
         worker_init.connect(workers.check_before_forking)
         beat_init.connect(workers.check_before_beating)
         activation.documents.look_beside = starts.faults
+        pre_migrate.connect(rows.before_migrate, sender=self)
+        post_migrate.connect(rows.after_migrate, sender=self)
         post_migrate.connect(starts.after_migrate, sender=self)
         for signal in (pre_save, pre_delete):
             signal.connect(activation.before_document_changes, sender="documents.Document")

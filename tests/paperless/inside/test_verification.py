@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import io
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.apps import apps
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from documents.models import Document
 from tests.paperless.inside.stores import memory, store
@@ -24,7 +25,7 @@ from tests.paperless.inside.stores import memory, store
 from paperfleet.errors import IntegrityError
 from paperfleet.paperless import checks
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.documents import incidents, verification
+from paperfleet.paperless.documents import incidents, rows, verification
 from paperfleet.paperless.models import Incident
 
 if TYPE_CHECKING:
@@ -129,6 +130,25 @@ def test_a_damaged_document_keeps_its_md5_when_the_others_get_a_sha256(
     assert pieces(originals / "good.pdf", 999) == (GOOD, True)
     with pytest.raises(IntegrityError):
         (originals / "bad.pdf").read_bytes()
+
+
+def test_tables_of_an_older_version_are_asked_nothing(originals: Path, stored: Stored) -> None:
+    row("a.pdf", GOOD)
+    stored["originals/a.pdf"] = BAD
+    field = Document._meta.get_field("archive_checksum")
+    older = copy.copy(field)
+    older.column = older.name = "archive_checksum_of_old"
+    rows.before_migrate()
+    try:
+        with connection.schema_editor() as editor:
+            editor.alter_field(Document, field, older)
+        assert (originals / "a.pdf").read_bytes() == BAD, "there is nothing to compare it with"
+    finally:
+        with connection.schema_editor() as editor:
+            editor.alter_field(Document, older, field)
+        rows.after_migrate()
+    with pytest.raises(IntegrityError):
+        (originals / "a.pdf").read_bytes()
 
 
 def test_jumps_back_are_proven_and_a_part_is_passed_on(originals: Path, stored: Stored) -> None:

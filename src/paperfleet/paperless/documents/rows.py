@@ -47,24 +47,47 @@ def all_documents() -> Any:  # noqa: ANN401  # a manager of a model that only pa
 
 
 class _Table:
-    """Whether the database has documents yet; asks until it has, and then no more."""
+    """Whether the database has documents, as this version has them.
 
-    found = False
+    Asks until it has, and then no more; but each time while tables are made or changed.
+    """
+
+    known = False
+    changes = False
 
     def exists(self) -> bool:
-        if not self.found:
-            with connection.cursor() as cursor:
-                tables = connection.introspection.table_names(cursor)
-            self.found = all_documents().model._meta.db_table in tables  # noqa: SLF001  # Django's documented name
-        return self.found
+        if self.known and not self.changes:
+            return True
+        about = all_documents().model._meta  # noqa: SLF001  # Django's documented name
+        looked_at = connection.introspection
+        with connection.cursor() as cursor:
+            if about.db_table not in looked_at.table_names(cursor):
+                return False
+            columns = {one.name for one in looked_at.get_table_description(cursor, about.db_table)}
+        wanted = {about.get_field(name).column for name in _fields(about.model) if name != "pk"}
+        self.known = wanted <= columns
+        return self.known
 
 
 _table = _Table()
 
 
 def exist() -> bool:
-    """Say whether the database has its table of documents: not before the first ``migrate``."""
+    """Say whether the database has its table of documents, with all that is asked of it here.
+
+    Not before the first ``migrate``, nor in migrations that come from an older version.
+    """
     return _table.exists()
+
+
+def before_migrate(**_: object) -> None:
+    """Know nothing of the table until ``after_migrate``; for Django's signal ``pre_migrate``."""
+    _table.changes = True
+
+
+def after_migrate(**_: object) -> None:
+    """Look once more; for Django's signal ``post_migrate``."""
+    _table.known = _table.changes = False
 
 
 def expected(areas: Collection[str]) -> Iterator[Expected]:
