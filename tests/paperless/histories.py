@@ -1,14 +1,17 @@
 """Random histories of an installation with kills in its backups and restores; runs in a child.
 
-    python -m tests.paperless.histories FOLDER FIRST COUNT [POINT]
+    python -m tests.paperless.histories FOLDER FIRST COUNT
+    python -m tests.paperless.histories FOLDER each
 
-Each history is made from its number alone. A backup or a restore is a fork of this process, which
+The second has one history for each named moment, in which the process surely dies there. Each
+history is made from its number alone. A backup or a restore is a fork of this process, which
 kills itself at a named moment; at others it edits documents first, as somebody else would, and
 writes down what there is then. Each restore has to give one of these states.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -30,6 +33,8 @@ import django
 django.setup()
 
 from django.conf import settings
+from django.core import serializers
+from django.core.management import load_command_class
 from django.db import connections
 from documents.consumer import consume
 from documents.models import Document
@@ -37,20 +42,19 @@ from documents.utils import compute_checksum
 from filelock import FileLock
 from tests.paperless.history_repository import FolderRepository
 
-from paperfleet.backup import points, taking
+from paperfleet.backup import points
 from paperfleet.backup.instance import InstanceState
 from paperfleet.backup.place import BackupPlace
 from paperfleet.backup.restoring import Restoring
 from paperfleet.backup.snapshots import chosen
 from paperfleet.backup.taking import Taking
-from paperfleet.paperless import activation
 from paperfleet.paperless.activation import version_of_paperless
 from paperfleet.paperless.backup import bringing, collecting, restoring
 from paperfleet.paperless.documents import rows
 from paperfleet.settings.backup import settings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from paperfleet.backup.restic import Restic
 
@@ -77,6 +81,9 @@ class Inline:
         except Exception as error:
             done.set_exception(error)
         return done
+
+    def map(self, work: Callable[..., Any], given: Any) -> Iterator[Any]:
+        return map(work, given)
 
 
 class InThisProcess:
@@ -157,6 +164,14 @@ class Documents:
             one.thumbnail_path.write_bytes(self._content("thumbnail"))
             Document.global_objects.filter(pk=one.pk).update(**changed)
 
+    def overwrite_first(self) -> None:
+        """Write another original of the oldest document."""
+        one = Document.global_objects.order_by("pk")[0]
+        with FileLock(settings.MEDIA_LOCK):
+            one.source_path.write_bytes(self._content("original"))
+            checksum = compute_checksum(one.source_path)
+            Document.global_objects.filter(pk=one.pk).update(checksum=checksum)
+
     def to_trash(self) -> None:
         if one := self._any():
             one.delete()
@@ -213,20 +228,26 @@ class History:
 
     def run(self) -> None:
         """Live it."""
+        if self.point:
+            self.documents.add()
         for _ in range(self.dice.randrange(5)):
             self.documents.edit()
         runs = self.dice.randrange(2, 4)
         for turn in range(runs):
             for _ in range(self.dice.randrange(3)):
                 self.documents.edit()
+            if self.point:
+                self.documents.add()
             point = self.point or self.dice.choice([*OF_RUN, ""])
-            self._back_up(point if turn < runs - 1 else "")
-            self._restore(self.point or self.dice.choice([*OF_RESTORE, ""]))
+            self._back_up(point if turn < runs - 1 and point in OF_RUN else "")
+            point = self.point or self.dice.choice([*OF_RESTORE, ""])
+            self._restore(point if point in OF_RESTORE else "")
 
     def _back_up(self, point: str) -> None:
         before = {one.number for one in self.repository.snapshots()}
         self.states.write_text(json.dumps(state()) + "\n")
-        busy = 1.0 if point == "collect.locked" else self.dice.choice([0.1, 0.4, 0.9])
+        # Nothing else may end what has to go on until the lock is taken.
+        busy = 0.0 if self.point else self.dice.choice([0.1, 0.4, 0.9])
         nth = self.dice.randrange(1, 4) if not self.point else 1
         seed = self.dice.random()
 
@@ -250,7 +271,7 @@ class History:
         self.allowed |= {number: states for number in new}
 
     def _restore(self, point: str) -> None:
-        found = self.repository.snapshots(tags=("complete",)) if self.repository.folder.exists() else []
+        found = self.repository.snapshots(tags=("complete",))
         if not found:
             return
         with self._elsewhere():
@@ -259,7 +280,8 @@ class History:
 
             def work() -> None:
                 if point:
-                    points.listen_with(Editing(self, point, self.dice.randrange(1, 3), 0.0))
+                    nth = 1 if self.point else self.dice.randrange(1, 3)
+                    points.listen_with(Editing(self, point, nth, 0.0))
                 Restoring(restic, row).into(InThisProcess(), self.place, lambda _: None)
 
             if not self._fork(work, point):
@@ -270,8 +292,7 @@ class History:
 
     def _fork(self, work: Callable[[], object], point: str) -> bool:
         """Do it in a fork; say whether it ended, and False when it was killed at the point."""
-        for connection in connections.all():
-            connection.close()
+        _closed()
         number = os.fork()
         if number == 0:
             code = 1
@@ -321,8 +342,9 @@ class Editing:
         if name in {"collect.locked", "collect.pruned"}:
             self._locked = name == "collect.locked"
         documents = self._history.documents
-        if name == "collect.exported" and self._always and not self._locked:
-            documents.replace()
+        around = name in {"collect.brought", "collect.exported"}  # the export, so that it is old
+        if around and self._always and not self._locked:
+            documents.overwrite_first()
             self._note()
         if documents.dice.random() < self._busy and not name.startswith("restore."):
             documents.edit(locked=self._locked)
@@ -337,10 +359,14 @@ DATABASE = Path(settings.DATABASES["default"]["NAME"])
 PRISTINE = DATABASE.with_name("pristine.sqlite3")
 
 
-def begin_anew() -> None:
-    """Be an installation without documents."""
+def _closed() -> None:
     for connection in connections.all():
         connection.close()
+
+
+def begin_anew() -> None:
+    """Be an installation without documents."""
+    _closed()
     for path in _parts():
         if path != DATABASE:
             shutil.rmtree(path, ignore_errors=True)
@@ -359,8 +385,7 @@ STORAGE = os.environ.get("PAPERFLEET_TEST_STORAGE", "")
 
 
 def _swap(aside: Path, *, back: bool = False) -> None:
-    for connection in connections.all():
-        connection.close()
+    _closed()
     for number, path in enumerate(_parts()):
         kept = aside / str(number)
         if back:
@@ -371,16 +396,18 @@ def _swap(aside: Path, *, back: bool = False) -> None:
             path.rename(kept)
 
 
-def main(folder: Path, first: int, count: int, point: str = "") -> None:
-    """Live so many histories; end with an error at the first that goes wrong."""
+def main(folder: Path, histories: Iterable[tuple[int, str]]) -> None:
+    """Live these histories; end with an error at the first that goes wrong."""
     bringing.ThreadPoolExecutor = restoring.ThreadPoolExecutor = Inline  # type: ignore[misc,assignment]
-    taking._LEASE_SECONDS = 600.0
-    for connection in connections.all():
-        connection.close()
+    _closed()
     if not PRISTINE.exists():
         shutil.copyfile(DATABASE, PRISTINE)
+    for command in ("document_exporter", "document_importer", "document_index"):
+        load_command_class("documents", command)  # once, and not in each fork
+    serializers.get_serializer_formats()
+    gc.freeze()
     killed: Counter[str] = Counter()
-    for number in range(first, first + count):
+    for number, point in histories:
         where = folder / f"history-{number}"
         where.mkdir()
         begin_anew()
@@ -396,5 +423,9 @@ def main(folder: Path, first: int, count: int, point: str = "") -> None:
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    main(Path(words[0]), int(words[1]), int(words[2]), *words[3:])
+    place, *words = sys.argv[1:]
+    if words == ["each"]:
+        main(Path(place), enumerate(points.POINTS))
+    else:
+        first, count = map(int, words)
+        main(Path(place), ((number, "") for number in range(first, first + count)))

@@ -140,8 +140,9 @@ class Bringing:
     def _again(self, wanted: ExportedFile, first: BackedUpFile) -> BroughtFile:
         """Look for a file that was not under its name, or not as it was, where it may be by now."""
         now = rows.again(wanted.file)
-        if now == wanted.file:
-            return BroughtFile(first, is_new=bool(first.sha256))
+        if now == wanted.file:  # it may have been elsewhere for a moment
+            second = self._copied(wanted, wanted.file.name)
+            return BroughtFile(second, is_new=bool(second.sha256))
         if now is not None and now.name != wanted.file.name:
             moved = self._copied(wanted, now.name)
             if not moved.fault:
