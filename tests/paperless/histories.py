@@ -1,7 +1,7 @@
 """Random histories of an installation with kills in its backups and restores; runs in a child.
 
-    python -m tests.paperless.histories FOLDER FIRST COUNT
-    python -m tests.paperless.histories FOLDER each
+    FOLDER FIRST COUNT
+    FOLDER each
 
 The second has one history for each named moment, in which the process surely dies there. Each
 history is made from its number alone. A backup or a restore is a fork of this process, which
@@ -27,10 +27,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
-
-import django
-
-django.setup()
 
 from django.conf import settings
 from django.core import serializers
@@ -74,15 +70,15 @@ class Inline:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def submit(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+    def submit(self, work: Callable[..., Any], *given: object) -> Future[Any]:
         done: Future[Any] = Future()
         try:
             done.set_result(work(*given))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as a pool does
             done.set_exception(error)
         return done
 
-    def map(self, work: Callable[..., Any], given: Any) -> Iterator[Any]:
+    def map(self, work: Callable[..., Any], given: Iterable[object]) -> Iterator[Any]:
         return map(work, given)
 
 
@@ -129,9 +125,7 @@ class Documents:
         archive = folder / "archive" if self.dice.random() < 0.7 else None
         if self.dice.random() < 0.2 and (other := self._any()):
             (folder / "original").write_bytes(Path(other.source_path).read_bytes())
-        consume(
-            folder / "original", self._title(), archive=archive, thumbnail=folder / "thumbnail"
-        )
+        consume(folder / "original", self._title(), archive=archive, thumbnail=folder / "thumbnail")
         shutil.rmtree(folder)
 
     def rename(self) -> None:
@@ -166,7 +160,9 @@ class Documents:
 
     def overwrite_first(self) -> None:
         """Write another original of the oldest document."""
-        one = Document.global_objects.order_by("pk")[0]
+        one = Document.global_objects.order_by("pk").first()
+        if one is None:
+            return
         with FileLock(settings.MEDIA_LOCK):
             one.source_path.write_bytes(self._content("original"))
             checksum = compute_checksum(one.source_path)
@@ -183,7 +179,7 @@ class Documents:
         if one := self._any():
             one.hard_delete()
 
-    def _any(self) -> Any:
+    def _any(self) -> Any:  # noqa: ANN401  # a model of the project
         found = list(Document.global_objects.order_by("pk"))
         return self.dice.choice(found) if found else None
 
@@ -219,7 +215,7 @@ class History:
     killed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.dice = random.Random(self.number)
+        self.dice = random.Random(self.number)  # noqa: S311  # to be the same again
         self.documents = Documents(self.dice)
         self.place = BackupPlace(self.folder / "backup")
         self.states = self.folder / "states.jsonl"
@@ -252,7 +248,7 @@ class History:
         seed = self.dice.random()
 
         def work() -> None:
-            self.documents.dice = random.Random(seed)
+            self.documents.dice = random.Random(seed)  # noqa: S311  # as above
             points.listen_with(Editing(self, point, nth, busy, always=point == "collect.locked"))
             taken = Taking(
                 settings_in(os.environ),
@@ -268,7 +264,7 @@ class History:
         states = [json.loads(line) for line in self.states.read_text().splitlines()]
         new = {one.number for one in self.repository.snapshots()} - before
         assert len(new) == 1 or not ended
-        self.allowed |= {number: states for number in new}
+        self.allowed |= dict.fromkeys(new, states)
 
     def _restore(self, point: str) -> None:
         found = self.repository.snapshots(tags=("complete",))
@@ -396,9 +392,10 @@ def _swap(aside: Path, *, back: bool = False) -> None:
             path.rename(kept)
 
 
-def main(folder: Path, histories: Iterable[tuple[int, str]]) -> None:
+def live(folder: Path, histories: Iterable[tuple[int, str]]) -> None:
     """Live these histories; end with an error at the first that goes wrong."""
-    bringing.ThreadPoolExecutor = restoring.ThreadPoolExecutor = Inline  # type: ignore[misc,assignment]
+    for module in (bringing, restoring):
+        vars(module)["ThreadPoolExecutor"] = Inline
     _closed()
     if not PRISTINE.exists():
         shutil.copyfile(DATABASE, PRISTINE)
@@ -422,10 +419,11 @@ def main(folder: Path, histories: Iterable[tuple[int, str]]) -> None:
     print(json.dumps(killed))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Do what the arguments say."""
     place, *words = sys.argv[1:]
     if words == ["each"]:
-        main(Path(place), enumerate(points.POINTS))
+        live(Path(place), enumerate(points.POINTS))
     else:
         first, count = map(int, words)
-        main(Path(place), ((number, "") for number in range(first, first + count)))
+        live(Path(place), ((number, "") for number in range(first, first + count)))

@@ -26,6 +26,11 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "")
 BATCHES, IN_BATCH = {"soak": (8, 125), "quick": (0, 0)}.get(PROFILE, (2, 100))
 SECONDS = 3000 if PROFILE == "soak" else 600
 
+PROGRAM = """
+import django; django.setup()
+from tests.paperless import histories; histories.main()
+"""
+
 pytestmark = [pytest.mark.property, pytest.mark.timeout(SECONDS + 60)]
 
 
@@ -37,12 +42,11 @@ def live(folder: Path, *words: str, plugged: bool) -> dict[str, int]:
         storage.mkdir()
         installation.variables = {
             "PAPERFLEET_TEST_STORAGE": str(storage),
-            "PAPERLESS_DOCUMENT_STORAGE_BACKEND": "paperfleet.LocalBackend",
-            "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": json.dumps({"root": str(storage)}),
+            "PAPERLESS_DOCUMENT_STORAGE_BACKEND": str(storage),
         }
     installation.manage("migrate", "--verbosity", "0")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.paperless.histories", str(folder), *words],
+        [sys.executable, "-c", PROGRAM, str(folder), *words],
         cwd=SMALL.source,
         env=installation.environment(),
         capture_output=True,

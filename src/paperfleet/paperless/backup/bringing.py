@@ -121,7 +121,9 @@ class Bringing:
         """Say whether a file without a checksum has changed since before the export."""
         if file.checksum:
             return False
-        stats = (listing.get(file.area, {}).get(file.name) for listing in (self._before, self._listed))
+        stats = (
+            listing.get(file.area, {}).get(file.name) for listing in (self._before, self._listed)
+        )
         states = {state_of(stat) for stat in stats if stat is not None}
         known = self._known.verified.get(_place(file))
         states |= {known.source_state} if known else set()

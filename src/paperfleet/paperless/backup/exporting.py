@@ -93,10 +93,10 @@ def _is_wal() -> bool:
 @contextlib.contextmanager
 def _without_lock() -> Iterator[None]:
     """Within this block the exporter does not wait for a lock that this process holds."""
-    exporter = importlib.import_module(_EXPORTER)
-    original = exporter.FileLock
-    exporter.FileLock = lambda *_, **__: contextlib.nullcontext()
+    names = vars(importlib.import_module(_EXPORTER))
+    original = names["FileLock"]
+    names["FileLock"] = lambda *_, **__: contextlib.nullcontext()
     try:
         yield
     finally:
-        exporter.FileLock = original
+        names["FileLock"] = original
