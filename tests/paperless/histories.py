@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.core import serializers
@@ -36,11 +36,12 @@ from documents.consumer import consume
 from documents.models import Document
 from documents.utils import compute_checksum
 from filelock import FileLock
-from tests.paperless.history_repository import FolderRepository
 
-from paperfleet.backup import points
+from paperfleet.backup import plain, points, tree
+from paperfleet.backup import restoring as laying_out
 from paperfleet.backup.instance import InstanceState
 from paperfleet.backup.place import BackupPlace
+from paperfleet.backup.plain import plain_store
 from paperfleet.backup.restoring import Restoring
 from paperfleet.backup.snapshots import chosen
 from paperfleet.backup.taking import Taking
@@ -48,11 +49,11 @@ from paperfleet.paperless.activation import version_of_paperless
 from paperfleet.paperless.backup import bringing, collecting, restoring
 from paperfleet.paperless.documents import rows
 from paperfleet.settings.backup import settings_in
+from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from paperfleet.backup.restic import Restic
 
 OF_RUN = tuple(name for name in points.POINTS if not name.startswith("restore."))
 OF_RESTORE = tuple(name for name in points.POINTS if name.startswith("restore."))
@@ -176,7 +177,9 @@ class Documents:
         Document.global_objects.exclude(deleted_at=None).update(deleted_at=None)
 
     def remove(self) -> None:
-        if one := self._any():
+        """Delete a document for good, but for the last: a backup of nothing is refused."""
+        one = self._any()
+        if one and Document.global_objects.count() > 1:
             one.hard_delete()
 
     def _any(self) -> Any:  # noqa: ANN401  # a model of the project
@@ -219,13 +222,13 @@ class History:
         self.documents = Documents(self.dice)
         self.place = BackupPlace(self.folder / "backup")
         self.states = self.folder / "states.jsonl"
-        self.repository = FolderRepository(self.folder / "repository")
+        self.name = settings_in(os.environ).name
+        self.repository = plain_store(LocalBackend(self.folder / "repository"), self.name)
         self.allowed: dict[str, list[State]] = {}
 
     def run(self) -> None:
         """Live it."""
-        if self.point:
-            self.documents.add()
+        self.documents.add()
         for _ in range(self.dice.randrange(5)):
             self.documents.edit()
         runs = self.dice.randrange(2, 4)
@@ -253,7 +256,7 @@ class History:
             taken = Taking(
                 settings_in(os.environ),
                 self.place,
-                cast("Restic", self.repository),
+                self.repository,
                 InThisProcess(),
             ).run(init=True, say=lambda _: None, listener=lambda _: None)
             assert taken.complete, taken.manifest.faults
@@ -271,14 +274,13 @@ class History:
         if not found:
             return
         with self._elsewhere():
-            restic = cast("Restic", self.repository)
-            row = chosen(restic, settings_in(os.environ).name, "latest")
+            row = chosen(self.repository, self.name, "latest")
 
             def work() -> None:
                 if point:
                     nth = 1 if self.point else self.dice.randrange(1, 3)
                     points.listen_with(Editing(self, point, nth, 0.0))
-                Restoring(restic, row).into(InThisProcess(), self.place, lambda _: None)
+                Restoring(self.repository, row).into(InThisProcess(), self.place, lambda _: None)
 
             if not self._fork(work, point):
                 point = ""
@@ -394,7 +396,7 @@ def _swap(aside: Path, *, back: bool = False) -> None:
 
 def live(folder: Path, histories: Iterable[tuple[int, str]]) -> None:
     """Live these histories; end with an error at the first that goes wrong."""
-    for module in (bringing, restoring):
+    for module in (bringing, restoring, laying_out, plain, tree):
         vars(module)["ThreadPoolExecutor"] = Inline
     _closed()
     if not PRISTINE.exists():

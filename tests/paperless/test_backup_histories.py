@@ -1,7 +1,7 @@
 """Random histories with kills: what is restored is what was there while the backup was made.
 
-Here a folder stands in for restic, and the processes are forks (``histories``); with restic itself
-they are killed in ``test_backup_kills``.
+The repository is a plain one in a folder, and the processes are forks (``histories``): with restic
+a history would take seconds. What restic does when it is killed is tested with restic.
 """
 
 from __future__ import annotations
