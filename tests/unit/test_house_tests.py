@@ -11,6 +11,7 @@ import pytest
 from tests.servers.s3 import S3Server
 from tests.wide import WIDE, declared_exception, first_of, is_behaviour
 
+from paperfleet.backup import points as backup_points
 from paperfleet.paperless.points import POINTS
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
@@ -108,3 +109,18 @@ def test_somebody_is_stopped_at_each_named_moment() -> None:
         path.read_text("utf-8") for path in (ROOT / "tests/paperless").glob("test_*.py")
     )
     assert [name for name in POINTS if name not in tests] == []
+
+
+def test_a_backup_is_killed_at_each_named_moment() -> None:
+    """The list is walked through; that each one was reached is what that test asserts."""
+    histories = (ROOT / "tests/paperless/histories.py").read_text("utf-8")
+    test = (ROOT / "tests/paperless/test_backup_histories.py").read_text("utf-8")
+    assert "enumerate(points.POINTS)" in histories
+    assert "sorted(killed) == sorted(POINTS)" in test
+    passed = "".join(
+        path.read_text("utf-8")
+        for folder in ("backup", "paperless/backup")
+        for path in (ROOT / "src/paperfleet" / folder).glob("*.py")
+    )
+    named = set(re.findall(r'points\.passed\("([\w.]+)"\)', passed))
+    assert named == set(backup_points.POINTS)

@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 from paperfleet.backup import place as places
+from paperfleet.backup import points
 from paperfleet.backup.manifest import TREE, tree_name
 from paperfleet.backup.place import BackupPlace
 from paperfleet.backup.taking import alone
@@ -86,7 +87,9 @@ class Restoring:
                 )
             say(f"bringing {self.row.files:,} files from {self.restic.label}")
             manifest = self.lay_out(folder)
+            points.passed("restore.laid_out")
             instance.restore(folder)
+            points.passed("restore.ended")
             place.clear_restores()
             return manifest
 

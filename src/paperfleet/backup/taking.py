@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
+from paperfleet.backup import points
 from paperfleet.backup.snapshots import is_ahead
 from paperfleet.backup.tags import COMPLETE, OURS, tags_of
 from paperfleet.backup.tree import prove
@@ -76,10 +77,12 @@ class Taking:
         self.place.make()
         with alone(self.place):
             repository = self._require_repository(init=init, say=say)
+            points.passed("run.ready")
             try:
                 collected = self._collect(repository, say)
                 manifest = self.place.manifest()
                 self._require_documents(manifest)
+                points.passed("run.collected")
                 summary = self._unlocked(
                     lambda: self.restic.backup(
                         self.place.folder,
@@ -90,8 +93,10 @@ class Taking:
                     ),
                     say,
                 )
+                points.passed("run.kept")
             finally:
                 self.place.clear()
+            points.passed("run.cleared")
             taken = TakenBackup(manifest, summary, collected)
             if not taken.complete:
                 return taken
@@ -100,6 +105,7 @@ class Taking:
                 self._unlocked(self._forget, say)
             except RepositoryError as error:
                 return taken._replace(not_forgotten=str(error))
+            points.passed("run.forgotten")
             return taken
 
     def _unlocked(self, action: Callable[[], _T], say: Callable[[str], object]) -> _T:

@@ -1,11 +1,8 @@
-"""Named moments at which a test may end the process, or wait; nothing is there otherwise."""
+"""Named moments of tasks and search indexes (``moments``)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from paperfleet.moments import Moments
 
 POINTS = (
     "publish.staged",
@@ -36,15 +33,6 @@ POINTS = (
 """In the order in which a task, or a search index, passes them; each is right after what it names.
 """
 
-_listeners: list[Callable[[str], None]] = []
-
-
-def listen_with(listener: Callable[[str], None] | None) -> None:
-    """From now on tell ``listener`` of every moment; None for nobody."""
-    _listeners[:] = [] if listener is None else [listener]
-
-
-def passed(name: str) -> None:
-    """Tell that the process is at a moment."""
-    for listener in _listeners:
-        listener(name)
+_moments = Moments()
+listen_with = _moments.listen_with
+passed = _moments.passed

@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from paperfleet.backup import points
 from paperfleet.backup.manifest import BackedUpFile, tree_name
 from paperfleet.errors import AlreadyExistsError, NotFoundError, Scope, StorageError
+from paperfleet.paperless.areas import BUNDLES, LOGO, THUMBNAILS
 from paperfleet.paperless.documents import digests, rows
 from paperfleet.storage.full import full
 from paperfleet.transfer.bandwidth import Bandwidth
@@ -21,7 +23,7 @@ from paperfleet.transfer.copying import Copier
 from paperfleet.transfer.progress import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from concurrent.futures import Future
 
     from paperfleet.model import FileStat
@@ -36,6 +38,9 @@ NEW = "new"
 """The folder of the tree in which a content lies before its SHA-256 is known."""
 MISSING = "it is missing in the storage"
 DIFFERS = "it has other bytes than the database has a checksum of"
+REPLACED = "it was replaced again and again while it was read"
+UNSUMMED = (THUMBNAILS, BUNDLES, LOGO)
+"""The areas of whose files the database has no checksum."""
 _SHA256_DIGITS = 64
 
 
@@ -57,6 +62,7 @@ class Bringing:
     def __init__(self, home: Home, tree: FullStorage, known: Progress) -> None:
         self._home, self._tree, self._known = home, full(tree), known
         self._sizes: dict[str, int] = {}
+        self._before: dict[str, dict[str, FileStat]] = {}
         self._listed: dict[str, dict[str, FileStat]] = {}
         self._copiers: dict[str, Copier] = {}
 
@@ -68,6 +74,10 @@ class Bringing:
                     self._tree.delete(stat.name)
             else:
                 self._sizes[stat.name] = stat.size
+
+    def watch(self, areas: Collection[str]) -> None:
+        """Look, right before an export, at what no checksum in it can tell apart."""
+        self._before = {area: self._listing(area) for area in UNSUMMED if area in areas}
 
     def bring(
         self, files: Iterable[ExportedFile], listener: Callable[[BroughtFile], object]
@@ -88,6 +98,8 @@ class Bringing:
     def _begin(
         self, pool: ThreadPoolExecutor, wanted: ExportedFile
     ) -> BackedUpFile | Future[BackedUpFile]:
+        if not wanted.file.checksum:
+            self._state(wanted.file)  # the listing is of before the first copy
         found = self._there(wanted.file)
         if found is not None:
             return _entry(wanted, *found)
@@ -96,10 +108,26 @@ class Bringing:
     def _ended(
         self, wanted: ExportedFile, first: BackedUpFile | Future[BackedUpFile]
     ) -> BroughtFile:
-        if isinstance(first, BackedUpFile):
-            return BroughtFile(first)
-        copied = first.result()
-        return self._again(wanted, copied) if copied.fault else BroughtFile(copied, is_new=True)
+        is_new = not isinstance(first, BackedUpFile)
+        found = first if isinstance(first, BackedUpFile) else first.result()
+        if found.fault:
+            return self._again(wanted, found)
+        if self._is_replaced(wanted.file):
+            lost = found._replace(size=0, sha256="", fault=REPLACED)
+            return BroughtFile(lost, is_changed=True)
+        return BroughtFile(found, is_new=is_new)
+
+    def _is_replaced(self, file: Expected) -> bool:
+        """Say whether a file without a checksum has changed since before the export."""
+        if file.checksum:
+            return False
+        stats = (
+            listing.get(file.area, {}).get(file.name) for listing in (self._before, self._listed)
+        )
+        states = {state_of(stat) for stat in stats if stat is not None}
+        known = self._known.verified.get(_place(file))
+        states |= {known.source_state} if known else set()
+        return len(states - {""}) > 1
 
     def prune(self, kept: Iterable[str]) -> int:
         """Remove from the tree every content but these SHA-256; return how many went."""
@@ -114,8 +142,9 @@ class Bringing:
     def _again(self, wanted: ExportedFile, first: BackedUpFile) -> BroughtFile:
         """Look for a file that was not under its name, or not as it was, where it may be by now."""
         now = rows.again(wanted.file)
-        if now == wanted.file:
-            return BroughtFile(first, is_new=bool(first.sha256))
+        if now == wanted.file:  # it may have been elsewhere for a moment
+            second = self._copied(wanted, wanted.file.name)
+            return BroughtFile(second, is_new=bool(second.sha256))
         if now is not None and now.name != wanted.file.name:
             moved = self._copied(wanted, now.name)
             if not moved.fault:
@@ -138,6 +167,7 @@ class Bringing:
         if len(file.checksum) != _SHA256_DIGITS:
             state = file.checksum or copied.source_state
             self._known.add(copied._replace(name=_place(file), source_state=state))
+            points.passed("collect.noted")
         return _entry(wanted, copied.sha256, copied.size)
 
     def _there(self, file: Expected) -> tuple[str, int] | None:
@@ -156,9 +186,12 @@ class Bringing:
         if file.checksum:
             return file.checksum
         if file.area not in self._listed:
-            self._listed[file.area] = {stat.name: stat for stat in self._home.stats(file.area)}
+            self._listed[file.area] = self._listing(file.area)
         stat = self._listed[file.area].get(file.name)
         return "" if stat is None else state_of(stat)
+
+    def _listing(self, area: str) -> dict[str, FileStat]:
+        return {stat.name: stat for stat in self._home.stats(area)}
 
     def _copy(self, file: Expected, name: str) -> VerifiedFile:
         """Copy a file to the tree, under the name of its content."""
@@ -167,6 +200,7 @@ class Bringing:
         temporary = f"{NEW}/{secrets.token_hex(8)}"
         copied = copier.bring_as(source.stat(name), temporary, None).verified
         final = tree_name(copied.sha256)
+        points.passed("collect.copied")
         try:
             self._tree.move(temporary, final)
         except AlreadyExistsError:
@@ -176,6 +210,7 @@ class Bringing:
             else:
                 self._tree.delete(temporary)
         self._sizes[final] = copied.size
+        points.passed("collect.named")
         return copied._replace(target_name=final)
 
     def _is_right(self, file: Expected, sha256: str) -> bool:

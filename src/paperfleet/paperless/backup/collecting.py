@@ -2,31 +2,36 @@
 
 paperless-ngx goes on working meanwhile. A file that was renamed since the export is found by its
 row; where one was deleted or overwritten, the database is exported once more, which takes seconds,
-as the tree has all other files by then. What the last export names is a state that was.
+as the tree has all other files by then. Where that does not end by itself, the last passes hold the
+media lock, for which paperless-ngx waits before it deletes, renames or stores a file. What the last
+export names is a state that was.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from django.core.management import call_command
+from filelock import FileLock, Timeout
 
 from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
+from paperfleet.backup import points
 from paperfleet.backup.manifest import Manifest
 from paperfleet.backup.variables import without_secrets
 from paperfleet.errors import BackupError
-from paperfleet.paperless import recorded
+from paperfleet.paperless import activation, recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.areas import AREAS, THUMBNAILS
 from paperfleet.paperless.backup.bringing import Bringing
-from paperfleet.paperless.backup.expecting import exported
+from paperfleet.paperless.backup.exporting import export
 from paperfleet.paperless.care import setup
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
@@ -35,15 +40,18 @@ from paperfleet.transfer.progress import Progress
 from paperfleet.transfer.receipt import BY_READING, Receipt, ReceiptEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     from paperfleet.backup.manifest import BackedUpFile
     from paperfleet.backup.place import BackupPlace
     from paperfleet.paperless.backup.bringing import BroughtFile
-    from paperfleet.paperless.backup.expecting import ExportedFile
 
-_PASSES = 4
+_FREE_PASSES = 3
+"""Passes in which everybody goes on working; three more hold the media lock."""
+_PASSES = 6
+_LOCK_PATIENCE = 600.0
+_LOCKED_SECONDS = 30.0
+"""After so long no further pass begins that holds the media lock."""
 
 
 @dataclass
@@ -72,35 +80,97 @@ def collect(
     ``planned`` is told how many files each pass has. Raises ``BackupError`` when the export fails
     or names what is gone, ``StorageError`` for a storage that is out of reach.
     """
+    with _alone(place):
+        return _collect(place, thumbnails=thumbnails, planned=planned, listener=listener)
+
+
+def _collect(
+    place: BackupPlace,
+    *,
+    thumbnails: bool,
+    planned: Callable[[int], object],
+    listener: Callable[[BroughtFile], object],
+) -> Collection:
     documents.require_usable()  # not a storage of another database, nor a half filled one
     home = setup.everything()
     tree = full(LocalBackend(place.tree, create=False))
     new: dict[str, int] = {}
     passes = 0
-    with home, tree, Progress(place.known) as known:
+    with home, tree, Progress(place.known) as known, ExitStack() as locked:
         bringing = Bringing(home, tree, known)
         bringing.look()
+        held_since = 0.0
         while True:
             passes += 1
-            listed = _export(place.begin(), thumbnails=thumbnails)
-            planned(len(listed.files))
-            brought = list(bringing.bring(listed.files, listener))
+            if passes > _FREE_PASSES and not held_since:
+                locked.enter_context(_media_lock())
+                held_since = time.monotonic()
+                points.passed("collect.locked")
+            bringing.watch(AREAS if thumbnails else AREAS.keys() - {THUMBNAILS})
+            found = export(place.begin(), thumbnails=thumbnails, locked=bool(held_since))
+            points.passed("collect.exported")
+            planned(len(found.files))
+            brought = list(bringing.bring(found.files, listener))
             new |= {one.file.sha256: one.file.size for one in brought if one.is_new}
-            if passes == _PASSES or not any(one.is_changed for one in brought):
+            points.passed("collect.brought")
+            if not found.is_moved and not any(one.is_changed for one in brought):
                 break
+            if passes == _PASSES or time.monotonic() - (held_since or math.inf) > _LOCKED_SECONDS:
+                if found.is_moved:
+                    raise BackupError(
+                        f"the trash has changed during each of {passes} exports of the database",
+                        hint="Run it again when fewer documents go to the trash or come back",
+                    )
+                break
+        locked.close()
         entries = tuple(one.file for one in brought)
         manifest = Manifest(
-            as_of=listed.as_of,
-            paperless=listed.version,
+            as_of=found.as_of,
+            paperless=found.version,
             paperfleet=_own_version(),
             identity=identity(),
             source=home.label,
-            documents=listed.documents,
+            documents=found.documents,
             files=entries,
         )
         pruned = 0 if manifest.faults else bringing.prune(one.sha256 for one in entries)
+        points.passed("collect.pruned")
     _write(place, manifest)
+    points.passed("collect.written")
     return Collection(manifest, len(new), sum(new.values()), passes, pruned)
+
+
+@contextmanager
+def _alone(place: BackupPlace) -> Iterator[None]:
+    """Keep out what goes on of a run that was killed: its lease may be over, and this is not."""
+    lock = FileLock(place / "collect.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BackupError(
+            f"another process still collects a backup in {place.folder}",
+            hint="It goes on after a run that was killed. Wait until it has ended, or end it",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _media_lock() -> Iterator[None]:
+    lock = activation.media_lock()
+    try:
+        lock.acquire(timeout=_LOCK_PATIENCE)
+    except TimeoutError as error:
+        raise BackupError(
+            f"the media lock of paperless-ngx was not free within {_LOCK_PATIENCE:g} s: {error}",
+            hint="Look for a process that hangs, such as a document_exporter, and run it again",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def identity() -> str:
@@ -115,33 +185,6 @@ def _own_version() -> str:
         return version("paperfleet")
     except PackageNotFoundError:  # it is on the path of modules, and not installed
         return ""
-
-
-class _Exported(NamedTuple):
-    """The database as it was at ``as_of`` (ISO 8601), and what it names."""
-
-    as_of: str
-    version: str
-    documents: int
-    files: list[ExportedFile]
-
-
-def _export(folder: Path, *, thumbnails: bool) -> _Exported:
-    """Export the database into an empty folder; the media lock is held for that alone."""
-    as_of = datetime.now(UTC).isoformat(timespec="seconds")
-    options: dict[str, object] = {} if thumbnails else {"no_thumbnail": True}
-    call_command("document_exporter", str(folder), data_only=True, no_progress_bar=True, **options)
-    areas = [
-        area.key for area in AREAS.values() if area.named and (thumbnails or area.key != THUMBNAILS)
-    ]
-    try:
-        about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-        return _Exported(as_of, str(about["version"]), *exported(folder, areas))
-    except (OSError, ValueError, KeyError) as error:
-        raise BackupError(
-            f"what document_exporter wrote cannot be read: {error!r}",
-            hint="Run document_exporter --data-only by hand and look at what it says",
-        ) from None
 
 
 def _write(place: BackupPlace, manifest: Manifest) -> None:

@@ -5,18 +5,19 @@ Not those that the database names when it is asked later: it goes on changing.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
 
 from paperfleet.backup.records import records
 from paperfleet.paperless.areas import ARCHIVE, BUNDLES, LOGO, ORIGINALS, THUMBNAILS
+from paperfleet.paperless.backup import trash
 from paperfleet.paperless.documents import rows
 from paperfleet.paperless.documents.rows import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
 _NAMES = {
     ORIGINALS: "__exported_file_name__",
@@ -47,12 +48,13 @@ class ExportedRows(NamedTuple):
 def exported(folder: Path, areas: Collection[str]) -> ExportedRows:
     """Return what the export in ``folder`` names in these areas; raise ``BackupError``."""
     documents, files = 0, []
-    with (folder / "manifest.json").open(encoding="utf-8") as stream:
-        for record in records(stream):
-            documents += record.get("model") == _DOCUMENT
-            for file in _files(record, areas):
-                name = record.get(_NAMES.get(file.area, ""))
-                files.append(ExportedFile(file, str(name or "")))
+    for path in filter(Path.exists, (folder / "manifest.json", folder / trash.FILE)):
+        with path.open(encoding="utf-8") as stream:
+            for record in records(stream):
+                documents += record.get("model") == _DOCUMENT
+                for file in _files(record, areas):
+                    name = record.get(_NAMES.get(file.area, ""))
+                    files.append(ExportedFile(file, str(name or "")))
     return ExportedRows(documents, files)
 
 

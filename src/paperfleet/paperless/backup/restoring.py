@@ -7,14 +7,18 @@ goes on where it was: files that are there and right stay.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from django.core.management import call_command
+from django.db import transaction
 
 from paperfleet.backup import place as places
+from paperfleet.backup import points
 from paperfleet.backup.manifest import tree_name
 from paperfleet.errors import BackupError
 from paperfleet.paperless.areas import AREAS, THUMBNAILS
+from paperfleet.paperless.backup import trash
 from paperfleet.paperless.backup.bringing import THREADS
 from paperfleet.paperless.care import setup
 from paperfleet.paperless.documents import rows
@@ -54,12 +58,17 @@ def restore(
         if setup.configured() is not None:
             setup.require_ours(home, setup.installation(), take=True)
         _bring(manifest, home, tree, listener)
+    points.passed("restore.filled")
     if has_rows:
         call_command("document_index", "reindex", no_progress_bar=True)
     else:
-        folder = str(place / places.DATABASE)
-        call_command("document_importer", folder, data_only=True, no_progress_bar=True)
+        folder = place / places.DATABASE
+        with transaction.atomic() if trash.is_in(folder) else nullcontext():
+            call_command("document_importer", str(folder), data_only=True, no_progress_bar=True)
+            trash.restore(folder)
+    points.passed("restore.imported")
     require_all(manifest)
+    points.passed("restore.proven")
     return manifest
 
 
@@ -114,6 +123,7 @@ def _bring(
         there = area.find(file.key)
         if there is None:
             copiers[file.role].bring_as(source, file.key, None)
+            points.passed("restore.brought")
         elif (there.sha256 or area.content_sha256(file.key)) != file.sha256:
             raise BackupError(
                 f"{home.label} has another file under {file.role}/{file.key}, and nothing there is"

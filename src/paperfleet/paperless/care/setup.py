@@ -10,6 +10,7 @@ from paperfleet.paperless import homes, ownership, recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.areas import ALWAYS, AREAS
 from paperfleet.paperless.config import backend_named
+from paperfleet.paperless.documents import rows
 from paperfleet.paperless.homes import Home, own_folders, storage_home
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL
 from paperfleet.settings.options import SOURCE_OPTIONS
@@ -165,11 +166,27 @@ def require_sensible(parts: list[Part], old: Home) -> None:
 
 def installation() -> Installation:
     """Return the row of this database; raise ``ConfigurationError`` when there is no table."""
+    require_tables()
+    return recorded.installation()
+
+
+def require_tables() -> None:
+    """Raise ``ConfigurationError`` when the tables were never made, or not those of this release.
+
+    Those of paperless-ngx are there where ours are.
+    """
     if not ownership.has_tables():
         raise ConfigurationError(
             "the tables of Paperfleet are not there yet", hint="Run `manage.py migrate` first"
         )
-    return recorded.installation()
+
+
+def require_documents() -> None:
+    """Raise ``ConfigurationError`` when the database has no table of documents."""
+    if not rows.exist():
+        raise ConfigurationError(
+            "the tables of paperless-ngx are not there yet", hint="Run `manage.py migrate` first"
+        )
 
 
 def require_ours(new: Home, mine: Installation, *, take: bool) -> None:

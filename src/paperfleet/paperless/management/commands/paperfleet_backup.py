@@ -13,6 +13,7 @@ from paperfleet.backup.place import BackupPlace
 from paperfleet.errors import PaperfleetError
 from paperfleet.paperless.activation import version_of_paperless
 from paperfleet.paperless.backup import collecting, restoring
+from paperfleet.paperless.care import setup
 from paperfleet.paperless.documents import rows
 from paperfleet.printable import readable
 from paperfleet.private import replace_text
@@ -46,6 +47,7 @@ class Command(BaseCommand):
         place = BackupPlace(options["folder"].absolute())
         action: Callable[[BackupPlace, dict[str, Any]], None] = getattr(self, options["action"])
         try:
+            setup.require_documents()
             action(place, options)
         except PaperfleetError as error:
             raise CommandError(readable(str(error))) from error

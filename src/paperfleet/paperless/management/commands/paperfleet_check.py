@@ -76,6 +76,7 @@ class Command(BaseCommand):
                 "--delete-orphans needs to see all contents; leave --quick and --fast out"
             )
         try:
+            setup.require_tables()
             with setup.current() as home:
                 report = self._run(home, options)
         except PaperfleetError as error:

@@ -9,6 +9,7 @@ from celery import current_app
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from paperfleet.errors import PaperfleetError
+from paperfleet.paperless.care import setup
 from paperfleet.paperless.delivery import papertasks, publishing, rows, staging, states
 from paperfleet.paperless.scaling import number, queries, reading
 from paperfleet.printable import readable
@@ -58,16 +59,21 @@ class Command(BaseCommand):
                 self.stdout.write(
                     queries.query(options["scaling_query"], reading.longest_seconds()), ending=""
                 )
-            elif options["retry"]:
-                self._retry(options["retry"])
-            elif options["save"]:
-                self._save(*options["save"])
-            elif options["discard"]:
-                self._discard(options["discard"])
             else:
-                self._list(as_json=options["json"])
+                setup.require_tables()
+                self._of_tasks(options)
         except (PaperfleetError, OSError) as error:
             raise CommandError(readable(str(error))) from error
+
+    def _of_tasks(self, options: dict[str, Any]) -> None:
+        if options["retry"]:
+            self._retry(options["retry"])
+        elif options["save"]:
+            self._save(*options["save"])
+        elif options["discard"]:
+            self._discard(options["discard"])
+        else:
+            self._list(as_json=options["json"])
 
     def _list(self, *, as_json: bool) -> None:
         found = rows.not_done()

@@ -39,7 +39,10 @@ class Command(BaseCommand):
     def _dump(self, target: Path, options: dict[str, Any]) -> None:
         manifest = serializers.serialize("python", ApplicationConfiguration.objects.all())
         taken: set[str] = set()
-        for document in Document.global_objects.order_by("pk"):
+        # paperless-ngx 2 leaves the trash out.
+        is_old = version.__full_version_str__.startswith("2.")
+        documents = Document.objects if is_old else Document.global_objects
+        for document in documents.order_by("pk"):
             (record,) = serializers.serialize("python", [document])
             name = _name(document, taken)
             files = {EXPORTER_FILE_NAME: (name, document.source_path)}
