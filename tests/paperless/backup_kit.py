@@ -39,6 +39,34 @@ for number in (1, 2, 3):
     if number == 3:
         made.delete()
 """
+# The same with PDFs, of which the last one is broken.
+_FILL_PDFS = """
+import django; django.setup()
+import tempfile
+from pathlib import Path
+import pikepdf
+from documents.consumer import consume
+for number in (1, 2, 3, 4):
+    folder = Path(tempfile.mkdtemp())
+    for kind in ("original", "archive"):
+        pdf = pikepdf.new()
+        pdf.add_blank_page()
+        pdf.docinfo["/Title"] = f"{kind} {number}"
+        pdf.save(folder / kind)
+    (folder / "thumbnail").write_bytes(b"a picture %d" % number)
+    if number == 4:
+        (folder / "original").write_bytes(b"%PDF-1.7 of which nothing is left")
+    made = consume(
+        folder / "original",
+        f"invoices/{('january', 'february', 'march', 'april')[number - 1]}",
+        archive=None if number == 2 else folder / "archive",
+        thumbnail=folder / "thumbnail",
+    )
+    if number == 3:
+        made.delete()
+"""
+BROKEN = 4
+"""The number of the document of ``with_pdfs`` that is none."""
 _ROWS = """
 import django; django.setup()
 import json
@@ -56,6 +84,14 @@ def model(folder: Path) -> Path:
     made = SmallInstallation(folder)
     made.manage("migrate", "--verbosity", "0")
     made.python(_FILL)
+    return folder
+
+
+def with_pdfs(folder: Path) -> Path:
+    """Make an installation that has four documents, of which one is no PDF; return its folder."""
+    made = SmallInstallation(folder)
+    made.manage("migrate", "--verbosity", "0")
+    made.python(_FILL_PDFS)
     return folder
 
 
