@@ -139,8 +139,12 @@ class SmallInstallation:
 
     def backup(self, *words: str, code: int = 0) -> str:
         """Run a command of ``paperfleet backup``, which has to end so; return both outputs."""
+        return self.paperfleet("backup", *words, code=code)
+
+    def paperfleet(self, *words: str, code: int = 0) -> str:
+        """Run a command, which has to end so; return both outputs, but JSON alone."""
         done = subprocess.run(
-            [sys.executable, "-m", "paperfleet", "backup", *words],
+            [sys.executable, "-m", "paperfleet", *words],
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -185,7 +189,9 @@ def instead_of_restic(folder: Path, script: str) -> str:
     return str(program)
 
 
-def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def restic(
+    repository: Path, *words: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the program itself, as somebody does who has no Paperfleet."""
     return subprocess.run(
         [str(RESTIC), *words],
@@ -194,6 +200,7 @@ def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
             "RESTIC_PASSWORD": PASSWORD,
             "RESTIC_CACHE_DIR": str(repository.parent / "cache"),
         },
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=60,
