@@ -9,7 +9,7 @@ from django.db import connection
 
 from paperfleet.backup import published
 from paperfleet.paperless.delivery import states
-from paperfleet.paperless.scaling import reading
+from paperfleet.paperless.scaling import drillgauges, reading
 from paperfleet.paperless.scaling.number import counts, work
 from paperfleet.web.metrics import MetricGauge, MetricsAnswers, MetricsServer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from paperfleet.backup.published import Published
     from paperfleet.paperless.scaling.number import ScalingFacts
     from paperfleet.settings.app import AppSettings
 
@@ -33,7 +32,7 @@ def serve(settings: AppSettings, environ: Mapping[str, str]) -> None:
     address = settings.metrics_address or environ["GRANIAN_HOST"]
     app = current_app._get_current_object()  # noqa: SLF001  # Celery's only way to it
     is_alone = environ.get("GRANIAN_WORKERS", "1") == "1"
-    answers = MetricsAnswers(lambda: [*_read(app), *drills(published.here(environ))])
+    answers = MetricsAnswers(lambda: [*_read(app), *drillgauges.gauges(published.here(environ))])
     MetricsServer(address, settings.metrics_port, answers, is_alone=is_alone).start()
 
 
@@ -42,33 +41,6 @@ def _read(app: Celery) -> list[MetricGauge]:
         return gauges(reading.read(app))
     finally:
         connection.close()  # of the thread of this request
-
-
-def drills(found: Published | None) -> list[MetricGauge]:
-    """Return how drills of the backup ended, where this host has its folder."""
-    if found is None:
-        return []
-    is_green = found.last is not None and found.last.is_green
-    restored: dict[tuple[str, ...], float] = {}
-    if found.green is not None:
-        restored[()] = found.green.restore_seconds
-    return [
-        MetricGauge(
-            "paperfleet_backup_drill_age_seconds",
-            "Age of the last green drill of the backup; +Inf when none was ever green",
-            {(): found.age()},
-        ),
-        MetricGauge(
-            "paperfleet_backup_drill_green",
-            "1 when the last drill of the backup was green; 0 when not, or there was none",
-            {(): float(is_green)},
-        ),
-        MetricGauge(
-            "paperfleet_backup_drill_restore_seconds",
-            "What the last green drill took to restore all documents",
-            restored,
-        ),
-    ]
 
 
 def gauges(facts: ScalingFacts) -> list[MetricGauge]:
