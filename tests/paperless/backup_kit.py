@@ -148,7 +148,7 @@ class SmallInstallation:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SMALL.patience,
         )
         assert done.returncode == code, done.stdout + done.stderr
         assert PASSWORD not in done.stdout + done.stderr

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.skipif(bool(backup_kit.MISSING), reason=backup_kit.MISSING),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 ELSEWHERE = {
     "PAPERLESS_DBHOST": "127.0.0.1",
