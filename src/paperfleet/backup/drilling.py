@@ -22,7 +22,12 @@ from paperfleet.backup.published import GREEN, RED, UNFINISHED, Drill
 from paperfleet.backup.restoring import Restoring
 from paperfleet.backup.snapshots import chosen
 from paperfleet.backup.taking import alone
-from paperfleet.errors import BackupError, RepositoryDamagedError, RepositoryError
+from paperfleet.errors import (
+    BackupError,
+    PaperfleetError,
+    RepositoryDamagedError,
+    RepositoryError,
+)
 from paperfleet.private import make_folder
 from paperfleet.running.words import duration_text, files_text, size_text
 
@@ -106,7 +111,7 @@ class Drilling:
                     snapshot=row.snapshot, as_of=row.as_of, paperless=row.paperless
                 )
                 drill = self._judged(begun, row, known, say)
-            except BackupError as error:
+            except PaperfleetError as error:
                 drill = begun._replace(outcome=RED, reasons=(error.message,))
                 self._publish(_ended(drill, begun.at))
                 if not _is_of_the_backup(error):
@@ -159,7 +164,7 @@ class Drilling:
         left = self.place / THROW_AWAY
         if left.exists():
             say("removing what a drill that was killed has left")
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)  # what it started may write still
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -167,9 +172,16 @@ class Drilling:
 
         Its name is new: what a drill that was killed has started may still write into the old one.
         """
-        make_folder(self.place / THROW_AWAY)
         try:
+            make_folder(self.place / THROW_AWAY)
             yield Path(tempfile.mkdtemp(dir=self.place / THROW_AWAY))
+        except OSError as error:
+            if isinstance(error, PaperfleetError):
+                raise
+            raise BackupError(
+                f"the throw-away installation cannot be written: {error.strerror}",
+                hint=f"Make room in {self.place.folder}, and drill again",
+            ) from None
         finally:
             shutil.rmtree(self.place / THROW_AWAY, ignore_errors=True)
 
@@ -188,8 +200,10 @@ def _ended(drill: Drill, began: float) -> Drill:
     return drill._replace(at=now, seconds=round(max(0.0, now - began), 1))
 
 
-def _is_of_the_backup(error: BackupError) -> bool:
+def _is_of_the_backup(error: PaperfleetError) -> bool:
     """Say whether an error is about the backup, and not about reaching it."""
+    if not isinstance(error, BackupError):
+        return False
     return isinstance(error, RepositoryDamagedError) or not isinstance(error, RepositoryError)
 
 

@@ -31,7 +31,10 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FAILED: "with --once: some files could not be brought over (paperfleet status)",
         UNFINISHED: "with --once: stopped before source and target agreed; run it again to go on",
     },
-    "status": {FINE: "it is shown, whatever it says", WRONG: "there is no journal to read"},
+    "status": {
+        FINE: "it is shown, whatever it says",
+        WRONG: "there is no journal to read, nor a folder of backups",
+    },
     "approve": {
         FINE: "approved, or nothing is held back",
         WRONG: "there is no journal, nobody to ask, or the answer was no",
