@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from paperfleet.backup.manifest import Manifest
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
 
 THROW_AWAY: Final = "drill"
@@ -84,7 +84,7 @@ class Drilling:
 
     name: str
     place: BackupPlace
-    restic: Restic
+    restic: Repository
     make: Callable[[Path], ThrowAwayInstance]
 
     def run(

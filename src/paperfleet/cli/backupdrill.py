@@ -15,7 +15,7 @@ from paperfleet.running.printing import say, say_json
 if TYPE_CHECKING:
     from paperfleet.backup.place import BackupPlace
     from paperfleet.backup.published import Drill, Published
-    from paperfleet.backup.restic import Restic
+    from paperfleet.backup.repository import Repository
     from paperfleet.settings.backup import BackupSettings
 
 _SEEDS = 1 << 32
@@ -78,7 +78,7 @@ def command(snapshot: str, *, seed: int | None, known: tuple[int, ...], as_json:
     return FINE if drill.is_green else FAILED
 
 
-def of_these(settings: BackupSettings, place: BackupPlace, restic: Restic) -> Published:
+def of_these(settings: BackupSettings, place: BackupPlace, restic: Repository) -> Published:
     """Return what drills of the backups of this installation have found."""
     from paperfleet.backup import published  # noqa: PLC0415  # slow to import
 
