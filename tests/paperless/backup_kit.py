@@ -39,6 +39,34 @@ for number in (1, 2, 3):
     if number == 3:
         made.delete()
 """
+# The same with PDFs, of which the last one is broken.
+_FILL_PDFS = """
+import django; django.setup()
+import tempfile
+from pathlib import Path
+import pikepdf
+from documents.consumer import consume
+for number in (1, 2, 3, 4):
+    folder = Path(tempfile.mkdtemp())
+    for kind in ("original", "archive"):
+        pdf = pikepdf.new()
+        pdf.add_blank_page()
+        pdf.docinfo["/Title"] = f"{kind} {number}"
+        pdf.save(folder / kind)
+    (folder / "thumbnail").write_bytes(b"a picture %d" % number)
+    if number == 4:
+        (folder / "original").write_bytes(b"%PDF-1.7 of which nothing is left")
+    made = consume(
+        folder / "original",
+        f"invoices/{('january', 'february', 'march', 'april')[number - 1]}",
+        archive=None if number == 2 else folder / "archive",
+        thumbnail=folder / "thumbnail",
+    )
+    if number == 3:
+        made.delete()
+"""
+BROKEN = 4
+"""The number of the document of ``with_pdfs`` that is none."""
 _ROWS = """
 import django; django.setup()
 import json
@@ -56,6 +84,14 @@ def model(folder: Path) -> Path:
     made = SmallInstallation(folder)
     made.manage("migrate", "--verbosity", "0")
     made.python(_FILL)
+    return folder
+
+
+def with_pdfs(folder: Path) -> Path:
+    """Make an installation that has four documents, of which one is no PDF; return its folder."""
+    made = SmallInstallation(folder)
+    made.manage("migrate", "--verbosity", "0")
+    made.python(_FILL_PDFS)
     return folder
 
 
@@ -103,12 +139,16 @@ class SmallInstallation:
 
     def backup(self, *words: str, code: int = 0) -> str:
         """Run a command of ``paperfleet backup``, which has to end so; return both outputs."""
+        return self.paperfleet("backup", *words, code=code)
+
+    def paperfleet(self, *words: str, code: int = 0) -> str:
+        """Run a command, which has to end so; return both outputs, but JSON alone."""
         done = subprocess.run(
-            [sys.executable, "-m", "paperfleet", "backup", *words],
+            [sys.executable, "-m", "paperfleet", *words],
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SMALL.patience,
         )
         assert done.returncode == code, done.stdout + done.stderr
         assert PASSWORD not in done.stdout + done.stderr
@@ -149,7 +189,9 @@ def instead_of_restic(folder: Path, script: str) -> str:
     return str(program)
 
 
-def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def restic(
+    repository: Path, *words: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the program itself, as somebody does who has no Paperfleet."""
     return subprocess.run(
         [str(RESTIC), *words],
@@ -158,6 +200,7 @@ def restic(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
             "RESTIC_PASSWORD": PASSWORD,
             "RESTIC_CACHE_DIR": str(repository.parent / "cache"),
         },
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=60,

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _COLLECTIONS: Final = 2
-_LEASE: Final = "backup"
 _LEASE_SECONDS: Final = 60.0
 
 
@@ -193,14 +192,17 @@ class Taking:
 
 
 @contextmanager
-def alone(place: BackupPlace) -> Iterator[None]:
-    """Let nobody else use the folder of the backup meanwhile; raise ``BackupError`` if one does."""
+def alone(place: BackupPlace, work: str = "backup") -> Iterator[None]:
+    """Let nobody else do such work in the folder of the backup meanwhile.
+
+    Raises ``BackupError`` if somebody does.
+    """
     with open_lease_store(f"file:{quote(str(place.folder / 'leases'))}") as store:
         try:
-            held = store.acquire(_LEASE, ttl=_LEASE_SECONDS, timeout=0)
+            held = store.acquire(work, ttl=_LEASE_SECONDS, timeout=0)
         except LeaseTimeoutError as error:
             raise BackupError(
-                f"another backup works in {place.folder}: {error.message}",
+                f"another {work} works in {place.folder}: {error.message}",
                 hint="Wait until it has ended. A process that was killed is forgotten after"
                 f" {_LEASE_SECONDS:g} seconds",
             ) from None

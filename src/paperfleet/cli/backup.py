@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from paperfleet.cli import backupdrill
 from paperfleet.printable import readable
 from paperfleet.running.exitcodes import FAILED, FINE, help_text
 from paperfleet.running.printing import say, say_json
@@ -32,6 +34,7 @@ Examples:
   paperfleet backup run --init      # the first time
   paperfleet backup list
   paperfleet backup verify --read 100%
+  paperfleet backup drill
   paperfleet backup restore
 
 """
@@ -76,6 +79,9 @@ def command() -> None:
     """Back up a paperless-ngx with restic, check it, and restore it."""
 
 
+command.add_command(backupdrill.command)
+
+
 @command.command("run", epilog=_RUN + help_text("backup run"))
 @click.option("--init", is_flag=True, help="Make the repository where there is none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -86,15 +92,17 @@ def run(*, init: bool, as_json: bool) -> int:
     is named, and the code is 3.
     """
     from paperfleet.backup.bar import ResticBar  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.heartbeat import address_of, beating  # noqa: PLC0415  # as above
     from paperfleet.backup.taking import Taking  # noqa: PLC0415  # as above
     from paperfleet.fleet.instance import instance_of  # noqa: PLC0415  # as above
 
-    settings, place, restic = _opened()
-    with _signals(), ResticBar() as bar:
+    settings, place, restic = opened()
+    url = address_of(settings.heartbeat_url, settings.heartbeat_url_file)
+    tell = partial(say, err=True)
+    with signals(), beating(url, tell) as heart, ResticBar() as bar:
         taking = Taking(settings, place, restic, instance_of(os.environ))
-        taken = taking.run(
-            init=init or settings.init, say=lambda text: say(text, err=True), listener=bar
-        )
+        taken = taking.run(init=init or settings.init, say=tell, listener=bar)
+        heart.good = taken.complete and not taken.not_forgotten
     _tell_faults(taken.manifest)
     if as_json:
         say_json(_document(taken))
@@ -102,7 +110,8 @@ def run(*, init: bool, as_json: bool) -> int:
         _tell(taken)
     if taken.not_forgotten:
         say(f"old backups were not let go of: {taken.not_forgotten}", err=True)
-    return FINE if taken.complete and not taken.not_forgotten else FAILED
+    backupdrill.tell_last(backupdrill.of_these(settings, place, restic))
+    return FINE if heart.good else FAILED
 
 
 @command.command("list", epilog=_LIST + help_text("backup list"))
@@ -112,12 +121,13 @@ def list_(*, of_all: bool, as_json: bool) -> int:
     """Show the backups in the repository, the oldest first."""
     from paperfleet.backup.snapshots import rows  # noqa: PLC0415  # slow to import
 
-    settings, _, restic = _opened()
+    settings, place, restic = opened()
     found = rows(restic, "" if of_all else settings.name)
     if as_json:
         say_json([row._asdict() for row in found])
-        return FINE
-    _show(found)
+    else:
+        _show(found)
+    backupdrill.tell_last(backupdrill.of_these(settings, place, restic))
     return FINE
 
 
@@ -156,10 +166,10 @@ def restore(snapshot: str, *, folder: Path | None, documents: tuple[int, ...], s
     from paperfleet.backup.restoring import Restoring  # noqa: PLC0415  # slow to import
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
 
-    settings, place, restic = _opened()
+    settings, place, restic = opened()
     row = chosen(restic, settings.name, snapshot)
     restoring = Restoring(restic, row)
-    with _signals():
+    with signals():
         if folder is not None:
             manifest = restoring.lay_out(folder.absolute())
             say(f"to import it: python3 {folder}/data/lay_out.py EMPTY_FOLDER, then what it says")
@@ -204,8 +214,8 @@ def verify(snapshot: str, *, subset: str, files: bool, as_json: bool) -> int:
     from paperfleet.backup.taking import alone  # noqa: PLC0415  # as above
     from paperfleet.running.bar import Bar  # noqa: PLC0415  # as above
 
-    settings, place, restic = _opened()
-    with _signals():
+    settings, place, restic = opened()
+    with signals():
         row = chosen(restic, settings.name, snapshot)
         found = verifying.verify(restic, row, subset=subset)
         if files:
@@ -245,7 +255,7 @@ def verify(snapshot: str, *, subset: str, files: bool, as_json: bool) -> int:
 @command.command("unlock", epilog=_UNLOCK + help_text("backup unlock"))
 def unlock() -> int:
     """Remove the locks that processes which have died left in the repository."""
-    _, _, restic = _opened()
+    _, _, restic = opened()
     restic.unlock()
     say("unlocked")
     return FINE
@@ -256,8 +266,8 @@ def _pick(snapshot: str, folder: Path, documents: tuple[int, ...], search: str) 
     from paperfleet.backup import picking  # noqa: PLC0415  # slow to import
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
 
-    settings, _, restic = _opened()
-    with _signals():
+    settings, _, restic = opened()
+    with signals():
         row = chosen(restic, settings.name, snapshot)
         found = picking.find(restic, row, documents, search)
         bad = picking.write(restic, row, found, folder.absolute())
@@ -286,17 +296,17 @@ def _tell_tree(tree: ProvenTree, place: BackupPlace) -> None:
         )
 
 
-def _opened() -> tuple[BackupSettings, BackupPlace, Repository]:
+def opened() -> tuple[BackupSettings, BackupPlace, Repository]:
+    """Return what the environment says; raise ``ConfigurationError``."""
     from paperfleet.backup.place import BackupPlace  # noqa: PLC0415  # slow to import
     from paperfleet.backup.restic import restic_of  # noqa: PLC0415  # as above
-    from paperfleet.settings.backup import settings_in, table  # noqa: PLC0415  # as above
+    from paperfleet.settings.backup import folder_in, settings_in, table  # noqa: PLC0415  # as above
     from paperfleet.settings.environment import mistake  # noqa: PLC0415  # as above
-    from paperfleet.settings.places import state_folder  # noqa: PLC0415  # as above
 
     if error := mistake(os.environ):
         raise error
     settings = settings_in(os.environ)
-    place = BackupPlace((settings.folder or state_folder(os.environ) / "backup").absolute())
+    place = BackupPlace(folder_in(os.environ))
     place.make()
     if settings.plain:
         from paperfleet.backup.plain import plain_store  # noqa: PLC0415  # as above
@@ -308,7 +318,8 @@ def _opened() -> tuple[BackupSettings, BackupPlace, Repository]:
     return settings, place, restic_of(settings, os.environ, place / "cache")
 
 
-def _signals() -> AbstractContextManager[None]:
+def signals() -> AbstractContextManager[None]:
+    """Let SIGTERM and SIGINT end what goes on in the block, in order."""
     from paperfleet.running.stopping import Stopper, signals_to  # noqa: PLC0415  # slow to import
 
     return signals_to(Stopper())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from paperfleet.fleet.site import Site
 
-_COMMAND = ("python3", "manage.py", "paperfleet_backup")
+_MANAGE = ("python3", "manage.py")
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,26 @@ class ManagedInstance:
     def state(self, folder: Path) -> InstanceState:
         """Return its version and what it holds; ``folder`` is for what the command writes."""
         self._run("state", folder)
-        found = _object(folder / STATE)
+        found = answer_in(folder / STATE)
         return InstanceState(str(found.get("version", "")), int(str(found.get("documents", 0))))
 
     def collect(self, folder: Path, *, thumbnails: bool) -> Mapping[str, object]:
         """Collect a backup in a folder; return what was new."""
         self._run("collect", folder, *([] if thumbnails else ["--no-thumbnails"]))
-        return _object(folder / COLLECTED)
+        return answer_in(folder / COLLECTED)
 
     def restore(self, folder: Path) -> None:
         """Fill it with the backup that lies in a folder, and prove that all is there."""
         self._run("restore", folder)
 
-    def _run(self, action: str, folder: Path, *words: str) -> None:
+    def _run(
+        self, action: str, folder: Path, *words: str, command: str = "paperfleet_backup"
+    ) -> None:
         running: list[subprocess.Popen[bytes]] = []
         try:
             # It shows by itself how far it is.
-            command = (*_COMMAND, action, str(folder), *words)
-            run_to_end(self.site, command, stop=running, say=lambda _: None)
+            whole = (*_MANAGE, command, action, str(folder), *words)
+            run_to_end(self.site, whole, stop=running, say=lambda _: None)
         except NotReadyError as error:
             raise BackupError(error.message, hint=error.hint) from None
 
@@ -68,11 +70,12 @@ def instance_of(environ: Mapping[str, str]) -> ManagedInstance:
     return ManagedInstance(replace(site, environ={**site.environ, "PAPERLESS_APPS": apps}))
 
 
-def _object(path: Path) -> dict[str, object]:
+def answer_in(path: Path) -> dict[str, object]:
+    """Return what a command of ours has written; raise ``BackupError`` where it has not."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         value = None
     if not isinstance(value, dict):
-        raise BackupError(f"manage.py paperfleet_backup has written no {path.name}")
+        raise BackupError(f"the command of manage.py has written no {path.name}")
     return value

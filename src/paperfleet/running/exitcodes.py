@@ -31,7 +31,10 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FAILED: "with --once: some files could not be brought over (paperfleet status)",
         UNFINISHED: "with --once: stopped before source and target agreed; run it again to go on",
     },
-    "status": {FINE: "it is shown, whatever it says", WRONG: "there is no journal to read"},
+    "status": {
+        FINE: "it is shown, whatever it says",
+        WRONG: "there is no journal to read, nor a folder of backups",
+    },
     "approve": {
         FINE: "approved, or nothing is held back",
         WRONG: "there is no journal, nobody to ask, or the answer was no",
@@ -83,6 +86,14 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         "or files of the tree on this host are damaged",
         UNFINISHED: "it was interrupted",
     },
+    "backup drill": {
+        FINE: "green: the backup was restored into a throw-away installation, and all that was "
+        "looked at is as it was",
+        WRONG: "a setting is wrong, the repository cannot be used, or another drill is at work",
+        FAILED: "red: the backup could not be restored, or is not what it says; nothing was "
+        "compared or searched counts as that too",
+        UNFINISHED: "it was interrupted: neither green nor red",
+    },
     "backup unlock": {
         FINE: "locks of dead processes are gone",
         WRONG: "the repository cannot be used",
@@ -106,6 +117,10 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
     },
     "manage.py paperfleet_backup": {
         FINE: "what was asked for is done",
+        WRONG: "it is not; standard error says why",
+    },
+    "manage.py paperfleet_drill": {
+        FINE: "what was asked for is done; the answer lies in the folder",
         WRONG: "it is not; standard error says why",
     },
     "manage.py paperfleet_check": {

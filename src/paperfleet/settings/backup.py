@@ -9,6 +9,7 @@ from typing import Annotated
 from paperfleet.errors import ConfigurationError
 from paperfleet.secret import Secret
 from paperfleet.settings.environment import values_of
+from paperfleet.settings.places import state_folder
 from paperfleet.settings.table import PREFIX, About, Setting, rows_of
 
 _MOST_KEPT = 10_000
@@ -84,6 +85,18 @@ class BackupSettings:
         str,
         About("The program restic, where it is not on the `PATH`"),
     ] = "restic"
+    heartbeat_url: Annotated[
+        Secret | None,
+        About(
+            "Asked at each `paperfleet backup run`, as healthchecks.io has it: with `/start` after "
+            "it at the start, as it is when all went well, with `/fail` when not"
+        ),
+    ] = None
+    heartbeat_url_file: Annotated[Path | None, About("A file with that address")] = None
+    drill_heartbeat_url: Annotated[
+        Secret | None, About("The same for each `paperfleet backup drill`")
+    ] = None
+    drill_heartbeat_url_file: Annotated[Path | None, About("A file with that address")] = None
 
 
 @cache
@@ -98,14 +111,15 @@ def table() -> dict[str, Setting]:
 def settings_in(environ: Mapping[str, str]) -> BackupSettings:
     """Return the settings; raise ``ConfigurationError`` that names the variable."""
     found = BackupSettings(**values_of(table(), environ))  # type: ignore[arg-type]  # parsed
-    for key in () if found.plain else ("repository", "password"):
+    needed = () if found.plain else ("repository", "password")
+    for key in (*needed, "heartbeat_url", "drill_heartbeat_url"):
         row, file = table()[key], table()[f"{key}_file"]
         text, path = getattr(found, key), getattr(found, f"{key}_file")
         if text and path:
             raise ConfigurationError(
                 f"{row.variable} and {file.variable} are both set", hint="Keep one"
             )
-        if not (text or path):
+        if key in needed and not (text or path):
             raise ConfigurationError(
                 f"neither {row.variable} nor {file.variable} is set",
                 hint=f"It says: {row.about.help.replace('`', '')}",
@@ -119,3 +133,12 @@ def settings_in(environ: Mapping[str, str]) -> BackupSettings:
         names = ", ".join(table()[key].variable for key in found.__slots__ if "keep_" in key)
         raise ConfigurationError(f"{names} are all 0: no backup would be kept")
     return found
+
+
+def folder_in(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the backup, also where nothing else of it is set.
+
+    Raises ``ConfigurationError`` where there is neither a setting nor a home folder.
+    """
+    given = environ.get(table()["folder"].variable, "").strip()
+    return Path(given or state_folder(environ) / "backup").absolute()

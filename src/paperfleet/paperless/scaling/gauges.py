@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from celery import current_app
 from django.db import connection
 
+from paperfleet.backup import published
 from paperfleet.paperless.delivery import states
-from paperfleet.paperless.scaling import reading
+from paperfleet.paperless.scaling import drillgauges, reading
 from paperfleet.paperless.scaling.number import counts, work
 from paperfleet.web.metrics import MetricGauge, MetricsAnswers, MetricsServer
 
@@ -31,7 +32,7 @@ def serve(settings: AppSettings, environ: Mapping[str, str]) -> None:
     address = settings.metrics_address or environ["GRANIAN_HOST"]
     app = current_app._get_current_object()  # noqa: SLF001  # Celery's only way to it
     is_alone = environ.get("GRANIAN_WORKERS", "1") == "1"
-    answers = MetricsAnswers(lambda: _read(app))
+    answers = MetricsAnswers(lambda: [*_read(app), *drillgauges.gauges(published.here(environ))])
     MetricsServer(address, settings.metrics_port, answers, is_alone=is_alone).start()
 
 

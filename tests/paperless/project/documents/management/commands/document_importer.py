@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import serializers
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models.signals import post_save
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         if not options["data_only"]:
             for record in records:
                 self._import(source, record)
+        call_command("document_index", "reindex", no_progress_bar=True)
 
     def _require_files(self, source: Path, records: list[dict[str, Any]]) -> None:
         for record in records:
