@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.servers.base import free_port, server_process
 from tests.servers.machines import SERVERS, Machine, Network, machines_missing, network
+from tests.servers.moto_server import moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,15 @@ def test_a_machine_sees_its_own_folder_alone_and_writes_nowhere_else(net: Networ
     assert "Read-only" in told(two, "touch", str(one.home.parent / "common"))
     assert [told(one, "hostname").strip(), told(two, "hostname").strip()] == ["one", "two"]
     assert len(told(two, "ip", "route").splitlines()) == 1, "no way out"
+
+
+def test_a_bucket_is_reached_from_each_network(tmp_path: Path) -> None:
+    with moto_server() as before:
+        before.client.put_object(Bucket=before.bucket, Key="a", Body=b"outside")
+        with network(tmp_path), moto_server() as inside:
+            inside.client.put_object(Bucket=inside.bucket, Key="a", Body=b"inside")
+        read = before.client.get_object(Bucket=before.bucket, Key="a")["Body"].read()
+    assert read == b"outside"
 
 
 def test_a_machine_that_loses_its_power_keeps_its_folder(net: Network) -> None:

@@ -1,4 +1,4 @@
-"""moto's S3 server, in a process of its own, which all tests of a process share."""
+"""moto's S3 server, in a process of its own, which all tests of a process and a network share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _numbers = itertools.count(1)
 @contextlib.contextmanager
 def moto_server() -> Iterator[S3Server]:
     """Give out moto's server with an empty bucket. It checks neither keys nor checksums."""
-    server = S3Server(_endpoint(), "testing-key", "testing-secret", f"documents-{next(_numbers)}")
+    network = Path("/proc/thread-self/ns/net").stat().st_ino
+    server = S3Server(
+        _endpoint(network), "testing-key", "testing-secret", f"documents-{next(_numbers)}"
+    )
     server.client.create_bucket(Bucket=server.bucket)
     try:
         yield server
@@ -32,8 +35,8 @@ def moto_server() -> Iterator[S3Server]:
 
 
 @cache
-def _endpoint() -> str:
-    """Start the server, which ends with this process; return its address."""
+def _endpoint(_network: int) -> str:
+    """Start the server of a network (namespaces(7)), which ends with this process."""
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     folder = stack.enter_context(TemporaryDirectory(prefix="moto-"))
