@@ -125,6 +125,8 @@ def test_it_is_restored_without_paperfleet(
     assert laid_out.returncode == 0, laid_out.stdout + laid_out.stderr
     assert "3.0.5" in laid_out.stdout
     environment = other.environment() | {"PAPERLESS_APPS": ""}
+    # The image makes it at each start (``init-folders/run``).
+    Path(environment["PAPERLESS_DATA_DIR"], "index").mkdir(parents=True)
     done = SMALL.run(["manage.py", "document_importer", str(tmp_path / "import")], environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert other.files() == saved.files()
