@@ -301,7 +301,7 @@ class _Trial:
         """See a damaged document keep its checksum where paperless-ngx 3 computes new ones."""
         try:
             sha256 = vars(importlib.import_module(seams.SHA256_MIGRATION))["_sha256"]
-        except ModuleNotFoundError:  # paperless-ngx 2
+        except ModuleNotFoundError:  # paperless-ngx 2 has no such migration
             return
         digest = hashlib.sha256(_CONTENT).hexdigest()
         _require(sha256(self._local()) == digest, "a checksum is another")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,6 +39,7 @@ class Seam(NamedTuple):
     """One replaced name: ``owner`` is a module or ``module:Class``, ``make`` takes the original.
 
     A ``late`` one is replaced when its command is loaded: importing it would slow every start.
+    One that is ``if_there`` is passed over where its module is not there.
     """
 
     owner: str
@@ -46,6 +48,7 @@ class Seam(NamedTuple):
     why: str
     versions: str = ALL
     late: bool = False
+    if_there: bool = False
 
     @property
     def label(self) -> str:
@@ -100,7 +103,7 @@ def table(configuration: AppConfiguration) -> tuple[Seam, ...]:
             "_sha256",
             new.sha256_of_all,
             "a new checksum of a damaged document would call it whole",
-            V3,
+            if_there=True,
         ),
         Seam(
             "django.db.transaction:Atomic",
@@ -213,7 +216,10 @@ def _loading(original: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
 
 def applying(configuration: AppConfiguration, version: str) -> Iterator[Seam]:
     """Yield the seams of one version."""
-    return (seam for seam in table(configuration) if version.startswith(seam.versions))
+    for seam in table(configuration):
+        is_there = not seam.if_there or importlib.util.find_spec(seam.owner) is not None
+        if is_there and version.startswith(seam.versions):
+            yield seam
 
 
 _installed: dict[str, tuple[Any, str, Any, Any]] = {}
