@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "")
-BATCHES, IN_BATCH = {"soak": (8, 125), "quick": (0, 0)}.get(PROFILE, (2, 100))
+BATCHES, IN_BATCH = {"soak": (8, 125), "quick": (0, 0)}.get(PROFILE, (2, 20))
 SECONDS = 3000 if PROFILE == "soak" else 600
 
 PROGRAM = """
