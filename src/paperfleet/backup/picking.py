@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from paperfleet.backup import place as places
 from paperfleet.backup.records import records
 from paperfleet.backup.snapshots import manifest_of
-from paperfleet.backup.tree import digest_in
 from paperfleet.errors import BackupError
 from paperfleet.storage.full import full
+from paperfleet.storage.hashing import sha256_in
 from paperfleet.storage.local.backend import LocalBackend
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _written(restic: Repository, row: BackupRow, file: BackedUpFile, target: Ful
     with TemporaryFile() as content:
         restic.write(row.snapshot, f"/{file.path}", content)
         content.seek(0)
-        if digest_in(content) != file.sha256:
+        if sha256_in(content) != file.sha256:
             return False
         content.seek(0)
         target.save(name, content)

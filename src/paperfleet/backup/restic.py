@@ -21,7 +21,6 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from paperfleet.backup.manifest import TREE
-from paperfleet.backup.tree import digest_in
 from paperfleet.errors import (
     ConfigurationError,
     NoRepositoryError,
@@ -32,7 +31,7 @@ from paperfleet.errors import (
     WrongKeyError,
 )
 from paperfleet.storage.addresses import redacted
-from paperfleet.storage.hashing import CHUNK
+from paperfleet.storage.hashing import CHUNK, sha256_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -266,7 +265,7 @@ class Restic:
                     content = archive.extractfile(member) if member.isreg() else None
                     if content is not None:
                         name = member.name.rpartition("/")[2]
-                        yield name, member.size, digest_in(content)
+                        yield name, member.size, sha256_in(content)
         except tarfile.TarError as error:
             raise RepositoryDamagedError(
                 f"restic dump on {self.label}: the backup cannot be read: {error}",

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paperfleet.backup.manifest import tree_name
 from paperfleet.errors import BackupError
 from paperfleet.private import make_folder, replace_text
-from paperfleet.storage.hashing import CHUNK
+from paperfleet.storage.hashing import sha256_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,17 +88,9 @@ def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file in hex, empty where it cannot be read."""
     try:
         with path.open("rb") as stream:
-            return digest_in(stream)
+            return sha256_in(stream)
     except OSError:
         return ""
-
-
-def digest_in(stream: IO[bytes]) -> str:
-    """Return the SHA-256 of what is left of a stream, in hex."""
-    digest = sha256()
-    while chunk := stream.read(CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _known(place: BackupPlace, repository: str) -> dict[str, _State]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.backup.manifest import tree_name
 from paperfleet.backup.snapshots import manifest_of
-from paperfleet.backup.tree import digest_in, prove
+from paperfleet.backup.tree import prove
+from paperfleet.storage.hashing import sha256_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,7 +92,7 @@ def read_some(restic: Repository, found: VerifiedBackup, damaged: Iterable[str])
     right = set()
     for file in wanted.values():
         with restic.dumped(found.row.snapshot, f"/{file.path}") as stream:
-            right.add(digest_in(stream))
+            right.add(sha256_in(stream))
     return _with_wrong(found, wanted, right)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from typing import IO, TYPE_CHECKING, cast
 
 from paperfleet.errors import (
@@ -16,7 +15,7 @@ from paperfleet.errors import (
     is_refusal,
 )
 from paperfleet.model import FileStat, Obstacle
-from paperfleet.storage.hashing import CHUNK, HashingReader
+from paperfleet.storage.hashing import HashingReader, sha256_in
 from paperfleet.storage.names import parents
 from paperfleet.storage.wrappers.base import Wrapper
 
@@ -191,11 +190,8 @@ class FullStorage(Wrapper):
         """See ``SupportsContentHash``; elsewhere it is read here."""
         if self.capabilities.content_hash:
             return self._inner.content_sha256(name)
-        digest = hashlib.sha256()
         with self.open(name) as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return sha256_in(stream)
 
     def keeps_versions(self, name: str) -> bool:
         """See ``SupportsVersions``; asks only where the capabilities leave it open."""

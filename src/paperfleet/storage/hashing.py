@@ -42,12 +42,17 @@ class HashingReader(io.BufferedIOBase):
         return self._digest.hexdigest()
 
 
+def sha256_in(stream: IO[bytes]) -> str:
+    """Return the SHA-256 (lower-case hex) of what is left of a stream."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
 def sha256_of(upload: Upload) -> str:
     """Return the SHA-256 (hex) of what is to be saved, by reading it once more."""
     if upload.sha256 is not None:
         return upload.sha256
-    digest = hashlib.sha256()
     with upload.open() as content:
-        while chunk := content.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return sha256_in(content)

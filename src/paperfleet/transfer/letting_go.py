@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 from paperfleet.errors import IntegrityError, NotFoundError, StorageError
 from paperfleet.model import ABSENT, Upload
 from paperfleet.storage.apartness import local_root
-from paperfleet.storage.hashing import CHUNK
+from paperfleet.storage.hashing import CHUNK, sha256_in
 from paperfleet.transfer.progress import state_of
 
 if TYPE_CHECKING:
@@ -98,14 +98,11 @@ class LettingGo:
 
     def _reads_equal(self, entry: VerifiedFile) -> bool:
         """Read the copy at the target: a listing or an etag may come from a cache."""
-        digest = hashlib.sha256()
         try:
             with self._target.open(entry.target_name) as stream:
-                while data := stream.read(CHUNK):
-                    digest.update(data)
+                return sha256_in(stream) == entry.sha256
         except (NotFoundError, IntegrityError):
             return False
-        return digest.hexdigest() == entry.sha256
 
     @contextmanager
     def _held(self, name: str, entry: VerifiedFile) -> Iterator[IO[bytes] | None]:
