@@ -15,7 +15,7 @@ from tests.servers.s3 import new_location
 from tests.wide import WIDE
 
 from paperfleet.backup.plain import kept_of
-from paperfleet.backup.restic import Snapshot
+from paperfleet.backup.repository import Snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from paperfleet.running.bar import Bar
 
 if TYPE_CHECKING:
-    from paperfleet.backup.restic import ResticProgress
+    from paperfleet.backup.repository import BackupProgress
 
 
 class ResticBar(Bar):
@@ -22,7 +22,7 @@ class ResticBar(Bar):
         """Draw nothing yet."""
         return self
 
-    def __call__(self, progress: ResticProgress) -> None:
+    def __call__(self, progress: BackupProgress) -> None:
         """Take what restic says."""
         if not self._begun:
             self._begun = True

@@ -25,7 +25,7 @@ from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
 from paperfleet.backup.manifest import TREE, tree_name
 from paperfleet.backup.place import BackupPlace
-from paperfleet.backup.restic import ResticProgress, ResticSummary, Snapshot, StoredFile
+from paperfleet.backup.repository import BackupProgress, BackupSummary, Snapshot, StoredFile
 from paperfleet.errors import (
     BackupError,
     NotFoundError,
@@ -95,8 +95,8 @@ class PlainStore:
         *,
         host: str,
         tags: Sequence[str],
-        listener: Callable[[ResticProgress], object],
-    ) -> ResticSummary:
+        listener: Callable[[BackupProgress], object],
+    ) -> BackupSummary:
         """Copy what the store has not, and then the database part; its last file makes it one."""
         manifest = BackupPlace(folder).manifest()
         wanted = {file.sha256: file.size for file in manifest.files if file.sha256}
@@ -117,7 +117,7 @@ class PlainStore:
             with ThreadPoolExecutor(THREADS, thread_name_prefix="plain") as pool:
                 for sha256, _ in zip(new, pool.map(bring, new), strict=True):
                     done = [done[0] + 1, done[1] + wanted[sha256]]
-                    listener(ResticProgress(done[0], len(new), done[1], total))
+                    listener(BackupProgress(done[0], len(new), done[1], total))
             for stat in list(source.list_stats(places.DATA)):
                 copier.bring_as(stat, f"{name}/{stat.name}", None)
             about: dict[str, object] = {
@@ -128,7 +128,7 @@ class PlainStore:
             }
             self._write(f"{name}/{_LAST}", about)
         same = len(wanted) - len(new)
-        return ResticSummary(number, len(new), 0, same, sum(wanted.values()), total)
+        return BackupSummary(number, len(new), 0, same, sum(wanted.values()), total)
 
     def snapshots(self, *, host: str = "", tags: Sequence[str] = ()) -> list[Snapshot]:
         """Return those that have all of these tags, the oldest first."""

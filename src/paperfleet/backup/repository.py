@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from paperfleet.backup.restic import ResticProgress, ResticSummary, Snapshot, StoredFile
+
+class Snapshot(NamedTuple):
+    """One backup as the repository has it: ``time`` is ISO 8601, ``tags`` what ``run`` gave it."""
+
+    number: str
+    time: str
+    host: str
+    tags: tuple[str, ...]
+    paths: tuple[str, ...]
+
+    @property
+    def moment(self) -> datetime:
+        """Its time; the zone of a snapshot is that of the machine which made it."""
+        return datetime.fromisoformat(self.time)
+
+    @property
+    def short(self) -> str:
+        """The start of its number, as it is shown."""
+        return self.number[:8]
+
+
+class BackupProgress(NamedTuple):
+    """How far a backup is, in files and bytes; totals grow while it looks around."""
+
+    files: int
+    files_total: int
+    size: int
+    size_total: int
+
+
+class BackupSummary(NamedTuple):
+    """What a backup has done; sizes in bytes. ``added`` is what the repository grew by."""
+
+    snapshot: str
+    files_new: int
+    files_changed: int
+    files_unmodified: int
+    size: int
+    added: int
+
+
+class StoredFile(NamedTuple):
+    """A file in a snapshot: its path from the root, such as ``/data/manifest.jsonl``; bytes."""
+
+    path: str
+    size: int
 
 
 class Repository(Protocol):
@@ -35,8 +81,8 @@ class Repository(Protocol):
         *,
         host: str,
         tags: Sequence[str],
-        listener: Callable[[ResticProgress], object],
-    ) -> ResticSummary:
+        listener: Callable[[BackupProgress], object],
+    ) -> BackupSummary:
         """Take these paths below ``folder``."""
 
     def snapshots(self, *, host: str = "", tags: Sequence[str] = ()) -> list[Snapshot]:

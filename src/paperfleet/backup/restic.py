@@ -21,6 +21,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from paperfleet.backup.manifest import TREE
+from paperfleet.backup.repository import BackupProgress, BackupSummary, Snapshot, StoredFile
 from paperfleet.errors import (
     ConfigurationError,
     NoRepositoryError,
@@ -111,53 +112,6 @@ _MEANINGS: Final = tuple(
 )
 
 
-class Snapshot(NamedTuple):
-    """One backup as restic has it: ``time`` is ISO 8601, ``tags`` are what ``run`` gave it."""
-
-    number: str
-    time: str
-    host: str
-    tags: tuple[str, ...]
-    paths: tuple[str, ...]
-
-    @property
-    def moment(self) -> datetime:
-        """Its time; the zone of a snapshot is that of the machine which made it."""
-        return datetime.fromisoformat(self.time)
-
-    @property
-    def short(self) -> str:
-        """The start of its number, as restic shows it."""
-        return self.number[:8]
-
-
-class ResticProgress(NamedTuple):
-    """How far a backup is, in files and bytes; totals grow while restic looks around."""
-
-    files: int
-    files_total: int
-    size: int
-    size_total: int
-
-
-class ResticSummary(NamedTuple):
-    """What a backup has done; sizes in bytes. ``added`` is what the repository grew by."""
-
-    snapshot: str
-    files_new: int
-    files_changed: int
-    files_unmodified: int
-    size: int
-    added: int
-
-
-class StoredFile(NamedTuple):
-    """A file in a snapshot: its path from the root, such as ``/data/manifest.jsonl``; bytes."""
-
-    path: str
-    size: int
-
-
 @dataclass(frozen=True)
 class Restic:
     """One repository. Every method raises ``RepositoryError``.
@@ -169,10 +123,6 @@ class Restic:
     program: str
     environ: Mapping[str, str]
     label: str
-
-    def has_repository(self) -> bool:
-        """Say whether there is one that the password opens."""
-        return bool(self.identity())
 
     def identity(self) -> str:
         """Return the number that restic gave the repository; empty where there is none."""
@@ -192,8 +142,8 @@ class Restic:
         *,
         host: str,
         tags: Sequence[str],
-        listener: Callable[[ResticProgress], object],
-    ) -> ResticSummary:
+        listener: Callable[[BackupProgress], object],
+    ) -> BackupSummary:
         """Take these paths below ``folder``; they are at the root of the snapshot.
 
         A file that cannot be read makes it raise, though restic has made a snapshot by then.
@@ -205,14 +155,14 @@ class Restic:
             kind = message.get("message_type")
             if kind == "status":
                 keys = ("files_done", "total_files", "bytes_done", "total_bytes")
-                listener(ResticProgress(*(_number(message, key) for key in keys)))
+                listener(BackupProgress(*(_number(message, key) for key in keys)))
             elif kind == "summary":
                 last = message
         keys = ("files_new", "files_changed", "files_unmodified", "total_bytes_processed")
         if not last.get("snapshot_id"):
             raise self._error("backup", "it ended without a summary")
         counts = (_number(last, key) for key in (*keys, "data_added"))
-        return ResticSummary(str(last["snapshot_id"]), *counts)
+        return BackupSummary(str(last["snapshot_id"]), *counts)
 
     def snapshots(self, *, host: str = "", tags: Sequence[str] = ()) -> list[Snapshot]:
         """Return those that have all of these tags, the oldest first."""
@@ -224,10 +174,6 @@ class Restic:
         """Keep of the snapshots with these tags so many of each kind, such as ``daily``."""
         kept = [word for kind, count in keep.items() for word in (f"--keep-{kind}", str(count))]
         self._run("forget", *_filter(host, tags), "--group-by", "host", *kept, "--prune")
-
-    def tag(self, snapshot: str, *, add: Sequence[str]) -> None:
-        """Add tags to a snapshot, which gets another number by that."""
-        self._run("tag", *_each("--add", add), snapshot)
 
     def files(self, snapshot: str) -> Iterator[StoredFile]:
         """Yield every file of a snapshot."""
@@ -242,7 +188,7 @@ class Restic:
 
     def write(self, snapshot: str, path: str, target: IO[bytes]) -> None:
         """Write the content of one file to a stream."""
-        self._ended("dump", subprocess.PIPE, ["dump", snapshot, path], target)
+        self._run_bytes("dump", snapshot, path, target=target)
 
     def restore(self, snapshot: str, target: Path, paths: Sequence[str] = ()) -> None:
         """Lay a snapshot out below a folder, over what is there; of it these paths, or all.
@@ -278,19 +224,12 @@ class Restic:
 
         Raises on leaving when it was cut off.
         """
-        words = ["dump", snapshot, path]
-        with TemporaryFile() as errors:
-            with self._started(words, errors, stdout=subprocess.PIPE) as program:
-                try:
-                    stream = cast("IO[bytes]", program.stdout)
-                    yield stream
-                    while stream.read(CHUNK):  # it waits until all of it was taken
-                        pass
-                    program.wait()
-                except BaseException:
-                    _end(program)
-                    raise
-            self._require_good(words[0], program.returncode, errors)
+        with self._running(["dump", snapshot, path]) as program:
+            stream = cast("IO[bytes]", program.stdout)
+            yield stream
+            while stream.read(CHUNK):  # it waits until all of it was taken
+                pass
+            program.wait()
 
     def check(self, *, subset: str = "") -> str:
         """Check the repository's structure; with ``subset`` ("10%", "1/7", "100%") read it too.
@@ -326,55 +265,51 @@ class Restic:
     def _run(self, *words: str) -> str:
         return self._run_bytes(*words).decode(errors="replace")
 
-    def _run_bytes(self, *words: str) -> bytes:
-        return self._ended(words[0], subprocess.PIPE, words)
-
-    def _ended(
-        self, verb: str, out: int, words: Sequence[str], target: IO[bytes] | None = None
-    ) -> bytes:
-        with TemporaryFile() as errors:
-            with self._started(words, errors, stdout=target or out) as program:
-                try:
-                    answer, _ = program.communicate()
-                except BaseException:
-                    _end(program)
-                    raise
-            self._require_good(verb, program.returncode, errors)
+    def _run_bytes(self, *words: str, target: IO[bytes] | None = None) -> bytes:
+        """Return what it prints, unless that goes to ``target``."""
+        with self._running(words, stdout=target or subprocess.PIPE) as program:
+            answer, _ = program.communicate()
         return answer or b""
 
     def _lines(self, words: Sequence[str], cwd: Path | None = None) -> Iterator[bytes]:
         """Yield what it prints as it comes."""
+        with self._running(words, cwd=cwd) as program:
+            yield from program.stdout or ()
+            program.wait()
+
+    @contextmanager
+    def _running(
+        self,
+        words: Sequence[str],
+        *,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        cwd: Path | None = None,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start restic; the block waits for its end. An exception in there ends it.
+
+        Raises ``ConfigurationError`` where it cannot be run, ``RepositoryError`` for what it says.
+        """
         with TemporaryFile() as errors:
-            with self._started(words, errors, stdout=subprocess.PIPE, cwd=cwd) as program:
+            try:
+                started = subprocess.Popen(  # noqa: S603  # the words are ours
+                    [*_ended_with_us(), self.program, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=errors,
+                    env=dict(self.environ),
+                    cwd=cwd,
+                )
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{self.program} cannot be run: {error.strerror}", hint=INSTALL
+                ) from None
+            with started as program:
                 try:
-                    yield from program.stdout or ()
-                    program.wait()
+                    yield program
                 except BaseException:
                     _end(program)
                     raise
             self._require_good(words[0], program.returncode, errors)
-
-    def _started(
-        self,
-        words: Sequence[str],
-        errors: IO[bytes],
-        *,
-        stdout: int | IO[bytes],
-        cwd: Path | None = None,
-    ) -> subprocess.Popen[bytes]:
-        try:
-            return subprocess.Popen(  # noqa: S603  # the words are ours
-                [*_ended_with_us(), self.program, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=errors,
-                env=dict(self.environ),
-                cwd=cwd,
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"{self.program} cannot be run: {error.strerror}", hint=INSTALL
-            ) from None
 
     def _require_good(self, verb: str, code: int, errors: IO[bytes]) -> None:
         if code:

@@ -12,8 +12,7 @@ from paperfleet.errors import BackupError
 
 if TYPE_CHECKING:
     from paperfleet.backup.manifest import Manifest
-    from paperfleet.backup.repository import Repository
-    from paperfleet.backup.restic import Snapshot
+    from paperfleet.backup.repository import Repository, Snapshot
 
 LATEST = "latest"
 _CLOCKS_DIFFER: Final = timedelta(hours=1)

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from paperfleet.backup.instance import Instance
     from paperfleet.backup.manifest import Manifest
     from paperfleet.backup.place import BackupPlace
-    from paperfleet.backup.repository import Repository
-    from paperfleet.backup.restic import ResticProgress, ResticSummary
+    from paperfleet.backup.repository import BackupProgress, BackupSummary, Repository
     from paperfleet.settings.backup import BackupSettings
 
 _T = TypeVar("_T")
@@ -46,7 +45,7 @@ class TakenBackup(NamedTuple):
     """
 
     manifest: Manifest
-    summary: ResticSummary
+    summary: BackupSummary
     collected: Mapping[str, object]
     not_forgotten: str = ""
 
@@ -70,7 +69,7 @@ class Taking:
         *,
         init: bool,
         say: Callable[[str], object],
-        listener: Callable[[ResticProgress], object],
+        listener: Callable[[BackupProgress], object],
     ) -> TakenBackup:
         """Take one. ``init`` makes the repository where there is none."""
         self.place.make()
