@@ -20,8 +20,7 @@ from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.s3 import new_location
 from tests.wide import WIDE, first_of
 
-from paperfleet.backup.place import BackupPlace
-from paperfleet.backup.taking import alone
+from paperfleet.backup.place import BackupPlace, alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,10 @@ from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
 from paperfleet.backup import published
 from paperfleet.backup.instance import Instance
-from paperfleet.backup.place import BackupPlace
+from paperfleet.backup.place import BackupPlace, alone
 from paperfleet.backup.published import GREEN, RED, UNFINISHED, Drill
 from paperfleet.backup.restoring import Restoring
 from paperfleet.backup.snapshots import chosen
-from paperfleet.backup.taking import alone
 from paperfleet.errors import (
     BackupError,
     PaperfleetError,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from paperfleet.backup import manifest as manifests
-from paperfleet.errors import BackupError
+from paperfleet.errors import BackupError, LeaseTimeoutError
+from paperfleet.locks.registry import open_lease_store
 from paperfleet.private import make_folder, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from paperfleet.backup.manifest import Manifest
@@ -25,6 +28,7 @@ RECEIPT: Final = f"{DATA}/files.receipt"
 CONFIGURATION: Final = f"{DATA}/configuration.json"
 SCRIPT: Final = f"{DATA}/lay_out.py"
 _RESTORE: Final = "restore-"
+_LEASE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -101,3 +105,22 @@ class BackupPlace:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise BackupError(f"{self.folder / MANIFEST} cannot be read: {reason}") from None
+
+
+@contextmanager
+def alone(place: BackupPlace, work: str = "backup") -> Iterator[None]:
+    """Let nobody else do such work in the folder of the backup meanwhile.
+
+    Raises ``BackupError`` if somebody does.
+    """
+    with open_lease_store(f"file:{quote(str(place.folder / 'leases'))}") as store:
+        try:
+            held = store.acquire(work, ttl=_LEASE_SECONDS, timeout=0)
+        except LeaseTimeoutError as error:
+            raise BackupError(
+                f"another {work} works in {place.folder}: {error.message}",
+                hint="Wait until it has ended. A process that was killed is forgotten after"
+                f" {_LEASE_SECONDS:g} seconds",
+            ) from None
+        with held:
+            yield

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 from paperfleet.backup import place as places
 from paperfleet.backup import points
 from paperfleet.backup.manifest import TREE, tree_name
-from paperfleet.backup.place import BackupPlace
-from paperfleet.backup.taking import alone
+from paperfleet.backup.place import BackupPlace, alone
 from paperfleet.backup.tree import THREADS, digest_of
 from paperfleet.errors import BackupError
 from paperfleet.running.bar import Bar

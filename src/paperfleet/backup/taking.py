@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
-from urllib.parse import quote
 
 from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
 from paperfleet.backup import points
+from paperfleet.backup.place import alone
 from paperfleet.backup.snapshots import is_ahead
 from paperfleet.backup.tags import COMPLETE, OURS, tags_of
 from paperfleet.backup.tree import prove
 from paperfleet.errors import (
     BackupError,
-    LeaseTimeoutError,
     NoRepositoryError,
     RepositoryError,
     RepositoryLockedError,
 )
-from paperfleet.locks.registry import open_lease_store
 from paperfleet.running.bar import Bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from paperfleet.backup.instance import Instance
     from paperfleet.backup.manifest import Manifest
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _COLLECTIONS: Final = 2
-_LEASE_SECONDS: Final = 60.0
 
 
 class TakenBackup(NamedTuple):
@@ -188,22 +184,3 @@ class Taking:
         kinds = ("daily", "weekly", "monthly")
         keep = {kind: getattr(self.settings, f"keep_{kind}") for kind in kinds}
         self.restic.forget(host=self.settings.name, tags=(OURS, COMPLETE), keep=keep)
-
-
-@contextmanager
-def alone(place: BackupPlace, work: str = "backup") -> Iterator[None]:
-    """Let nobody else do such work in the folder of the backup meanwhile.
-
-    Raises ``BackupError`` if somebody does.
-    """
-    with open_lease_store(f"file:{quote(str(place.folder / 'leases'))}") as store:
-        try:
-            held = store.acquire(work, ttl=_LEASE_SECONDS, timeout=0)
-        except LeaseTimeoutError as error:
-            raise BackupError(
-                f"another {work} works in {place.folder}: {error.message}",
-                hint="Wait until it has ended. A process that was killed is forgotten after"
-                f" {_LEASE_SECONDS:g} seconds",
-            ) from None
-        with held:
-            yield

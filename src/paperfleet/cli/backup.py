@@ -210,8 +210,8 @@ def verify(snapshot: str, *, subset: str, files: bool, as_json: bool) -> int:
     next run brings it again.
     """
     from paperfleet.backup import verifying  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.place import alone  # noqa: PLC0415  # as above
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
-    from paperfleet.backup.taking import alone  # noqa: PLC0415  # as above
     from paperfleet.running.bar import Bar  # noqa: PLC0415  # as above
 
     settings, place, restic = opened()
