@@ -12,7 +12,7 @@ from paperfleet.storage.hashing import sha256_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from paperfleet.backup.manifest import BackedUpFile, Manifest
+    from paperfleet.backup.manifest import BackedUpFile
     from paperfleet.backup.place import BackupPlace
     from paperfleet.backup.repository import Repository
     from paperfleet.backup.snapshots import BackupRow
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 class VerifiedBackup(NamedTuple):
     """What was found: ``files`` of the manifest, and those of them that the snapshot has not.
 
-    ``wrong`` are in the snapshot with other bytes than were to be backed up; ``read`` of its files
-    were looked at for that.
+    ``contents`` has a file for each SHA-256 that the manifest names. ``wrong`` are in the snapshot
+    with other bytes than were to be backed up; ``read`` of its files were looked at for that.
     """
 
     row: BackupRow
+    contents: dict[str, BackedUpFile]
     files: int
     missing: list[str]
     read: int = 0
@@ -46,10 +47,9 @@ def verify(restic: Repository, row: BackupRow, *, subset: str) -> VerifiedBackup
     """
     restic.check(subset=subset)
     there = {file.path: file.size for file in restic.files(row.snapshot)}
-    manifest = manifest_of(restic, row.snapshot)
-    named = [file for file in manifest.files if file.sha256]
+    named = [file for file in manifest_of(restic, row.snapshot).files if file.sha256]
     missing = [_shown(file) for file in named if there.get(f"/{file.path}") != file.size]
-    return VerifiedBackup(row, len(named), missing)
+    return VerifiedBackup(row, {file.sha256: file for file in named}, len(named), missing)
 
 
 def verify_tree(
@@ -71,8 +71,7 @@ def read_all(
     listener: Callable[[int], object],
 ) -> VerifiedBackup:
     """Read every file that a backup has, as a restore does, and compare it with its SHA-256."""
-    manifest = manifest_of(restic, found.row.snapshot)
-    wanted = _contents(manifest)
+    wanted = found.contents
     planned(len(wanted), sum(file.size for file in wanted.values()))
     right = set()
     for name, size, sha256 in restic.digests(found.row.snapshot):
@@ -84,20 +83,12 @@ def read_all(
 def read_some(restic: Repository, found: VerifiedBackup, damaged: Iterable[str]) -> VerifiedBackup:
     """Read from a backup what is damaged in the tree; ``damaged`` are names in it."""
     names = set(damaged)
-    wanted = {
-        sha256: file
-        for sha256, file in _contents(manifest_of(restic, found.row.snapshot)).items()
-        if tree_name(sha256) in names
-    }
+    wanted = {sha256: file for sha256, file in found.contents.items() if tree_name(sha256) in names}
     right = set()
     for file in wanted.values():
         with restic.dumped(found.row.snapshot, f"/{file.path}") as stream:
             right.add(sha256_in(stream))
     return _with_wrong(found, wanted, right)
-
-
-def _contents(manifest: Manifest) -> dict[str, BackedUpFile]:
-    return {file.sha256: file for file in manifest.files if file.sha256}
 
 
 def _with_wrong(
