@@ -111,14 +111,12 @@ class Drilling:
                 )
                 drill = self._judged(begun, row, known, say)
             except PaperfleetError as error:
-                drill = begun._replace(outcome=RED, reasons=(error.message,))
-                self._publish(_ended(drill, begun.at))
+                drill = self._end(begun, begun._replace(outcome=RED, reasons=(error.message,)))
                 if not _is_of_the_backup(error):
                     raise
                 say(str(error))
-            drill = _ended(drill, begun.at)
-            self._publish(drill)
-            return drill
+                return drill
+            return self._end(begun, drill)
 
     def _judged(
         self,
@@ -154,6 +152,13 @@ class Drilling:
             restore_seconds=round(taken, 1),
             reasons=reasons,
         )
+
+    def _end(self, begun: Drill, drill: Drill) -> Drill:
+        """Publish how it ended, and return that."""
+        now = time.time()
+        ended = drill._replace(at=now, seconds=round(max(0.0, now - begun.at), 1))
+        self._publish(ended)
+        return ended
 
     def _publish(self, drill: Drill) -> None:
         published.publish(self.place.folder, drill)
@@ -192,11 +197,6 @@ class Drilling:
                 f" {self.place.folder} has room for {size_text(free)}",
                 hint="Make room, or name a folder with more of it in PAPERFLEET_BACKUP_FOLDER",
             )
-
-
-def _ended(drill: Drill, began: float) -> Drill:
-    now = time.time()
-    return drill._replace(at=now, seconds=round(max(0.0, now - began), 1))
 
 
 def _is_of_the_backup(error: PaperfleetError) -> bool:
