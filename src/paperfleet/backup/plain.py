@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,11 +22,11 @@ from random import SystemRandom
 from typing import IO, TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
-from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
 from paperfleet.backup.manifest import TREE, tree_name
 from paperfleet.backup.place import BackupPlace
 from paperfleet.backup.repository import BackupProgress, BackupSummary, Snapshot, StoredFile
+from paperfleet.backup.snapshots import manifest_of
 from paperfleet.errors import (
     BackupError,
     NotFoundError,
@@ -34,6 +35,7 @@ from paperfleet.errors import (
     StorageError,
 )
 from paperfleet.storage.full import full
+from paperfleet.storage.hashing import CHUNK
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.transfer.bandwidth import Bandwidth
 from paperfleet.transfer.copying import Copier
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from paperfleet.backup.manifest import Manifest
     from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -181,7 +182,7 @@ class PlainStore:
 
     def digests(self, snapshot: str) -> Iterator[tuple[str, int, str]]:
         """Yield each content of a backup: the SHA-256 of its name, its size, and the real one."""
-        wanted = {file.sha256 for file in self._manifest(snapshot).files if file.sha256}
+        wanted = {file.sha256 for file in manifest_of(self, snapshot).files if file.sha256}
         yield from self._read(sorted(wanted))
 
     def read(self, snapshot: str, path: str) -> bytes:
@@ -192,8 +193,7 @@ class PlainStore:
     def write(self, snapshot: str, path: str, target: IO[bytes]) -> None:
         """Write the content of one file to a stream."""
         with self.dumped(snapshot, path) as stream:
-            while chunk := stream.read(1 << 20):
-                target.write(chunk)
+            shutil.copyfileobj(stream, target, CHUNK)
 
     @contextmanager
     def dumped(self, snapshot: str, path: str) -> Iterator[IO[bytes]]:
@@ -205,7 +205,7 @@ class PlainStore:
         """Lay these folders of a backup out below a folder; what is there is written over."""
         with self.storage, full(LocalBackend(target, create=True)) as out:
             copier = Copier(self.storage, out, Bandwidth(None))
-            wanted = [file for file in self._manifest(snapshot).files if file.sha256]
+            wanted = [file for file in manifest_of(self, snapshot).files if file.sha256]
             contents = {f"/{TREE}/{tree_name(file.sha256)}" for file in wanted}
             names = [path for path in contents if path.startswith(tuple(f"{p}/" for p in paths))]
             if f"/{places.DATA}" in paths:
@@ -224,7 +224,7 @@ class PlainStore:
         """Read every backup's manifest; with ``subset`` ("10%", "1/7") so many contents, too."""
         with self.storage:
             for one in self.snapshots():
-                self._manifest(one.number)
+                manifest_of(self, one.number)
             wrong = [name for name, _, sha256 in self._read(self._part(subset)) if name != sha256]
         if wrong:
             raise RepositoryDamagedError(
@@ -264,7 +264,7 @@ class PlainStore:
     def _prune(self) -> None:
         """Remove the contents that no manifest names."""
         named = {
-            file.sha256 for one in self.snapshots() for file in self._manifest(one.number).files
+            file.sha256 for one in self.snapshots() for file in manifest_of(self, one.number).files
         }
         for sha256 in self._contents():
             if sha256 not in named:
@@ -300,10 +300,6 @@ class PlainStore:
 
         with self.storage, ThreadPoolExecutor(THREADS, thread_name_prefix="plain") as pool:
             yield from pool.map(read, contents)
-
-    def _manifest(self, snapshot: str) -> Manifest:
-        text = self.read(snapshot, f"/{places.MANIFEST}").decode(errors="replace")
-        return manifests.parse(text.splitlines(keepends=True))
 
     def _folder(self, snapshot: str) -> str:
         if snapshot not in self._folders:
