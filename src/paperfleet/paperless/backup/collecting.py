@@ -27,10 +27,10 @@ from paperfleet.backup import points
 from paperfleet.backup.manifest import Manifest
 from paperfleet.backup.variables import without_secrets
 from paperfleet.errors import BackupError
-from paperfleet.paperless import activation, recorded
+from paperfleet.paperless import activation, ownership, recorded
 from paperfleet.paperless.activation import documents
-from paperfleet.paperless.areas import AREAS, THUMBNAILS
 from paperfleet.paperless.backup.bringing import Bringing
+from paperfleet.paperless.backup.expecting import areas_of
 from paperfleet.paperless.backup.exporting import export
 from paperfleet.paperless.care import setup
 from paperfleet.storage.full import full
@@ -106,7 +106,7 @@ def _collect(
                 locked.enter_context(_media_lock())
                 held_since = time.monotonic()
                 points.passed("collect.locked")
-            bringing.watch(AREAS if thumbnails else AREAS.keys() - {THUMBNAILS})
+            bringing.watch(areas_of(thumbnails=thumbnails))
             found = export(place.begin(), thumbnails=thumbnails, locked=bool(held_since))
             points.passed("collect.exported")
             planned(len(found.files))
@@ -175,7 +175,7 @@ def _media_lock() -> Iterator[None]:
 
 def identity() -> str:
     """Return what this database is called; empty where our tables were never made."""
-    if recorded.tables() is not recorded.Tables.CURRENT:
+    if not ownership.has_tables():
         return ""
     return str(recorded.installation().identity)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.apps import apps
 
 from paperfleet.backup.records import records
-from paperfleet.paperless.areas import ARCHIVE, BUNDLES, LOGO, ORIGINALS, THUMBNAILS
+from paperfleet.paperless.areas import ARCHIVE, AREAS, BUNDLES, LOGO, ORIGINALS, THUMBNAILS
 from paperfleet.paperless.backup import trash
 from paperfleet.paperless.documents import rows
 from paperfleet.paperless.documents.rows import Expected
@@ -45,6 +45,12 @@ class ExportedRows(NamedTuple):
     files: list[ExportedFile]
 
 
+def areas_of(*, thumbnails: bool) -> list[str]:
+    """Return the areas that rows name; thumbnails follow from them, and may be left out."""
+    named = [area.key for area in AREAS.values() if area.named]
+    return [key for key in named if thumbnails or key != THUMBNAILS]
+
+
 def exported(folder: Path, areas: Collection[str]) -> ExportedRows:
     """Return what the export in ``folder`` names in these areas; raise ``BackupError``."""
     documents, files = 0, []
@@ -67,6 +73,4 @@ def _files(record: Mapping[str, Any], areas: Collection[str]) -> Iterator[Expect
     elif kind == _BUNDLE and BUNDLES in areas and fields.get("file_path"):
         yield Expected(BUNDLES, rows.normal(fields["file_path"]), int(number or 0))
     elif kind == _CONFIGURATION and LOGO in areas:
-        folder, _, rest = str(fields.get("app_logo") or "").partition("/")
-        if folder == LOGO and rest:
-            yield Expected(LOGO, rows.normal(rest), int(number or 0))
+        yield from rows.of_logo(int(number or 0), str(fields.get("app_logo") or ""))

@@ -17,9 +17,8 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from paperfleet.errors import BackupError
-from paperfleet.paperless.areas import AREAS, THUMBNAILS
 from paperfleet.paperless.backup import trash
-from paperfleet.paperless.backup.expecting import exported
+from paperfleet.paperless.backup.expecting import areas_of, exported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,12 +54,14 @@ def export(folder: Path, *, thumbnails: bool, locked: bool) -> Export:
         words = {"data_only": True, "no_progress_bar": True, **options}
         call_command("document_exporter", str(folder), **words)
         is_moved = trash.export(folder, before)
-    areas = [
-        area.key for area in AREAS.values() if area.named and (thumbnails or area.key != THUMBNAILS)
-    ]
     try:
         about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-        return Export(as_of, str(about["version"]), *exported(folder, areas), is_moved=is_moved)
+        return Export(
+            as_of,
+            str(about["version"]),
+            *exported(folder, areas_of(thumbnails=thumbnails)),
+            is_moved=is_moved,
+        )
     except (OSError, ValueError, KeyError) as error:
         raise BackupError(
             f"what document_exporter wrote cannot be read: {error!r}",

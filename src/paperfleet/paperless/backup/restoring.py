@@ -17,9 +17,10 @@ from paperfleet.backup import place as places
 from paperfleet.backup import points
 from paperfleet.backup.manifest import tree_name
 from paperfleet.errors import BackupError
-from paperfleet.paperless.areas import AREAS, THUMBNAILS
+from paperfleet.paperless.areas import THUMBNAILS
 from paperfleet.paperless.backup import trash
 from paperfleet.paperless.backup.bringing import THREADS
+from paperfleet.paperless.backup.expecting import areas_of
 from paperfleet.paperless.care import setup
 from paperfleet.paperless.documents import rows
 from paperfleet.storage.full import full
@@ -96,8 +97,8 @@ def require_all(manifest: Manifest) -> None:
 
 
 def _named() -> set[tuple[str, str, int]]:
-    areas = [area.key for area in AREAS.values() if area.named and area.key != THUMBNAILS]
-    return {(file.area, file.name, file.row) for file in rows.expected(areas)}
+    files = rows.expected(areas_of(thumbnails=False))
+    return {(file.area, file.name, file.row) for file in files}
 
 
 def _named_by(manifest: Manifest) -> set[tuple[str, str, int]]:

@@ -133,9 +133,14 @@ def _logo() -> Iterator[Expected]:
     configurations = apps.get_model("paperless", "ApplicationConfiguration")
     rows = configurations._base_manager.order_by("pk")  # noqa: SLF001  # Django's documented name
     for pk, name in rows.values_list("pk", "app_logo"):
-        folder, _, rest = str(name or "").partition("/")
-        if folder == LOGO and rest:
-            yield Expected(LOGO, normal(rest), pk)
+        yield from of_logo(pk, str(name or ""))
+
+
+def of_logo(row: int, name: str) -> Iterator[Expected]:
+    """Yield the logo of a configuration whose field has this name, if that is one of ours."""
+    folder, _, rest = name.partition("/")
+    if folder == LOGO and rest:
+        yield Expected(LOGO, normal(rest), row)
 
 
 _OTHERS: Mapping[str, Callable[[], Iterator[Expected]]] = {BUNDLES: _bundles, LOGO: _logo}
