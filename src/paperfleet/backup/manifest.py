@@ -17,12 +17,10 @@ it takes no such file). The bytes lie in the tree under a name that follows from
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paperfleet.errors import BackupError
-from paperfleet.printable import readable_json
+from paperfleet.transfer.jsonlines import digest, line, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,16 +88,16 @@ def tree_name(sha256: str) -> str:
 
 def lines(manifest: Manifest) -> Iterator[str]:
     """Yield the lines of a manifest, each with its line end."""
-    yield _line({"paperfleet_backup": VERSION} | {k: getattr(manifest, k) for k in _HEADER})
-    rows = [_line(_row(file)) for file in manifest.files]
+    yield line({"paperfleet_backup": VERSION} | {k: getattr(manifest, k) for k in _HEADER})
+    rows = [line(_row(file)) for file in manifest.files]
     yield from rows
-    yield _line(_total(manifest.files, rows))
+    yield line(_total(manifest.files, rows))
 
 
 def parse(text: Iterable[str]) -> Manifest:
     """Return the manifest of these lines; raise ``BackupError``."""
     head, *body = list(text) or [""]
-    header = _object(head)
+    header = object_in(head, _damaged)
     if header.get("paperfleet_backup") != VERSION:
         raise BackupError(
             "this is no manifest that this version reads",
@@ -108,8 +106,8 @@ def parse(text: Iterable[str]) -> Manifest:
     if not body:
         raise _damaged("it ends after its first line")
     *rows, last = body
-    files = tuple(_file(_object(row)) for row in rows)
-    if _object(last) != _total(files, rows):
+    files = tuple(_file(object_in(row, _damaged)) for row in rows)
+    if object_in(last, _damaged) != _total(files, rows):
         raise _damaged("its lines do not add up to its total")
     as_of, paperless, paperfleet, identity, source = (
         str(header.get(key, "")) for key in _HEADER[:-1]
@@ -129,7 +127,7 @@ def _total(files: Sequence[BackedUpFile], rows: Iterable[str]) -> dict[str, obje
         "files": len(files),
         "bytes": sum(file.size for file in files),
         "faults": sum(bool(file.fault) for file in files),
-        "sha256": hashlib.sha256("".join(rows).encode()).hexdigest(),
+        "sha256": digest(rows),
     }
 
 
@@ -142,20 +140,6 @@ def _file(value: dict[str, object]) -> BackedUpFile:
         raise _damaged("a line is not a file's")
     role, key, export, sha256, fault = map(str, names)
     return BackedUpFile(document, role, key, export, size, sha256, fault)
-
-
-def _line(value: dict[str, object]) -> str:
-    return readable_json(value) + "\n"
-
-
-def _object(line: str) -> dict[str, object]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise _damaged("a line is not JSON") from None
-    if not isinstance(value, dict):
-        raise _damaged("a line is not an object")
-    return value
 
 
 def _damaged(reason: str) -> BackupError:

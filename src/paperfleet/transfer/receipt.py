@@ -14,14 +14,12 @@ was cut off or edited is noticed. Version 1 had neither ``proven`` nor ``left_ou
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.errors import PaperfleetError
-from paperfleet.printable import readable_json
 from paperfleet.storage.names import readable
+from paperfleet.transfer.jsonlines import digest, line, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,7 +75,7 @@ def merged(old: Sequence[ReceiptEntry], new: Iterable[ReceiptEntry]) -> list[Rec
 
 def lines(receipt: Receipt) -> Iterator[str]:
     """Yield the lines of a receipt, each with its line end."""
-    yield _line(
+    yield line(
         {
             "paperfleet_receipt": VERSION,
             "created": receipt.created,
@@ -85,13 +83,13 @@ def lines(receipt: Receipt) -> Iterator[str]:
             "target": receipt.target,
         }
     )
-    rows = [_line(_row(entry)) for entry in sorted(receipt.entries)]
+    rows = [line(_row(entry)) for entry in sorted(receipt.entries)]
     rows += [
-        _line({"left_out": readable(name), "reason": reason})
+        line({"left_out": readable(name), "reason": reason})
         for name, reason in sorted(receipt.left_out.items())
     ]
     yield from rows
-    yield _line(_total(receipt.entries, len(receipt.left_out), rows))
+    yield line(_total(receipt.entries, len(receipt.left_out), rows))
 
 
 def stamp(now: datetime) -> str:
@@ -102,7 +100,7 @@ def stamp(now: datetime) -> str:
 def parse(text: Iterable[str]) -> Receipt:
     """Return the receipt of these lines; raise ``ReceiptError``."""
     head, *body = list(text) or [""]
-    header = _object(head)
+    header = object_in(head, _damaged)
     if header.get("paperfleet_receipt") not in _READ:
         raise ReceiptError(
             "this is not a receipt that this version reads",
@@ -111,7 +109,7 @@ def parse(text: Iterable[str]) -> Receipt:
     if not body:
         raise _damaged("it ends after its first line")
     *rows, last = body
-    values = [_object(row) for row in rows]
+    values = [object_in(row, _damaged) for row in rows]
     entries = tuple(_entry(value) for value in values if "left_out" not in value)
     left_out = {
         str(value["left_out"]): str(value.get("reason", ""))
@@ -121,7 +119,7 @@ def parse(text: Iterable[str]) -> Receipt:
     expected = _total(entries, len(left_out), rows)
     if header["paperfleet_receipt"] == 1:
         expected = {key: expected[key] for key in ("files", "bytes", "sha256")}
-    if _object(last) != expected:
+    if object_in(last, _damaged) != expected:
         raise _damaged("its lines do not add up to its total")
     created, source, target = (str(header.get(key, "")) for key in ("created", "source", "target"))
     return Receipt(created, source, target, entries, left_out)
@@ -140,22 +138,8 @@ def _total(
         "bytes": sum(entry.size for entry in entries),
         "proven": dict(sorted(Counter(e.proven for e in entries if e.proven).items())),
         "left_out": left_out,
-        "sha256": hashlib.sha256("".join(rows).encode()).hexdigest(),
+        "sha256": digest(rows),
     }
-
-
-def _line(value: dict[str, object]) -> str:
-    return readable_json(value) + "\n"
-
-
-def _object(line: str) -> dict[str, object]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise _damaged("a line is not JSON") from None
-    if not isinstance(value, dict):
-        raise _damaged("a line is not an object")
-    return value
 
 
 def _entry(value: dict[str, object]) -> ReceiptEntry:
