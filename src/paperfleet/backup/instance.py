@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from paperfleet.errors import BackupError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -12,6 +14,15 @@ STATE: Final = "state.json"
 """The file in which the command ``state`` answers."""
 COLLECTED: Final = "collected.json"
 """The file in which the command ``collect`` answers."""
+
+
+def require_version(of_backup: str, here: str) -> None:
+    """Raise ``BackupError`` unless a backup and an installation are of one paperless-ngx."""
+    if of_backup != here:
+        raise BackupError(
+            f"the backup is of paperless-ngx {of_backup}, and this is {here}",
+            hint=f"Install paperless-ngx {of_backup}, restore, and update then",
+        )
 
 
 class InstanceState(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from paperfleet.backup import place as places
 from paperfleet.backup import points
+from paperfleet.backup.instance import require_version
 from paperfleet.backup.manifest import TREE, tree_name
 from paperfleet.backup.place import BackupPlace, alone
 from paperfleet.backup.tree import THREADS, digest_of
@@ -77,13 +78,7 @@ class Restoring:
             folder = place.restoring(self.row.snapshot)
             place.clear_restores(folder)
             BackupPlace(folder).make()
-            state = instance.state(folder)
-            if state.version != self.row.paperless:
-                raise BackupError(
-                    f"the backup is of paperless-ngx {self.row.paperless}, and this is"
-                    f" {state.version}",
-                    hint=f"Install paperless-ngx {self.row.paperless}, restore, and update then",
-                )
+            require_version(self.row.paperless, instance.state(folder).version)
             say(f"bringing {self.row.files:,} files from {self.restic.label}")
             manifest = self.lay_out(folder)
             points.passed("restore.laid_out")

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from paperfleet.backup import place as places
 from paperfleet.backup import points
+from paperfleet.backup.instance import require_version
 from paperfleet.backup.manifest import tree_name
 from paperfleet.errors import BackupError
 from paperfleet.paperless.areas import THUMBNAILS
@@ -48,11 +49,7 @@ def restore(
     ``StorageError`` for a storage that is out of reach.
     """
     manifest = place.manifest()
-    if manifest.paperless != version:
-        raise BackupError(
-            f"the backup is of paperless-ngx {manifest.paperless}, and this is {version}",
-            hint=f"Install paperless-ngx {manifest.paperless}, restore, and update then",
-        )
+    require_version(manifest.paperless, version)
     has_rows = require_empty(manifest)
     home = setup.everything(create=True)
     with home, full(LocalBackend(place.tree, create=False)) as tree:

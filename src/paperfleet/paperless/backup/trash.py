@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.core import serializers
-from django.db import transaction
 from django.db.models import Model
 
 from paperfleet.backup.records import records
@@ -59,16 +58,18 @@ def is_in(folder: Path) -> bool:
 
 
 def restore(folder: Path) -> None:
-    """Bring back what ``export`` has written, if anything; nobody is told of these rows."""
+    """Bring back what ``export`` has written, if anything; nobody is told of these rows.
+
+    The caller has a transaction where there is something.
+    """
     if not is_in(folder):
         return
     text = (folder / FILE).read_text(encoding="utf-8")
-    with transaction.atomic():
-        for one in serializers.deserialize("json", text):
-            row: Any = one.object
-            type(row)._base_manager.bulk_create([row])  # noqa: SLF001  # without signals, which would rename its file
-            for name, others in (one.m2m_data or {}).items():
-                _link(row, name, others)
+    for one in serializers.deserialize("json", text):
+        row: Any = one.object
+        type(row)._base_manager.bulk_create([row])  # noqa: SLF001  # without signals, which would rename its file
+        for name, others in (one.m2m_data or {}).items():
+            _link(row, name, others)
 
 
 def _link(row: Any, name: str, others: Any) -> None:  # noqa: ANN401  # a row; rows or their keys
