@@ -110,7 +110,12 @@ def real_site() -> Site | None:
 
 
 def migrated(site: Site, folder: Path) -> Path:
-    """Make the data folder of a database with all tables and no documents; return it."""
+    """Make the data folder of a database with all tables and no documents; return it.
+
+    It has the folder of the index, which the image of paperless-ngx makes too, and without which
+    ``document_importer`` of 3.x fails (``docker/rootfs/etc/s6-overlay/s6-rc.d/init-folders/run``).
+    """
+    (folder / "data_dir" / "index").mkdir(parents=True)
     environment = site.environment(folder, PAPERLESS_DOCUMENT_STORAGE_BACKEND=BACKEND)
     done = site.run(["manage.py", "migrate", "--verbosity", "0"], environment)
     if done.returncode:
