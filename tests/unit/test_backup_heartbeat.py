@@ -62,8 +62,14 @@ def test_an_address_that_is_none_fails_nothing(said: list[str], url: str) -> Non
 
 def test_the_address_may_stand_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "url"
-    file.write_text(" https://x.example/1 \n")
+    file.write_text("https://x.example/1\n")
     assert address_of(None, file) == Secret("https://x.example/1")
     assert address_of(Secret("y"), None) == Secret("y")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="cannot read /nowhere/url"):
         address_of(None, Path("/nowhere/url"))
+
+
+def test_an_empty_file_is_no_way_to_turn_the_heartbeat_off(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("\n")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        address_of(None, tmp_path / "url")

@@ -15,7 +15,7 @@ from tests.servers.base import HOST
 
 from paperfleet.cli import main
 from paperfleet.errors import ConfigurationError, NotReadyError
-from paperfleet.fleet import launcher, probes, programs, site
+from paperfleet.fleet import launcher, probes, programs, site, waits
 from paperfleet.fleet.languages import require_languages
 from paperfleet.fleet.processors import limit
 from paperfleet.fleet.roles import ROLES, role_of, web_address
@@ -295,7 +295,7 @@ def test_a_command_that_takes_long_is_told_of(
 ) -> None:
     monkeypatch.setattr(programs, "_TOLD_EVERY", 0.01)
     gate = tmp_path / "gate"
-    waits = (
+    until = (
         f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
     )
     said: list[str] = []
@@ -304,10 +304,31 @@ def test_a_command_that_takes_long_is_told_of(
         said.append(text)
         gate.touch()
 
-    command = ["python3", "-c", waits]
+    command = ["python3", "-c", until]
     programs.run_to_end(at(src), command, role="web", stop=[], say=say)
     assert said[0].startswith("`python3 -c ")
     assert "has run for 0 s, and is waited for" in said[0]
+    gate.unlink()
+    said.clear()
+    asked = programs.asked(at(src), [*command[:2], f"{until}\nprint('sun')"], 60, say=say)
+    assert asked == (0, "sun")
+    assert "has run for 0 s, and is waited for" in said[0]
+
+
+def test_a_command_without_an_answer_is_ended(src: Path) -> None:
+    endless = ["python3", "-c", "import time; print('begun', flush=True); time.sleep(600)"]
+    code, text = programs.asked(at(src), endless, 0.2, say=[].append)
+    assert (code, text) == (1, "no answer within 0.2 s")
+
+
+def test_the_check_of_the_storage_is_told_of_while_it_takes_long(
+    src: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_TOLD_EVERY", 0.001)
+    monkeypatch.setattr(waits, "CHECK", ["python3", "-c", "import time; time.sleep(0.2)"])
+    said: list[str] = []
+    waits.storage_fault("web", at(src), said.append)
+    assert "and is waited for" in said[0]
 
 
 def test_a_redis_that_does_not_answer_is_told_without_its_password() -> None:

@@ -11,14 +11,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
-from paperfleet.errors import ConfigurationError
-from paperfleet.secret import Secret
+from paperfleet.settings.config import read_secret
 from paperfleet.storage.transport.curl import CurlTransport
 from paperfleet.storage.transport.exchange import HttpRequest, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from paperfleet.secret import Secret
 
 _PATIENCE_SECONDS: Final = 5.0
 """What a monitor may take to answer; a backup never waits longer for it."""
@@ -62,16 +63,7 @@ def beating(url: Secret | None, say: Callable[[str], object]) -> Iterator[Heartb
 
 def address_of(url: Secret | None, file: Path | None) -> Secret | None:
     """Return the address that one of both settings gives; raise ``ConfigurationError``."""
-    if file is None:
-        return url
-    try:
-        return Secret(file.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(
-            f"the file {file} with the address of the heartbeat cannot be read: {reason}",
-            hint="Mount it, readable for the user of this process, or take the setting out",
-        ) from None
+    return url if file is None else read_secret(file, "the address of the heartbeat")
 
 
 def _ask(url: SplitResult, after: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from paperfleet.errors import ConfigurationError, NotReadyError
 from paperfleet.settings.fleet import STARTING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from paperfleet.fleet.site import Site
 
+_T = TypeVar("_T")
 _SHOWN = 2000
 _ENDING_SECONDS = 30.0
 _ASKING_SECONDS = 60.0
@@ -52,7 +54,7 @@ def run_to_end(
     with subprocess.Popen(command_line, cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
         stop.append(program)
         try:
-            code = _ended(program, command, say)
+            code = _told(program.wait, command, say)
         except BaseException:
             program.terminate()
             try:
@@ -72,39 +74,59 @@ def _environ(site: Site, role: str) -> dict[str, str]:
     return {**site.environ, STARTING: role} if role else dict(site.environ)
 
 
-def _ended(
-    program: subprocess.Popen[bytes], command: Sequence[str], say: Callable[[str], object]
-) -> int:
+def _told(
+    wait: Callable[[float], _T],
+    command: Sequence[str],
+    say: Callable[[str], object] | None,
+    seconds: float = math.inf,
+) -> _T:
+    """Wait by ``wait``, and tell of it now and then.
+
+    Raises ``subprocess.TimeoutExpired`` after ``seconds``.
+    """
     began = time.monotonic()
     while True:
         try:
-            return program.wait(_TOLD_EVERY)
+            return wait(min(_TOLD_EVERY, max(0.0, began + seconds - time.monotonic())))
         except subprocess.TimeoutExpired:
-            seconds = time.monotonic() - began
-            say(f"`{' '.join(command)}` has run for {seconds:.0f} s, and is waited for")
+            past = time.monotonic() - began
+            if past >= seconds:
+                raise
+            if say:
+                say(f"`{' '.join(command)}` has run for {past:.0f} s, and is waited for")
 
 
 def asked(
-    site: Site, command: Sequence[str], seconds: float, *, role: str = "", most: int = _SHOWN
+    site: Site,
+    command: Sequence[str],
+    seconds: float,
+    *,
+    say: Callable[[str], object] | None = None,
+    role: str = "",
+    most: int = _SHOWN,
 ) -> tuple[int, str]:
     """Run a command of the table quietly; return its code and the end of what it printed.
 
-    It is told for which role, if it is for one. ``most`` is a number of characters.
+    It is told for which role, if it is for one. ``say``, if any, is told now and then of one
+    that takes long. ``most`` is a number of characters.
     """
-    try:
-        answer = subprocess.run(  # noqa: S603  # the table's
-            resolved(site, command),
-            cwd=site.src,
-            env=_environ(site, role),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 1, f"no answer within {seconds:g} s"
-    return answer.returncode, answer.stdout.decode(errors="replace")[-most:].strip()
+    with subprocess.Popen(  # noqa: S603  # the table's
+        resolved(site, command),
+        cwd=site.src,
+        env=_environ(site, role),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as program:
+        try:
+            printed, _ = _told(
+                lambda patience: program.communicate(timeout=patience), command, say, seconds
+            )
+        except subprocess.TimeoutExpired:
+            return 1, f"no answer within {seconds:g} s"
+        finally:
+            program.kill()
+    return program.returncode, printed.decode(errors="replace")[-most:].strip()
 
 
 def version_of(site: Site, package: str) -> tuple[int, ...]:

@@ -77,7 +77,7 @@ def wait_for(need: str, role: str, site: Site, say: Callable[[str], object]) -> 
             "Start it, or mend PAPERLESS_REDIS",
         ),
         "schema": (
-            lambda: schema_fault(site),
+            lambda: schema_fault(site, say),
             "the database has not the tables of this version",
             site.settings.schema_wait_seconds,
             "Run the role migrate of the same version: paperfleet run migrate",
@@ -173,7 +173,7 @@ def storage_fault(role: str, site: Site, say: Callable[[str], object]) -> str:
     Tells what it has printed when it is at its end. Raises ``NotReadyError`` for what no waiting
     mends.
     """
-    code, text = asked(site, CHECK, _CHECK_SECONDS, role=role, most=_CHECK_SHOWN)
+    code, text = asked(site, CHECK, _CHECK_SECONDS, say=say, role=role, most=_CHECK_SHOWN)
     if code and (silent := text.partition(f"({NO_ANSWER})")[2]):
         return silent.partition("\n")[0].strip()
     if code == FINE and text.startswith(_NOTHING_TO_SAY):
@@ -186,13 +186,13 @@ def storage_fault(role: str, site: Site, say: Callable[[str], object]) -> str:
     return ""
 
 
-def schema_fault(site: Site) -> str:
+def schema_fault(site: Site, say: Callable[[str], object]) -> str:
     """Return that migrations are missing in the database, or why nobody knows; '' for neither.
 
     Raises ``ConfigurationError`` for what no waiting mends: the tables of a newer version, or
     settings that our app refuses.
     """
-    code, text = asked(site, _SCHEMA, _COMMAND_SECONDS)
+    code, text = asked(site, _SCHEMA, _COMMAND_SECONDS, say=say)
     if code == FINE:
         return ""
     last = text.splitlines()[-1] if text else "nobody knows why"
