@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _material() -> Material:
-    return material()
+def _material(factory: pytest.TempPathFactory) -> Material:
+    return material(factory.mktemp("material"))
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     if reason := machines_missing():
         pytest.skip(reason)
     try:
-        _material()  # while there is a way out
+        _material(tmp_path_factory)  # while there is a way out
         with engine(tmp_path_factory.mktemp("engine"), debian.programs()) as made:
             yield made
     except debian.UnavailableError as error:
@@ -36,4 +36,4 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def images(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Images:
     """Return what builds images, each when it is asked for."""
-    return Images(docker, _material(), tmp_path_factory.mktemp("images"))
+    return Images(docker, _material(tmp_path_factory), tmp_path_factory.mktemp("images"))

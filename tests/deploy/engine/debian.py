@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CACHE = Path(
     os.environ.get("PAPERFLEET_TEST_CACHE") or Path("~/.cache/paperfleet-tests").expanduser()
@@ -121,11 +121,22 @@ def _bootstrap(folder: Path, packages: Sequence[str]) -> None:
     ask("mmdebstrap", "--quiet", *options, release, archive, seconds=_ROOT_SECONDS)
 
 
-def ask(*command: str, cwd: Path | None = None, seconds: float = 60.0) -> str:
+def ask(
+    *command: str,
+    cwd: Path | None = None,
+    seconds: float = 60.0,
+    environ: Mapping[str, str] | None = None,
+) -> str:
     """Return what a command prints; raise ``UnavailableError`` when it cannot be run, or fails."""
     try:
         done = subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=seconds, check=True
+            command,
+            cwd=cwd,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=True,
         )
     except subprocess.CalledProcessError as error:
         told = error.stderr.strip()[-500:]

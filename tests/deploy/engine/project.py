@@ -91,7 +91,7 @@ class Project:
     @property
     def settings(self) -> dict[str, str]:
         """What the containers are told for the sake of the stand-ins."""
-        return _ENVIRONMENT if self.images.material.paperless else _ENVIRONMENT | _SMALL_PROJECT
+        return _ENVIRONMENT if self.images.material.is_real else _ENVIRONMENT | _SMALL_PROJECT
 
     def documented(self, part: str) -> str:
         """Run the block of the how-to that has this part, for this file."""
@@ -174,7 +174,7 @@ class Project:
 
         How long it takes is up to a real paperless-ngx.
         """
-        if self.images.material.paperless:
+        if self.images.material.is_real:
             for name in names:
                 self.rest.post_document(f"{name}.png", scan())
         else:
@@ -182,15 +182,14 @@ class Project:
 
     def count(self) -> int:
         """Return how many documents there are."""
-        if self.images.material.paperless:
+        if self.images.material.is_real:
             return len(self.rest.documents())
         return int(self._manage_shell(_COUNT).rpartition("documents: ")[2])
 
     @functools.cached_property
     def rest(self) -> Rest:
         """A client of the real paperless-ngx that has logged in."""
-        assert self.images.material.paperless
-        return Rest("http://127.0.0.1:8000", self.images.material.paperless.version)
+        return Rest("http://127.0.0.1:8000", self.images.version)
 
     def wait_for(self, number: int) -> None:
         """Return once there are so many documents; more are an error."""

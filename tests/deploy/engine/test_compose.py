@@ -79,7 +79,7 @@ def test_a_document_goes_through_all_of_it(project: Project) -> None:
     before = project.count()
     project.give("whole")
     project.wait_for(before + 1)
-    if project.images.material.paperless:
+    if project.images.material.is_real:
         rest = project.rest
         (found,) = rest.documents(title__icontains="whole")
         assert rest.download(found["id"]).content.startswith(b"\x89PNG")

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.deploy.engine.debian import UnavailableError
+from tests.deploy.engine.given import IMAGE, given_image
 from tests.deploy.engine.images import LANGUAGES, VERSION
 from tests.deploy.engine.wheels import locked
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.deploy.engine.images import Images
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
@@ -43,6 +47,19 @@ def test_what_is_stood_in_for_says_what_it_is(images: Images) -> None:
         told = run(images, name, program, "--version").strip()
         print(f"{name}: {told}")
         assert told
+
+
+def test_an_image_that_is_there_can_be_given(images: Images, tmp_path: Path) -> None:
+    there = {**images.engine.environ, IMAGE: standin(images, "paperless")}
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    python = run(images, images.paperless, "python3", "-c", code).strip()
+    found = given_image(tmp_path, there)
+    assert found
+    again = given_image(tmp_path, there | {IMAGE: str(found.archive)})
+    assert again
+    assert {found.python, again.python} == {python}
+    with pytest.raises(UnavailableError, match="docker image save"):
+        given_image(tmp_path, there | {IMAGE: "nobody/has:this"})
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ RUN if [ -e /wheels/requirements.txt ]; then \
             --no-deps --requirement /wheels/requirements.txt; \
     fi
 COPY --chown=1000:1000 src /usr/src/paperless/src
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PNGX_CONTAINERIZED=1
+# As Docker's image of Python says it, which that of paperless-ngx is made of.
+ARG PYTHON_VERSION
+ENV PYTHON_VERSION=${PYTHON_VERSION} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PNGX_CONTAINERIZED=1
 WORKDIR /usr/src/paperless/src
 VOLUME ["/usr/src/paperless/data", "/usr/src/paperless/media", "/usr/src/paperless/consume", "/usr/src/paperless/export"]
 EXPOSE 8000
