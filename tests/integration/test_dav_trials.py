@@ -10,12 +10,13 @@ import hashlib
 import io
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.servers.kinds import KINDS
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.quirky_server import Quirks, quirky_server
+from tests.servers.rclone_server import rclone_binary, rclone_server
 from tests.wide import first_of
 
 from paperfleet.errors import (
@@ -381,3 +382,16 @@ class TestTrial:
             assert list(storage.list_files()) == ["paperfleet-try.pdf"]
             assert storage.sweep(3600) == 1
             assert (set(server.files), server.folders) == ({"paperfleet-try.pdf"}, set())
+
+
+@pytest.mark.parametrize("name", ["tab\tbed.pdf", "one\x01.pdf", "deleted\x7f.pdf"])
+def test_a_name_that_a_server_changes_and_remembers_is_refused(name: str) -> None:
+    if rclone_binary() is None:
+        pytest.skip("rclone is missing")
+    with rclone_server(remembers="5m") as server:
+        options: dict[str, Any] = {"username": server.user, "password": Secret(server.password)}
+        with WebDavBackend(f"{server.url}store/", **options) as storage:
+            with pytest.raises(NameRefusedError):
+                put(storage, name, b"bytes")
+            put(storage, "plain.pdf", b"bytes")
+        assert [path.name for path in (server.root / "store").iterdir()] == ["plain.pdf"]

@@ -29,11 +29,12 @@ def rclone_binary() -> Path | None:
 
 @contextlib.contextmanager
 def rclone_server(
-    root: Path | None = None, *, user: str = USER, password: str = PASSWORD
+    root: Path | None = None, *, user: str = USER, password: str = PASSWORD, remembers: str = "1ms"
 ) -> Iterator[WebDavServer]:
     """Serve `root`, or a temporary folder, with `rclone serve webdav`; requests are not counted.
 
-    Raises FileNotFoundError when there is no rclone (ask `rclone_binary` first).
+    For so long it `remembers` what a folder has, by itself for five minutes. Raises
+    FileNotFoundError when there is no rclone (ask `rclone_binary` first).
     """
     binary = rclone_binary()
     if binary is None:
@@ -42,13 +43,19 @@ def rclone_server(
         folder, scratch = root or Path(temp, "files"), Path(temp)
         folder.mkdir(exist_ok=True)
         port = free_port()
-        command = _command(binary, folder, scratch, port, user, password)
+        command = _command(binary, folder, scratch, port, user, password, remembers)
         with server_process(command, port, scratch / "log"):
             yield WebDavServer(f"http://{HOST}:{port}/", user, password, folder, "rclone")
 
 
 def _command(
-    binary: Path, root: Path, scratch: Path, port: int, user: str, password: str
+    binary: Path,
+    root: Path,
+    scratch: Path,
+    port: int,
+    user: str,
+    password: str,
+    remembers: str,
 ) -> list[str]:
     # With `writes` an uploaded file is whole in the cache before it is stored; with hardly a cache
     # of folders the server shows at once what a fixture wrote past it (0s sends rclone in a loop).
@@ -60,7 +67,7 @@ def _command(
         "--cache-dir": str(scratch / "cache"),
         "--vfs-cache-mode": "writes",
         "--vfs-write-back": "0s",
-        "--dir-cache-time": "1ms",
+        "--dir-cache-time": remembers,
         "--log-level": "ERROR",
     }
     flat = [word for pair in options.items() for word in pair]

@@ -102,12 +102,14 @@ class Misreading:
         self.mangle, self.files = mangle, set[str]()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        name = unquote(request.url.raw_path.decode()).removeprefix("/dav/Folder/")
+        name = unquote(request.url.raw_path.decode()).removeprefix("/dav/Folder/").rstrip("/")
         if request.method == "PUT":
             self.files.add(name)
         elif request.method == "MOVE":
-            self.files.remove(name)
-            self.files.add(self._read(request.headers["destination"]))
+            new = self._read(request.headers["destination"])
+            moved = {one for one in self.files if one == name or one.startswith(f"{name}/")}
+            self.files -= moved
+            self.files |= {new + one.removeprefix(name) for one in moved}
         elif request.method == "DELETE":
             self.files = {one for one in self.files if not one.startswith(name)}
         elif request.method == "PROPFIND":
@@ -119,7 +121,7 @@ class Misreading:
         )
 
     def _read(self, destination: str) -> str:
-        name = unquote(urlsplit(destination).path).removeprefix("/dav/Folder/")
+        name = unquote(urlsplit(destination).path).removeprefix("/dav/Folder/").rstrip("/")
         for wrong, right in self.mangle.items():
             name = name.partition(wrong)[0] if right == "cut" else name.replace(wrong, right)
         return name
@@ -134,6 +136,8 @@ class Misreading:
         ({"%41": "A"}, "100%.pdf"),
         ({"+": " "}, "a+b.pdf"),
         ({"\n": ""}, "new\nline"),
+        ({"\x01": "␁"}, "one\x01"),
+        ({"\x7f": "␡"}, "deleted\x7f"),
     ],
 )
 def test_a_name_that_would_be_misread_is_refused(mangle: dict[str, str], name: str) -> None:

@@ -317,7 +317,7 @@ def test_a_command_that_takes_long_is_told_of(
 
 def test_a_command_without_an_answer_is_ended(src: Path) -> None:
     endless = ["python3", "-c", "import time; print('begun', flush=True); time.sleep(600)"]
-    code, text = programs.asked(at(src), endless, 0.2, say=[].append)
+    code, text = programs.asked(at(src), endless, 0.2, say=print)
     assert (code, text) == (1, "no answer within 0.2 s")
 
 
