@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,18 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@functools.cache
-def _material(factory: pytest.TempPathFactory) -> Material:
-    return material(factory.mktemp("material"))
-
-
 @pytest.fixture(scope="session")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Run the engine; skip, with the reason, where there can be none."""
+def made_of(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """Return what images are made of; skip, with the reason, where it cannot be had."""
     if reason := machines_missing():
         pytest.skip(reason)
     try:
-        _material(tmp_path_factory)  # while there is a way out
+        return material(tmp_path_factory.mktemp("material"))
+    except debian.UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def docker(
+    made_of: Material,  # noqa: ARG001  # there while there is a way out
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Engine]:
+    """Run the engine; skip, with the reason, where there can be none."""
+    try:
         with engine(tmp_path_factory.mktemp("engine"), debian.programs()) as made:
             yield made
     except debian.UnavailableError as error:
@@ -34,6 +39,6 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def images(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Images:
+def images(docker: Engine, made_of: Material, tmp_path_factory: pytest.TempPathFactory) -> Images:
     """Return what builds images, each when it is asked for."""
-    return Images(docker, _material(tmp_path_factory), tmp_path_factory.mktemp("images"))
+    return Images(docker, made_of, tmp_path_factory.mktemp("images"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import shutil
 import subprocess
@@ -11,7 +12,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from tests.deploy.engine.debian import UnavailableError
 from tests.deploy.engine.engine import EngineError
 from tests.deploy.engine.wheels import ROOT
@@ -77,7 +77,10 @@ def install_compose(images: Images) -> None:
 
 
 class Project:
-    """What one Compose file describes, under the engine of the images."""
+    """What a Compose file describes, under the engine of the images.
+
+    ``file`` is one of ``deploy/compose``, or some as ``a.yaml --file b.yaml``.
+    """
 
     def __init__(self, images: Images, file: str, folder: Path) -> None:
         self.images, self.file = images, file
@@ -116,9 +119,9 @@ class Project:
         return self.shell(f"docker compose --file {self.file} " + " ".join(words), self.folder)
 
     def described(self) -> dict[str, Any]:
-        """Return the services of the file, but for those of a profile."""
-        found = yaml.safe_load((self.folder / self.file).read_text())["services"]
-        return {name: about for name, about in found.items() if "profiles" not in about}
+        """Return the services, but for those of a profile, as Compose understands them."""
+        described: dict[str, Any] = json.loads(self.compose("config --format json"))["services"]
+        return described
 
     def end(self) -> None:
         """Remove its containers, networks and volumes."""
@@ -133,7 +136,7 @@ class Project:
 
     def logs(self) -> str:
         """Return the ends of what the containers printed."""
-        words = ("docker", "compose", "--file", self.file, "logs", "--tail", "25")
+        words = ("docker", "compose", "--file", *self.file.split(), "logs", "--tail", "25")
         done = self.images.engine.run(*words, timeout=60, cwd=self.folder)
         return done.stdout[-12000:]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.deploy.engine.images import Images
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
-FILES = ("small.yaml", "fleet.yaml")
+FILES = ("small.yaml", "small.yaml --file sqlite.yaml", "fleet.yaml")
 ROLES = ("web", "worker", "scheduler", "consumer")
 KILLED = 137
 CLOUD_OF_THE_PAGE = "nextclouds://cloud.example"
@@ -59,7 +59,8 @@ def test_the_files_are_those_of_the_repository(project: Project) -> None:
 
 def test_every_container_is_healthy_and_may_do_no_more_than_it_has_to(project: Project) -> None:
     described = project.described()
-    assert set(described) >= {*ROLES, "db", "broker", "migrate"}
+    assert set(described) >= {*ROLES, "broker", "migrate"}
+    assert ("db" in described) != ("sqlite.yaml" in project.file)
     for service, about in described.items():
         (container,) = project.containers(service)
         limits = container["HostConfig"]
