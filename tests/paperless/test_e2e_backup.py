@@ -129,7 +129,6 @@ def _backup(installation: Installation, folder: Path, *words: str) -> str:
         "PAPERFLEET_BACKUP_REPOSITORY": str(folder / "repository"),
         "PAPERFLEET_BACKUP_PASSWORD": backup_kit.PASSWORD,
         "PAPERFLEET_BACKUP_FOLDER": str(installation.folder / "backup"),
-        "PYTHONPATH": "",
     }
     done = subprocess.run(
         [sys.executable, "-P", "-m", "paperfleet", "backup", *words],

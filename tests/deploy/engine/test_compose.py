@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,17 @@ def test_commands_of_the_how_to_show_how_it_is(project: Project) -> None:
         before = project.count()
         project.documented("stop web worker scheduler consumer\n")
         assert project.count() == before
+
+
+def test_the_backup_of_the_how_to_has_every_document(project: Project) -> None:
+    (project.folder / "secrets" / "backup-password").write_text(PASSWORD)
+    number = project.count()
+    project.documented("PAPERFLEET_BACKUP_INIT=true")
+    assert project.documented("backup list\n")
+    backup = 'run --rm --entrypoint "paperfleet backup" backup'
+    found = json.loads(project.compose(f"{backup} list --json"))
+    assert [(one["documents"], one["complete"]) for one in found] == [(number, True)] * 2
+    project.compose(f"{backup} verify --read 100%")
 
 
 def test_workers_come_and_go_during_work(fleet: Project) -> None:

@@ -34,6 +34,8 @@ SERVERS = ("db", "broker", "bucket")
 NETWORK = "paperless_inside"
 ANY_USER = "1000650000:0"
 """Where a manifest leaves the user to its cluster, as on OpenShift."""
+BACKUP = "/var/lib/paperfleet"
+"""A folder that stays, in the pod of the backup."""
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 KILLED = 137
 
@@ -47,6 +49,11 @@ class Described(NamedTuple):
     @property
     def is_fleet(self) -> bool:
         return self.of.environ.get("PAPERFLEET_FLEET") == "true"
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it does its work and ends, and so has no probe."""
+        return "startupProbe" not in self.container
 
     @property
     def container(self) -> manifests.Object:
@@ -107,6 +114,9 @@ def given(project: Project, one: Described) -> dict[str, str]:
         found |= {"PAPERLESS_DBNAME": "shared", "PAPERLESS_REDIS_PREFIX": "shared"}
     if one.of.role == "migrate":
         found |= {"PAPERLESS_ADMIN_USER": "admin", "PAPERLESS_ADMIN_PASSWORD": PASSWORD}
+    if one.of.role == "backup":
+        found |= {"PAPERFLEET_BACKUP_REPOSITORY": f"{BACKUP}/repository"}
+        found |= {"PAPERFLEET_BACKUP_PASSWORD": PASSWORD, "PAPERFLEET_BACKUP_INIT": "true"}
     if one.of.role == "mirror":  # no cloud is there
         found |= {"PAPERFLEET_TARGET": "/target", "PAPERFLEET_USERNAME": ""}
     return found
@@ -158,19 +168,28 @@ def test_each_container_runs_as_its_manifest_says(
 ) -> None:
     tmp_path.chmod(0o755)
     chosen = [one for one in described() if one.is_fleet is fleet]
-    roles = {"migrate", "web", "worker", "scheduler", "consumer"} | ({"flower"} if fleet else set())
+    roles = {"migrate", "web", "worker", "scheduler", "consumer"}
+    roles |= {"backup", "flower"} if fleet else set()
     assert {one.of.role for one in chosen} >= roles
     engine = servers.images.engine
+
+    def require_end(one: Described) -> None:
+        with pod(engine, as_container(servers, one, tmp_path)) as job:
+            assert job.wait_until_ended() == 0, f"{one.also}\n{job.logs()}"
+
+    jobs = [one for one in chosen if one.is_job]
+    assert {one.of.role for one in jobs} <= {"migrate", "backup"}
     with ExitStack() as stack:
-        for one in [one for one in chosen if one.of.role == "migrate"]:
-            with pod(engine, as_container(servers, one, tmp_path)) as job:
-                assert job.wait_until_ended() == 0, f"{one.also}\n{job.logs()}"
+        for one in [one for one in jobs if one.of.role == "migrate"]:
+            require_end(one)
         running = [
             (one, stack.enter_context(pod(engine, as_container(servers, one, tmp_path))))
             for one in chosen
-            if one.of.role != "migrate"
+            if not one.is_job
         ]
         for one, container in running:
             require_probes(one, container)
+        for one in [one for one in jobs if one.of.role != "migrate"]:
+            require_end(one)
         for one, container in running:
             assert container.stop() != KILLED, f"{one.also}\n{container.logs()}"
