@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SUSPICIOUS = frozenset("?;#%+\x7f") | {chr(code) for code in range(0x20)}
 
 
-class Move(Protocol):
+class MoveFunction(Protocol):
     """Moves a file or a folder, as ``DavMover.move`` does."""
 
     def __call__(self, old: str, new: str, *, folder: bool = False) -> StorageError | None:
@@ -36,7 +36,7 @@ class Destinations:
         self,
         client: DavClient,
         trials: Trials,
-        move: Move,
+        move: MoveFunction,
     ) -> None:
         self._client = client
         self._trials = trials
