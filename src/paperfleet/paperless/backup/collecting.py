@@ -27,11 +27,11 @@ from paperfleet.backup import points
 from paperfleet.backup.manifest import Manifest
 from paperfleet.backup.variables import without_secrets
 from paperfleet.errors import BackupError
-from paperfleet.paperless import activation, ownership, recorded
+from paperfleet.paperless import ownership, recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.backup.bringing import Bringing
 from paperfleet.paperless.backup.expecting import areas_of
-from paperfleet.paperless.backup.exporting import export
+from paperfleet.paperless.backup.exporting import export, media_lock
 from paperfleet.paperless.care import setup
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 _FREE_PASSES = 3
 """Passes in which everybody goes on working; three more hold the media lock."""
 _PASSES = 6
-_LOCK_PATIENCE = 600.0
 _LOCKED_SECONDS = 30.0
 """After so long no further pass begins that holds the media lock."""
 
@@ -103,7 +102,7 @@ def _collect(
         while True:
             passes += 1
             if passes > _FREE_PASSES and not held_since:
-                locked.enter_context(_media_lock())
+                locked.enter_context(media_lock())
                 held_since = time.monotonic()
                 points.passed("collect.locked")
             bringing.watch(areas_of(thumbnails=thumbnails))
@@ -150,22 +149,6 @@ def _alone(place: BackupPlace) -> Iterator[None]:
         raise BackupError(
             f"another process still collects a backup in {place.folder}",
             hint="It goes on after a run that was killed. Wait until it has ended, or end it",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _media_lock() -> Iterator[None]:
-    lock = activation.media_lock()
-    try:
-        lock.acquire(timeout=_LOCK_PATIENCE)
-    except TimeoutError as error:
-        raise BackupError(
-            f"the media lock of paperless-ngx was not free within {_LOCK_PATIENCE:g} s: {error}",
-            hint="Look for a process that hangs, such as a document_exporter, and run it again",
         ) from None
     try:
         yield
