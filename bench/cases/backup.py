@@ -55,8 +55,8 @@ def _about(count: int, rounds: int) -> str:
     sizes = {key: f"{size / 1000:g} KB" for key, size in SIZES.items()}
     return (
         f"The small project of the tests on SQLite, {count:,} documents: an original of "
-        f"{sizes['originals']} and a thumbnail of {sizes['thumbnails']} each, for every second one an "
-        f"archive version of {sizes['archive']}; folders of its own, a repository on the same disk. "
+        f"{sizes['originals']} and a thumbnail of {sizes['thumbnails']} each, for every second one "
+        f"an archive version of {sizes['archive']}; own folders, a repository on the same disk. "
         "Each row is one process from its start to its end; *restic backup* in it is restic's call "
         "that scans the tree. "
         f"Nothing changed, and one changed document: {rounds} rounds. A restore is into an empty "
@@ -178,7 +178,9 @@ def _judge(result: Result, few: str, many: str, count: int) -> None:
     held = result.median(many, UNCHANGED, LOCK)
     verdicts = result.verdicts
     verdicts.append(
-        Verdict(f"media lock held for {_LOCK_SECONDS:g} s at most", many, f"{held:.2f} s", held <= 2)
+        Verdict(
+            f"media lock held for {_LOCK_SECONDS:g} s at most", many, f"{held:.2f} s", held <= 2
+        )
     )
     beside = {one: _beside(result, one, UNCHANGED) for one in (few, many)}
     measured = f"{beside[many]:.1f} s, of which a run of {FEW} documents takes {beside[few]:.1f} s"
