@@ -92,6 +92,8 @@ class Restoring:
         below = sorted({_below(sha256) for sha256 in part})
         for sha256 in part:  # restic before 0.17 writes over it; a link it would follow
             (folder / TREE / tree_name(sha256)).unlink(missing_ok=True)
+        for name in below:
+            _let_go(folder / TREE / name)
         with _watched(folder, part, bar):
             self.restic.restore(self.row.snapshot, folder, [f"/{TREE}/{one}" for one in below])
 
@@ -115,6 +117,17 @@ def _parts(sizes: Mapping[str, int], step: int) -> Iterator[dict[str, int]]:
         part[sha256] = sizes[sha256]
     if part:
         yield part
+
+
+def _let_go(folder: Path) -> None:
+    """Remove from a folder what the installation has under a name of its own by now.
+
+    It is the same file, and restic would write over it.
+    """
+    if folder.is_dir():
+        for path in list(folder.iterdir()):
+            if path.lstat().st_nlink > 1:
+                path.unlink()
 
 
 def _below(sha256: str) -> str:

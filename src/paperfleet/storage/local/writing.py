@@ -235,6 +235,18 @@ def _link(old: LocalPlace, new: LocalPlace) -> bool:
     return True
 
 
+def link_open(descriptor: int, new: LocalPlace) -> bool:
+    """Give an open file one more name; say whether it can have one there."""
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", new.last, dst_dir_fd=new.folder)
+    except OSError as error:
+        # Without /proc there is no such file.
+        if error.errno in _NO_HARD_LINKS | {errno.EXDEV, errno.ENOENT}:
+            return False
+        raise
+    return True
+
+
 def make_path(path: Path) -> None:
     """Make a folder and its missing parents, durably."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
