@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from paperfleet.backup.manifest import BackedUpFile
     from paperfleet.backup.place import BackupPlace
     from paperfleet.paperless.backup.bringing import BroughtFile
+    from paperfleet.paperless.backup.exporting import Export
 
 _FREE_PASSES = 3
 """Passes in which everybody goes on working; three more hold the media lock."""
@@ -80,25 +81,57 @@ def collect(
     or names what is gone, ``StorageError`` for a storage that is out of reach.
     """
     with _alone(place):
-        return _collect(place, thumbnails=thumbnails, planned=planned, listener=listener)
+        documents.require_usable()  # not a storage of another database, nor a half filled one
+        home = setup.everything()
+        tree = full(LocalBackend(place.tree, create=False))
+        with home, tree, Progress(place.known) as known:
+            bringing = Bringing(home, tree, known)
+            bringing.look()
+            found = _until_it_fits(
+                bringing, place, thumbnails=thumbnails, planned=planned, listener=listener
+            )
+            manifest = Manifest(
+                as_of=found.export.as_of,
+                paperless=found.export.version,
+                paperfleet=_own_version(),
+                identity=identity(),
+                source=home.label,
+                documents=found.export.documents,
+                files=found.files,
+            )
+            contents = (file.sha256 for file in found.files)
+            pruned = 0 if manifest.faults else bringing.prune(contents)
+            points.passed("collect.pruned")
+        _write(place, manifest)
+        points.passed("collect.written")
+    new = found.new
+    return Collection(manifest, len(new), sum(new.values()), found.passes, pruned)
 
 
-def _collect(
+class _Fitting(NamedTuple):
+    """The last export with the files that it names, and what the tree got until then.
+
+    ``new`` has the size in bytes of each content by its SHA-256.
+    """
+
+    export: Export
+    files: tuple[BackedUpFile, ...]
+    new: dict[str, int]
+    passes: int
+
+
+def _until_it_fits(
+    bringing: Bringing,
     place: BackupPlace,
     *,
     thumbnails: bool,
     planned: Callable[[int], object],
     listener: Callable[[BroughtFile], object],
-) -> Collection:
-    documents.require_usable()  # not a storage of another database, nor a half filled one
-    home = setup.everything()
-    tree = full(LocalBackend(place.tree, create=False))
+) -> _Fitting:
+    """Export and bring what the export names, until nothing has changed in between."""
     new: dict[str, int] = {}
-    passes = 0
-    with home, tree, Progress(place.known) as known, ExitStack() as locked:
-        bringing = Bringing(home, tree, known)
-        bringing.look()
-        held_since = 0.0
+    passes, held_since = 0, 0.0
+    with ExitStack() as locked:
         while True:
             passes += 1
             if passes > _FREE_PASSES and not held_since:
@@ -121,22 +154,7 @@ def _collect(
                         hint="Run it again when fewer documents go to the trash or come back",
                     )
                 break
-        locked.close()
-        entries = tuple(one.file for one in brought)
-        manifest = Manifest(
-            as_of=found.as_of,
-            paperless=found.version,
-            paperfleet=_own_version(),
-            identity=identity(),
-            source=home.label,
-            documents=found.documents,
-            files=entries,
-        )
-        pruned = 0 if manifest.faults else bringing.prune(one.sha256 for one in entries)
-        points.passed("collect.pruned")
-    _write(place, manifest)
-    points.passed("collect.written")
-    return Collection(manifest, len(new), sum(new.values()), passes, pruned)
+    return _Fitting(found, tuple(one.file for one in brought), new, passes)
 
 
 @contextmanager

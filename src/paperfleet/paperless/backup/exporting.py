@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -118,12 +118,13 @@ def _reading_alone() -> Iterator[None]:
 
     paperless-ngx 3 has its SQLite begin all of them so (``transaction_mode``).
     """
-    mode = getattr(connection, "transaction_mode", None)
-    connection.transaction_mode = None
+    database: Any = connection
+    mode = getattr(database, "transaction_mode", None)
+    database.transaction_mode = None
     try:
         yield
     finally:
-        connection.transaction_mode = mode
+        database.transaction_mode = mode
 
 
 def _is_wal() -> bool:
