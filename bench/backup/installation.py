@@ -83,7 +83,7 @@ class MeasuredInstallation(SmallInstallation):
         return run(Command(command, self._given()), LONGEST)
 
     def _given(self) -> dict[str, str]:
-        given = self.environment()
+        given = self.environment() | {"PAPERFLEET_TEST_WAL": "1"}
         del given["PYTHONDONTWRITEBYTECODE"]  # nobody starts without the compiled modules
         return given
 

@@ -41,9 +41,9 @@ class CalledRestic:
 
 
 class HeldLock:
-    """For how many seconds in all a lock file was locked, and the longest that it was at once."""
+    """For how many seconds in all a lock file was locked."""
 
-    seconds = longest = 0.0
+    seconds = 0.0
 
 
 @contextmanager
@@ -57,7 +57,6 @@ def watched_lock(path: Path) -> Iterator[HeldLock]:
             now = time.perf_counter()
             if _is_held(path):
                 begun = now if begun is None else begun
-                found.longest = max(found.longest, now - begun)
             elif begun is not None:
                 found.seconds += now - begun
                 begun = None

@@ -54,9 +54,10 @@ def measure(setting: Setting) -> Result:
 def _about(count: int, rounds: int) -> str:
     sizes = {key: f"{size / 1000:g} KB" for key, size in SIZES.items()}
     return (
-        f"The small project of the tests on SQLite, {count:,} documents: an original of "
+        f"The small project of the tests, {count:,} documents: an original of "
         f"{sizes['originals']} and a thumbnail of {sizes['thumbnails']} each, for every second one "
-        f"an archive version of {sizes['archive']}; own folders, a repository on the same disk. "
+        f"an archive version of {sizes['archive']}; SQLite in WAL mode, as paperless-ngx 3 has "
+        "it, own folders, a repository on the same disk. "
         "Each row is one process from its start to its end; *restic backup* in it is restic's call "
         "that scans the tree. "
         f"Nothing changed, and one changed document: {rounds} rounds. A restore is into an empty "
@@ -175,11 +176,15 @@ def _import(folder: Path) -> list[str]:
 
 
 def _judge(result: Result, few: str, many: str, count: int) -> None:
-    held = result.median(many, UNCHANGED, LOCK)
+    found = (result.find(many, client, LOCK) for client in (FIRST, UNCHANGED, CHANGED))
+    held = max(sample for row in found if row for sample in row.samples)
     verdicts = result.verdicts
     verdicts.append(
         Verdict(
-            f"media lock held for {_LOCK_SECONDS:g} s at most", many, f"{held:.2f} s", held <= 2
+            f"media lock held for {_LOCK_SECONDS:g} s at most",
+            many,
+            f"{held:.2f} s in the longest of all runs",
+            held <= _LOCK_SECONDS,
         )
     )
     beside = {one: _beside(result, one, UNCHANGED) for one in (few, many)}
