@@ -199,8 +199,7 @@ def _write(place: BackupPlace, manifest: Manifest) -> None:
 
 
 def _entries(files: Iterable[BackedUpFile]) -> tuple[ReceiptEntry, ...]:
-    found = {file.path: file for file in files if file.sha256}
+    found = {file.sha256: file for file in files if file.sha256}
     return tuple(
-        ReceiptEntry(path, file.size, file.sha256, BY_READING)
-        for path, file in sorted(found.items())
+        ReceiptEntry(file.path, file.size, sha256, BY_READING) for sha256, file in found.items()
     )
