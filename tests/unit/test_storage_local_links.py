@@ -243,6 +243,15 @@ def test_an_open_file_gets_a_name_in_another_folder_and_none_that_is_taken(
     assert sorted(path.name for path in outside.iterdir()) == ["file"]
 
 
+def test_where_a_folder_gives_new_files_its_group_none_is_adopted(
+    root: Path, outside: Path
+) -> None:
+    (root / "inside").chmod(0o2755)
+    with LocalBackend(root) as storage, (outside / "file").open("rb") as given:
+        assert not storage.adopt(given.fileno(), "inside/new")
+        assert not storage.exists("inside/new")
+
+
 def test_a_file_of_another_filesystem_is_not_adopted(root: Path) -> None:
     shared = Path("/dev/shm")  # noqa: S108  # a filesystem of its own
     if not shared.is_dir() or shared.stat().st_dev == root.stat().st_dev:

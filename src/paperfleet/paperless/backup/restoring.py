@@ -185,12 +185,18 @@ class _Filling:
             with open(
                 self._place.tree / tree_name(file.sha256), "rb", opener=_not_by_link
             ) as stream:
-                if sha256_in(stream) == file.sha256:
+                if _is_ours(stream.fileno()) and sha256_in(stream) == file.sha256:
                     os.fchmod(stream.fileno(), self._mode)
                     return folder.adopt(stream.fileno(), file.key)
         except OSError:
             pass
         return False  # the copier says what is wrong with it, if anything
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Say whether a file belongs to whom a new one would: restic as root gives it its old owner."""
+    found = os.fstat(descriptor)
+    return (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
 
 
 def _not_by_link(path: str, flags: int) -> int:

@@ -185,7 +185,8 @@ class LocalBackend:
         """Give an open file a name here too, without copying it; raise ``AlreadyExistsError``.
 
         Says whether that was possible: only for a file of this filesystem, where that has hard
-        links (link(2), by proc(5)). Nothing is flushed.
+        links (link(2), by proc(5)), and where new files get nothing from their folder. Nothing is
+        flushed.
         """
         self._check_saved(name)
         with translated("save", name, self.label), self._root.new_place(name) as place:
