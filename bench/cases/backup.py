@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.paperless.backup_kit import MISSING
@@ -188,7 +189,7 @@ def _judge(result: Result, few: str, many: str, count: int) -> None:
         )
     )
     beside = {one: _beside(result, one, UNCHANGED) for one in (few, many)}
-    measured = f"{beside[many]:.1f} s, of which a run of {FEW} documents takes {beside[few]:.1f} s"
+    measured = f"{beside[many]:.1f} s; a run of {FEW} documents: {beside[few]:.1f} s"
     verdicts.append(
         Verdict(
             "nothing changed: 1 s per 10,000 documents beside restic's own scan",
@@ -221,5 +222,4 @@ def _beside(result: Result, server: str, client: str) -> float:
     """Return the seconds of a run without those in which restic scans."""
     rows = [result.find(server, client, metric) for metric in (SECONDS, SCAN)]
     whole, scan = (row.samples if row else [] for row in rows)
-    found = sorted(one - other for one, other in zip(whole, scan, strict=True))
-    return found[len(found) // 2]
+    return median(one - other for one, other in zip(whole, scan, strict=True))
