@@ -9,12 +9,12 @@ lies beside the export (``trash``).
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.core.management import call_command
+from django.core import management
 from django.db import connection, transaction
 
 from paperfleet.errors import BackupError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from paperfleet.paperless.backup.expecting import ExportedFile
 
 _LOCK_PATIENCE = 600.0
-_EXPORTER = "documents.management.commands.document_exporter"
+_EXPORTER = "document_exporter"
 
 
 class Export(NamedTuple):
@@ -52,7 +52,7 @@ def export(folder: Path, *, thumbnails: bool, locked: bool) -> Export:
     """
     as_of = datetime.now(UTC).isoformat(timespec="seconds")
     options: dict[str, object] = {} if thumbnails else {"no_thumbnail": True}
-    with contextlib.ExitStack() as held, _without_lock():
+    with contextlib.ExitStack() as held, _without_lock() as exporter:
         if not locked:
             held.enter_context(media_lock())
         with _one_state() as is_one:
@@ -60,7 +60,7 @@ def export(folder: Path, *, thumbnails: bool, locked: bool) -> Export:
             if is_one:  # no later question sees another one
                 held.close()
             words = {"data_only": True, "no_progress_bar": True, **options}
-            call_command("document_exporter", str(folder), **words)
+            management.call_command(exporter, str(folder), **words)
             held.close()
             is_moved = trash.export(folder, before)
     try:
@@ -137,12 +137,14 @@ def _is_wal() -> bool:
 
 
 @contextlib.contextmanager
-def _without_lock() -> Iterator[None]:
-    """Within this block the exporter takes no lock: who calls it has seen to that."""
-    names = vars(importlib.import_module(_EXPORTER))
+def _without_lock() -> Iterator[management.BaseCommand]:
+    """Give out the exporter, which takes no lock in this block: who calls it has seen to that."""
+    # Django loads it, not we: the seams are put in with that (``seams.table``).
+    exporter = management.load_command_class(management.get_commands()[_EXPORTER], _EXPORTER)
+    names = vars(sys.modules[type(exporter).__module__])
     original = names["FileLock"]
     names["FileLock"] = lambda *_, **__: contextlib.nullcontext()
     try:
-        yield
+        yield exporter
     finally:
         names["FileLock"] = original
