@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench import report
 from bench.cases import (
     autoscale,
+    backup,
     cloud_bulk,
     first_sync,
     fleet,
@@ -47,6 +49,7 @@ CASES: dict[str, Callable[[Setting], Result]] = {
     "migration": migration.measure,
     "fleet": fleet.measure,
     "autoscale": autoscale.measure,
+    "backup": backup.measure,
 }
 
 
@@ -55,10 +58,13 @@ def main() -> None:
     options = _parser().parse_args()
     chosen = options.only or list(CASES)
     output = options.output or (None if options.quick else HERE / "results")
+    scale = QUICK if options.quick else FULL
+    if options.documents:
+        scale = replace(scale, documents=options.documents)
     about = machine()
     results = []
     with TemporaryDirectory(prefix="bench-") as scratch:
-        setting = Setting(QUICK if options.quick else FULL, Path(scratch), options.server)
+        setting = Setting(scale, Path(scratch), options.server)
         for name in chosen:
             begun = time.monotonic()
             setting.say(name)
@@ -82,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny trees, to see that the benchmarks work"
+    )
+    parser.add_argument(
+        "--documents", type=int, metavar="N", help="so many are backed up, instead of 10,000"
     )
     parser.add_argument(
         "--output",

@@ -38,6 +38,7 @@ class Scale:
     real one, and a run with all files would be minutes of waiting. ``renamed`` is the folder that
     is renamed; ``others`` is what lies beside what is changed. ``objects`` are put and read in each
     of the ``turns`` of a client. ``days`` are simulated of each kind.
+    ``documents`` are backed up.
     """
 
     tree: Tree
@@ -57,6 +58,7 @@ class Scale:
     cloud: Tree
     fleet: FleetScale
     days: int
+    documents: int
     servers: tuple[str, ...]
 
 
@@ -86,6 +88,7 @@ FULL = Scale(
         kills=1,
     ),
     days=20,
+    documents=10_000,
     servers=("rclone", "apache", "nextcloud"),
 )
 QUICK = Scale(
@@ -114,5 +117,6 @@ QUICK = Scale(
         kills=1,
     ),
     days=1,
+    documents=20,
     servers=("wsgidav", "nextcloud"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
@@ -84,6 +85,23 @@ def flush_folder_at(path: Path) -> None:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         flush_folder(folder)
+    finally:
+        os.close(folder)
+
+
+def flush_filesystem_of(path: Path) -> None:
+    """Make all durable that was written to the filesystem of a folder (syncfs(2)).
+
+    Raises ``OSError`` where some of that could not be.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if call is None:
+            os.sync()
+        elif call(folder):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(folder)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+_LINE = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def readable(text: str) -> str:
     r"""Return the text fit for one line of a log or a table; what cannot be seen as an escape.
@@ -26,7 +28,7 @@ def readable_json(value: object, *, indent: int | None = None) -> str:
 
     Without ``indent`` it is one line. Escapes are those of JSON, so that nothing is lost.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = _LINE(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)

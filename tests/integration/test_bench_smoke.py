@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bench.autoscale.fleets import FLEETS
+from bench.cases import backup
 from bench.fleet.memory import proportional
 from bench.fleet.systems import FLEET, STOCK
-from tests.paperless import checkout
+from tests.paperless import backup_kit, checkout
 from tests.servers.nextcloud_double import nextcloud_double
 from tests.servers.rclone_server import rclone_binary
 from tests.wide import WIDE
@@ -153,6 +154,17 @@ def test_a_migration_is_compared_with_rclone(tmp_path: Path) -> None:
     check_shape(result, tables, ["paperfleet migrate --threads 16"])
     peer = rows(result, "rclone copy --transfers 16 --checksum")
     assert bool(peer) == bool(rclone_binary())
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(bool(backup_kit.MISSING), reason=backup_kit.MISSING)
+def test_a_backup_is_compared_with_the_exporter_and_restic(tmp_path: Path) -> None:
+    result, tables = bench(tmp_path, "--only", "backup", "--documents", "15", timeout=580)
+    check_shape(result, tables, [backup.UNCHANGED, backup.RESTORE, backup.EXPORT, backup.PLAIN])
+    assert {row["server"] for row in result["rows"]} == {"10 documents", "15 documents"}
+    unchanged = rows(result, backup.UNCHANGED)
+    assert unchanged["seconds"]["median"] > unchanged[backup.SCAN]["median"] > 0
+    assert len(result["targets"]) == 4
 
 
 def test_a_fleet_is_measured_where_a_paperless_ngx_is_named(tmp_path: Path) -> None:

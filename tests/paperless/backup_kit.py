@@ -79,9 +79,9 @@ print("rows", json.dumps([
 """
 
 
-def model(folder: Path) -> Path:
+def model(folder: Path, variables: dict[str, str] | None = None) -> Path:
     """Make an installation that has three documents in paperless-ngx's own folder; return it."""
-    made = SmallInstallation(folder)
+    made = SmallInstallation(folder, variables or {})
     made.manage("migrate", "--verbosity", "0")
     made.python(_FILL)
     return folder

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.paperless import backup_kit
 from tests.paperless.backup_kit import PASSWORD, SmallInstallation
+from tests.paperless.home_kit import sha256
 
 from paperfleet.backup.restic import Restic
 from paperfleet.backup.restoring import Restoring
@@ -16,7 +21,6 @@ from paperfleet.errors import BackupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.skipif(bool(backup_kit.MISSING), reason=backup_kit.MISSING),
@@ -66,6 +70,65 @@ def test_a_restore_that_was_cut_off_fetches_the_rest(
     del watched.calls[:]
     restoring.lay_out(tmp_path / "out")
     assert watched.calls == [1], "the data alone"
+
+
+def test_a_restore_that_was_cut_off_writes_over_no_file_of_the_installation(
+    saved: SmallInstallation, watched: WatchedRestic, tmp_path: Path
+) -> None:
+    # Two contents that lie in one folder of the tree, which restic brings as a whole.
+    contents = [str(number) for number in range(1000) if sha256(b"%d" % number)[:2] == "00"][:2]
+    saved.python(
+        "import django; django.setup()\n"
+        "import tempfile\n"
+        "from pathlib import Path\n"
+        "from documents.consumer import consume\n"
+        f"for text in {contents}:\n"
+        "    path = Path(tempfile.mkdtemp(), text)\n"
+        "    path.write_text(text)\n"
+        "    consume(path, text)"
+    )
+    saved.run(code=3)  # they have no thumbnail
+    newest = watched.snapshots()[-1].number
+    restoring = Restoring(watched, chosen(watched, "paperless", newest))
+    restoring.lay_out(tmp_path / "out")
+    damaged, right = sorted((tmp_path / "out" / "files" / "00").iterdir())
+    media = tmp_path / "media"
+    media.hardlink_to(right)
+    before = media.stat()
+    damaged.write_bytes(b"other")
+    restoring.lay_out(tmp_path / "out")
+    assert sorted(path.read_text() for path in right.parent.iterdir()) == sorted(contents)
+    after = media.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert not media.samefile(right)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["one filesystem", "two filesystems"])
+def test_files_that_were_restored_are_each_a_file_of_its_own(
+    saved: SmallInstallation, other: SmallInstallation, *, elsewhere: bool
+) -> None:
+    saved.python(
+        "import django; django.setup()\n"
+        "from documents.models import Document\n"
+        "first, second = Document.objects.order_by('pk')\n"
+        "second.thumbnail_path.write_bytes(first.thumbnail_path.read_bytes())"
+    )
+    saved.run()
+    shared = Path("/dev/shm")  # noqa: S108  # a filesystem of its own
+    with ExitStack() as stack:
+        if elsewhere:
+            if not shared.is_dir() or shared.stat().st_dev == other.folder.stat().st_dev:
+                pytest.skip("there is no second filesystem")
+            folder = stack.enter_context(TemporaryDirectory(dir=shared))
+            other.variables["PAPERFLEET_BACKUP_FOLDER"] = folder
+        other.backup("restore")
+    assert other.files() == saved.files()
+    mask = os.umask(0)
+    os.umask(mask)
+    stats = [path.stat() for path in other.media.rglob("*") if path.is_file()]
+    assert {stat.st_nlink for stat in stats} == {1}
+    assert len({stat.st_ino for stat in stats}) == len(other.files())
+    assert {oct(stat.st_mode & 0o777) for stat in stats} == {oct(0o666 & ~mask)}
 
 
 def test_too_little_room_is_told_before(

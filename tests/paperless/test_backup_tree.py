@@ -86,6 +86,16 @@ def test_a_foreign_file_and_a_link_are_none_of_it(place: BackupPlace, tmp_path: 
     assert (tmp_path / "elsewhere").read_bytes() == b"one"
 
 
+def test_a_memory_that_is_still_true_is_not_written_again(place: BackupPlace) -> None:
+    proven(place)
+    before = place.proven.stat().st_ino
+    proven(place)
+    assert place.proven.stat().st_ino == before
+    (place.tree / NAMES[b"two"]).unlink()
+    proven(place)
+    assert NAMES[b"two"] not in json.loads(place.proven.read_text())["files"]
+
+
 @pytest.mark.parametrize("stored", ["", "[]", "{", '{"repository": "first", "files": {"a": 1}}'])
 def test_a_damaged_memory_means_reading_all(place: BackupPlace, stored: str) -> None:
     place.proven.write_text(stored)

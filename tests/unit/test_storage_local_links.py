@@ -8,6 +8,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -224,3 +225,37 @@ def outcome(call: Callable[..., object], *names: str) -> type[BaseException] | N
     except OSError as error:
         return type(error)
     return None
+
+
+def test_an_open_file_gets_a_name_in_another_folder_and_none_that_is_taken(
+    root: Path, outside: Path
+) -> None:
+    with LocalBackend(root) as storage, (outside / "file").open("rb") as given:
+        assert storage.adopt(given.fileno(), "new/folder/file")
+        with pytest.raises(AlreadyExistsError):
+            storage.adopt(given.fileno(), "inside/file")
+        (root / "link").symlink_to(outside)
+        with pytest.raises(InvalidNameError):
+            storage.adopt(given.fileno(), "link/other")
+        assert read(storage, "new/folder/file") == b"outside"
+        assert read(storage, "inside/file") == b"inside"
+    assert (root / "new" / "folder" / "file").samefile(outside / "file")
+    assert sorted(path.name for path in outside.iterdir()) == ["file"]
+
+
+def test_where_a_folder_gives_new_files_its_group_none_is_adopted(
+    root: Path, outside: Path
+) -> None:
+    (root / "inside").chmod(0o2755)
+    with LocalBackend(root) as storage, (outside / "file").open("rb") as given:
+        assert not storage.adopt(given.fileno(), "inside/new")
+        assert not storage.exists("inside/new")
+
+
+def test_a_file_of_another_filesystem_is_not_adopted(root: Path) -> None:
+    shared = Path("/dev/shm")  # noqa: S108  # a filesystem of its own
+    if not shared.is_dir() or shared.stat().st_dev == root.stat().st_dev:
+        pytest.skip("there is no second filesystem")
+    with TemporaryFile(dir=shared) as given, LocalBackend(root) as storage:
+        assert not storage.adopt(given.fileno(), "file")
+        assert not storage.exists("file")

@@ -1,4 +1,4 @@
-"""What a person sees of restic at work."""
+"""What a person sees of a repository at work."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from paperfleet.backup.repository import BackupProgress
 
 
-class ResticBar(Bar):
-    """A bar that is drawn from restic's first word on: what comes before has one of its own."""
+class BackupBar(Bar):
+    """A bar that is drawn from the first word on: what comes before has one of its own."""
 
     def __init__(self) -> None:
         super().__init__("back up")
@@ -23,7 +23,7 @@ class ResticBar(Bar):
         return self
 
     def __call__(self, progress: BackupProgress) -> None:
-        """Take what restic says."""
+        """Take what the repository says."""
         if not self._begun:
             self._begun = True
             self._began = self._told = time.monotonic()

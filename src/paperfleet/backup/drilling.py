@@ -83,7 +83,7 @@ class Drilling:
 
     name: str
     place: BackupPlace
-    restic: Repository
+    repository: Repository
     make: Callable[[Path], ThrowAwayInstance]
 
     def run(
@@ -102,10 +102,10 @@ class Drilling:
         self.place.make()
         with alone(self.place, THROW_AWAY):
             self._sweep(say)
-            begun = Drill(UNFINISHED, time.time(), self.restic.label, self.name, seed=seed)
+            begun = Drill(UNFINISHED, time.time(), self.repository.label, self.name, seed=seed)
             self._publish(begun)
             try:
-                row = chosen(self.restic, self.name, snapshot)
+                row = chosen(self.repository, self.name, snapshot)
                 begun = begun._replace(
                     snapshot=row.snapshot, as_of=row.as_of, paperless=row.paperless
                 )
@@ -130,7 +130,9 @@ class Drilling:
             began = time.monotonic()
             instance = self.make(folder)
             instance.prepare()
-            manifest = Restoring(self.restic, row).into(instance, BackupPlace(folder / "work"), say)
+            manifest = Restoring(self.repository, row).into(
+                instance, BackupPlace(folder / "work"), say
+            )
             taken = time.monotonic() - began
             say(f"restored within {duration_text(taken)}; looking at it, with seed {begun.seed}")
             restored = BackupPlace(folder / "restored")

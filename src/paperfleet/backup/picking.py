@@ -74,7 +74,7 @@ class _Wanted:
 
 
 def find(
-    restic: Repository, row: BackupRow, numbers: Collection[int], text: str
+    repository: Repository, row: BackupRow, numbers: Collection[int], text: str
 ) -> list[PickedDocument]:
     """Return the documents of a backup with one of these numbers, and with every word of a text.
 
@@ -84,14 +84,14 @@ def find(
     wanted = _Wanted(numbers, text.casefold().split())
     found: dict[int, str] = {}
     with TemporaryFile() as export:
-        restic.write(row.snapshot, f"/{places.DATABASE}/manifest.json", export)
+        repository.write(row.snapshot, f"/{places.DATABASE}/manifest.json", export)
         export.seek(0)
         for record in records(TextIOWrapper(export, encoding="utf-8")):
             title, number = wanted.title(record), record.get("pk")
             if title is not None and isinstance(number, int):
                 found[number] = title
     files: dict[int, list[BackedUpFile]] = {number: [] for number in found}
-    for file in manifest_of(restic, row.snapshot).files:
+    for file in manifest_of(repository, row.snapshot).files:
         if file.role in _ROLES and file.document in found:
             files[file.document].append(file)
     if not found:
@@ -104,7 +104,7 @@ def find(
 
 
 def write(
-    restic: Repository, row: BackupRow, found: Iterable[PickedDocument], folder: Path
+    repository: Repository, row: BackupRow, found: Iterable[PickedDocument], folder: Path
 ) -> list[BackedUpFile]:
     """Write the files of these documents below a folder, under role and name.
 
@@ -113,10 +113,12 @@ def write(
     """
     files = [file for document in found for file in document.files]
     with full(LocalBackend(folder, create=True)) as target:
-        return [file for file in files if not _written(restic, row, file, target)]
+        return [file for file in files if not _written(repository, row, file, target)]
 
 
-def _written(restic: Repository, row: BackupRow, file: BackedUpFile, target: FullStorage) -> bool:
+def _written(
+    repository: Repository, row: BackupRow, file: BackedUpFile, target: FullStorage
+) -> bool:
     if not file.sha256:
         return False
     name = f"{file.role}/{file.key}"
@@ -128,7 +130,7 @@ def _written(restic: Repository, row: BackupRow, file: BackedUpFile, target: Ful
             )
         return True
     with TemporaryFile() as content:
-        restic.write(row.snapshot, f"/{file.path}", content)
+        repository.write(row.snapshot, f"/{file.path}", content)
         content.seek(0)
         if sha256_in(content) != file.sha256:
             return False

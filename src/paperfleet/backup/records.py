@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import IO, TYPE_CHECKING, Final
 
 from paperfleet.errors import BackupError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK: Final = 1 << 20
-_BETWEEN: Final = " \t\r\n,"
+_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
 
 
 def records(stream: IO[str]) -> Iterator[dict[str, object]]:
@@ -22,27 +23,32 @@ def records(stream: IO[str]) -> Iterator[dict[str, object]]:
     decoder, text, ended = json.JSONDecoder(), stream.read(_CHUNK).lstrip(), False
     if not text.startswith("["):
         raise _damaged("it is no list")
-    text = text[1:]
+    at = 1  # what is before it was yielded; to cut that off each time would copy all the rest
     while True:
-        text = text.lstrip(_BETWEEN)
-        if text.startswith("]"):
+        at = _next(text, at)
+        if text.startswith("]", at):
             return
         try:
-            value, end = decoder.raw_decode(text)
+            value, end = decoder.raw_decode(text, at)
         except ValueError:
-            more = "" if ended else stream.read(max(_CHUNK, len(text)))
+            more = "" if ended else stream.read(max(_CHUNK, len(text) - at))
             if not more:
                 raise _damaged("it is cut off") from None
-            text += more
+            text, at = text[at:] + more, 0
             continue
         if not isinstance(value, dict):
             raise _damaged("a record is no object")
         yield value
-        text = text[end:]
-        if not text.strip(_BETWEEN):
-            more = stream.read(_CHUNK)
-            ended = not more
-            text += more
+        at = _next(text, end)
+        if at == len(text):
+            text, at = stream.read(_CHUNK), 0
+            ended = not text
+
+
+def _next(text: str, at: int) -> int:
+    """Return where the next record begins."""
+    found = _BETWEEN.match(text, at)
+    return found.end() if found else at
 
 
 def _damaged(reason: str) -> BackupError:

@@ -38,7 +38,7 @@ _LOOK_SECONDS: Final = 1.0
 class Restoring:
     """Restores one backup of a repository; every method raises ``BackupError``."""
 
-    restic: Repository
+    repository: Repository
     row: BackupRow
 
     def lay_out(self, folder: Path, step: int = _STEP) -> Manifest:
@@ -47,7 +47,7 @@ class Restoring:
         What an earlier run has brought and is right stays, and is not fetched again. ``step`` is
         about how many bytes one call of restic brings.
         """
-        self.restic.restore(self.row.snapshot, folder, [f"/{places.DATA}"])
+        self.repository.restore(self.row.snapshot, folder, [f"/{places.DATA}"])
         manifest = BackupPlace(folder).manifest()
         files = {file.sha256: file for file in manifest.files if file.sha256}
         lacking = dict.fromkeys(wrong_contents(folder, files))
@@ -79,7 +79,7 @@ class Restoring:
             place.clear_restores(folder)
             BackupPlace(folder).make()
             require_version(self.row.paperless, instance.state(folder).version)
-            say(f"bringing {self.row.files:,} files from {self.restic.label}")
+            say(f"bringing {self.row.files:,} files from {self.repository.label}")
             manifest = self.lay_out(folder)
             points.passed("restore.laid_out")
             instance.restore(folder)
@@ -92,8 +92,10 @@ class Restoring:
         below = sorted({_below(sha256) for sha256 in part})
         for sha256 in part:  # restic before 0.17 writes over it; a link it would follow
             (folder / TREE / tree_name(sha256)).unlink(missing_ok=True)
+        for name in below:
+            _let_go(folder / TREE / name)
         with _watched(folder, part, bar):
-            self.restic.restore(self.row.snapshot, folder, [f"/{TREE}/{one}" for one in below])
+            self.repository.restore(self.row.snapshot, folder, [f"/{TREE}/{one}" for one in below])
 
 
 def wrong_contents(folder: Path, contents: Iterable[str]) -> list[str]:
@@ -115,6 +117,17 @@ def _parts(sizes: Mapping[str, int], step: int) -> Iterator[dict[str, int]]:
         part[sha256] = sizes[sha256]
     if part:
         yield part
+
+
+def _let_go(folder: Path) -> None:
+    """Remove from a folder what the installation has under a name of its own by now.
+
+    It is the same file, and restic would write over it.
+    """
+    if folder.is_dir():
+        for path in list(folder.iterdir()):
+            if path.lstat().st_nlink > 1:
+                path.unlink()
 
 
 def _below(sha256: str) -> str:

@@ -36,17 +36,17 @@ class BackupRow(NamedTuple):
     is_ahead: bool = False
 
 
-def rows(restic: Repository, name: str = "") -> list[BackupRow]:
+def rows(repository: Repository, name: str = "") -> list[BackupRow]:
     """Return the backups of one installation, or of all, the oldest first."""
-    return [_row(one) for one in restic.snapshots(host=name, tags=(OURS,))]
+    return [_row(one) for one in repository.snapshots(host=name, tags=(OURS,))]
 
 
-def chosen(restic: Repository, name: str, snapshot: str) -> BackupRow:
+def chosen(repository: Repository, name: str, snapshot: str) -> BackupRow:
     """Return the backup that starts with a number, or the last complete one for ``latest``.
 
     Raises ``BackupError``.
     """
-    found = rows(restic, name if snapshot == LATEST else "")
+    found = rows(repository, name if snapshot == LATEST else "")
     if snapshot == LATEST:
         found = [row for row in found if row.complete]
         found.sort(key=lambda row: not row.is_ahead)  # nobody knows which of those was the last
@@ -55,7 +55,7 @@ def chosen(restic: Repository, name: str, snapshot: str) -> BackupRow:
     if not found:
         what = f"complete backup of {name!r}" if snapshot == LATEST else f"backup {snapshot!r}"
         raise BackupError(
-            f"there is no {what} in {restic.label}",
+            f"there is no {what} in {repository.label}",
             hint="`paperfleet backup list --all` shows what there is",
         )
     if snapshot != LATEST and len(found) > 1:
@@ -63,9 +63,9 @@ def chosen(restic: Repository, name: str, snapshot: str) -> BackupRow:
     return found[-1]
 
 
-def manifest_of(restic: Repository, snapshot: str) -> Manifest:
+def manifest_of(repository: Repository, snapshot: str) -> Manifest:
     """Return the manifest that lies in a snapshot; raise ``BackupError``."""
-    text = restic.read(snapshot, f"/{places.MANIFEST}").decode(errors="replace")
+    text = repository.read(snapshot, f"/{places.MANIFEST}").decode(errors="replace")
     return manifests.parse(text.splitlines(keepends=True))
 
 

@@ -1,4 +1,4 @@
-"""``paperfleet backup run``: collect, hand over to restic, keep as many as were asked for."""
+"""``paperfleet backup run``: collect, hand over, keep as many backups as were asked for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLLECTIONS: Final = 2
 
 
 class TakenBackup(NamedTuple):
-    """A backup that restic has: what is in it, and what was new.
+    """A backup that the repository has: what is in it, and what was new.
 
     ``collected`` is what the installation's side counted: ``new`` files, ``new_size`` in bytes,
     ``passes``, ``pruned``. ``not_forgotten`` says why old backups were not let go of.
@@ -57,7 +57,7 @@ class Taking:
 
     settings: BackupSettings
     place: BackupPlace
-    restic: Repository
+    repository: Repository
     instance: Instance
 
     def run(
@@ -70,15 +70,15 @@ class Taking:
         """Take one. ``init`` makes the repository where there is none."""
         self.place.make()
         with alone(self.place):
-            repository = self._require_repository(init=init, say=say)
+            identity = self._require_repository(init=init, say=say)
             points.passed("run.ready")
             try:
-                collected = self._collect(repository, say)
+                collected = self._collect(identity, say)
                 manifest = self.place.manifest()
                 self._require_documents(manifest)
                 points.passed("run.collected")
                 summary = self._unlocked(
-                    lambda: self.restic.backup(
+                    lambda: self.repository.backup(
                         self.place.folder,
                         [places.DATA, manifests.TREE],
                         host=self.settings.name,
@@ -107,18 +107,18 @@ class Taking:
         try:
             return action()
         except RepositoryLockedError:
-            if not self.restic.has_dead_locks_alone():
+            if not self.repository.has_dead_locks_alone():
                 raise
         say("removing locks of the repository that nobody has renewed for an hour")
-        self.restic.unlock()
+        self.repository.unlock()
         return action()
 
-    def _collect(self, repository: str, say: Callable[[str], object]) -> Mapping[str, object]:
+    def _collect(self, identity: str, say: Callable[[str], object]) -> Mapping[str, object]:
         """Let the installation collect, and prove the tree before restic takes it.
 
         What is damaged in the tree is collected anew, once.
         """
-        reader = f"{repository}/{self.settings.name}"  # of another name restic reads all again, too
+        reader = f"{identity}/{self.settings.name}"  # of another name restic reads all again, too
         damaged: list[str] = []
         for _ in range(_COLLECTIONS):
             collected = self.instance.collect(
@@ -143,12 +143,12 @@ class Taking:
 
         It is one that a restore has not filled yet, and its backup would be the last complete one.
         """
-        if manifest.documents or not self.restic.snapshots(
+        if manifest.documents or not self.repository.snapshots(
             host=self.settings.name, tags=(OURS, COMPLETE)
         ):
             return
         raise BackupError(
-            f"this installation has no document, and {self.restic.label} has backups of"
+            f"this installation has no document, and {self.repository.label} has backups of"
             f" {self.settings.name!r} already",
             hint="Restore one of them first (paperfleet backup restore). If this is another"
             " installation, give it a name of its own in PAPERFLEET_BACKUP_NAME",
@@ -156,24 +156,25 @@ class Taking:
 
     def _require_repository(self, *, init: bool, say: Callable[[str], object]) -> str:
         """Make sure that there is a repository, before anything else is done; return its number."""
-        if identity := self.restic.identity():
+        if identity := self.repository.identity():
             return identity
         if not init:
             raise NoRepositoryError(
-                f"there is no repository at {self.restic.label}, or it cannot be reached",
+                f"there is no repository at {self.repository.label}, or it cannot be reached",
                 hint="Look at PAPERFLEET_BACKUP_REPOSITORY. To make a new one: paperfleet backup"
                 " run --init",
             )
-        self.restic.init()
-        say(f"made a new repository at {self.restic.label}; keep its password in another place too")
-        return self.restic.identity()
+        self.repository.init()
+        made = f"made a new repository at {self.repository.label}"
+        say(f"{made}; keep its password in another place too")
+        return self.repository.identity()
 
     def _forget(self) -> None:
         """Let go of old backups; one that is not complete displaces none that is.
 
         With a clock that is wrong restic would take the newest for old ones.
         """
-        for one in self.restic.snapshots(host=self.settings.name, tags=(OURS,)):
+        for one in self.repository.snapshots(host=self.settings.name, tags=(OURS,)):
             if is_ahead(one):
                 raise RepositoryError(
                     f"the clock of this machine is wrong, or was: backup {one.short} is of a time"
@@ -183,4 +184,4 @@ class Taking:
                 )
         kinds = ("daily", "weekly", "monthly")
         keep = {kind: getattr(self.settings, f"keep_{kind}") for kind in kinds}
-        self.restic.forget(host=self.settings.name, tags=(OURS, COMPLETE), keep=keep)
+        self.repository.forget(host=self.settings.name, tags=(OURS, COMPLETE), keep=keep)

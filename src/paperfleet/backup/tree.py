@@ -63,6 +63,7 @@ def prove(
     known = _known(place, repository) if repository else {}
     try:
         found = dict(_files(place.tree))
+        count = len(found)
         unread = [name for name, state in found.items() if known.get(name) != state]
         planned(len(unread), sum(found[name].size for name in unread))
         with ThreadPoolExecutor(THREADS, thread_name_prefix="prove") as pool:
@@ -74,14 +75,16 @@ def prove(
                     damaged.append(name)
                     _set_aside(place, name)
         if repository:
-            good = {name: state for name, state in found.items() if name not in set(damaged)}
-            replace_text(place.proven, json.dumps({"repository": repository, "files": good}))
+            for name in damaged:
+                del found[name]
+            if found != known:
+                replace_text(place.proven, json.dumps({"repository": repository, "files": found}))
     except OSError as error:
         raise BackupError(
             f"the tree of the backup, {place.tree}, cannot be read: {error}",
             hint="Look at that disk. The next run brings again what is missing",
         ) from None
-    return ProvenTree(len(found), len(unread), damaged)
+    return ProvenTree(count, len(unread), damaged)
 
 
 def digest_of(path: Path) -> str:

@@ -39,15 +39,15 @@ class VerifiedBackup(NamedTuple):
         return self.row.complete and not self.missing and not self.wrong
 
 
-def verify(restic: Repository, row: BackupRow, *, subset: str) -> VerifiedBackup:
+def verify(repository: Repository, row: BackupRow, *, subset: str) -> VerifiedBackup:
     """Check the repository, and one backup against its manifest.
 
     ``subset`` is how much of the repository is read and compared with its own checksums ("100%",
     "1/7"), empty for its structure alone. Raises ``RepositoryDamagedError``, ``BackupError``.
     """
-    restic.check(subset=subset)
-    there = {file.path: file.size for file in restic.files(row.snapshot)}
-    named = [file for file in manifest_of(restic, row.snapshot).files if file.sha256]
+    repository.check(subset=subset)
+    there = {file.path: file.size for file in repository.files(row.snapshot)}
+    named = [file for file in manifest_of(repository, row.snapshot).files if file.sha256]
     missing = [_shown(file) for file in named if there.get(f"/{file.path}") != file.size]
     return VerifiedBackup(row, {file.sha256: file for file in named}, len(named), missing)
 
@@ -64,7 +64,7 @@ def verify_tree(
 
 
 def read_all(
-    restic: Repository,
+    repository: Repository,
     found: VerifiedBackup,
     *,
     planned: Callable[[int, int], object],
@@ -74,19 +74,21 @@ def read_all(
     wanted = found.contents
     planned(len(wanted), sum(file.size for file in wanted.values()))
     right = set()
-    for name, size, sha256 in restic.digests(found.row.snapshot):
+    for name, size, sha256 in repository.digests(found.row.snapshot):
         right.add(sha256 if name == sha256 else "")
         listener(size)
     return _with_wrong(found, wanted, right)
 
 
-def read_some(restic: Repository, found: VerifiedBackup, damaged: Iterable[str]) -> VerifiedBackup:
+def read_some(
+    repository: Repository, found: VerifiedBackup, damaged: Iterable[str]
+) -> VerifiedBackup:
     """Read from a backup what is damaged in the tree; ``damaged`` are names in it."""
     names = set(damaged)
     wanted = {sha256: file for sha256, file in found.contents.items() if tree_name(sha256) in names}
     right = set()
     for file in wanted.values():
-        with restic.dumped(found.row.snapshot, f"/{file.path}") as stream:
+        with repository.dumped(found.row.snapshot, f"/{file.path}") as stream:
             right.add(sha256_in(stream))
     return _with_wrong(found, wanted, right)
 

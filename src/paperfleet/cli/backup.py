@@ -91,16 +91,16 @@ def run(*, init: bool, as_json: bool) -> int:
     paperless-ngx goes on working. A file that is missing, or that is not what the database says,
     is named, and the code is 3.
     """
-    from paperfleet.backup.bar import ResticBar  # noqa: PLC0415  # slow to import
+    from paperfleet.backup.bar import BackupBar  # noqa: PLC0415  # slow to import
     from paperfleet.backup.heartbeat import address_of, beating  # noqa: PLC0415  # as above
     from paperfleet.backup.taking import Taking  # noqa: PLC0415  # as above
     from paperfleet.fleet.instance import instance_of  # noqa: PLC0415  # as above
 
-    settings, place, restic = opened()
+    settings, place, repository = opened()
     url = address_of(settings.heartbeat_url, settings.heartbeat_url_file)
     tell = partial(say, err=True)
-    with signals(), beating(url, tell) as heart, ResticBar() as bar:
-        taking = Taking(settings, place, restic, instance_of(os.environ))
+    with signals(), beating(url, tell) as heart, BackupBar() as bar:
+        taking = Taking(settings, place, repository, instance_of(os.environ))
         taken = taking.run(init=init or settings.init, say=tell, listener=bar)
         heart.good = taken.complete and not taken.not_forgotten
     _tell_faults(taken.manifest)
@@ -110,7 +110,7 @@ def run(*, init: bool, as_json: bool) -> int:
         _tell(taken)
     if taken.not_forgotten:
         say(f"old backups were not let go of: {taken.not_forgotten}", err=True)
-    backupdrill.tell_last(backupdrill.of_these(settings, place, restic))
+    backupdrill.tell_last(backupdrill.of_these(settings, place, repository))
     return FINE if heart.good else FAILED
 
 
@@ -121,13 +121,13 @@ def list_(*, of_all: bool, as_json: bool) -> int:
     """Show the backups in the repository, the oldest first."""
     from paperfleet.backup.snapshots import rows  # noqa: PLC0415  # slow to import
 
-    settings, place, restic = opened()
-    found = rows(restic, "" if of_all else settings.name)
+    settings, place, repository = opened()
+    found = rows(repository, "" if of_all else settings.name)
     if as_json:
         say_json([row._asdict() for row in found])
     else:
         _show(found)
-    backupdrill.tell_last(backupdrill.of_these(settings, place, restic))
+    backupdrill.tell_last(backupdrill.of_these(settings, place, repository))
     return FINE
 
 
@@ -166,9 +166,9 @@ def restore(snapshot: str, *, folder: Path | None, documents: tuple[int, ...], s
     from paperfleet.backup.restoring import Restoring  # noqa: PLC0415  # slow to import
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
 
-    settings, place, restic = opened()
-    row = chosen(restic, settings.name, snapshot)
-    restoring = Restoring(restic, row)
+    settings, place, repository = opened()
+    row = chosen(repository, settings.name, snapshot)
+    restoring = Restoring(repository, row)
     with signals():
         if folder is not None:
             manifest = restoring.lay_out(folder.absolute())
@@ -214,17 +214,19 @@ def verify(snapshot: str, *, subset: str, files: bool, as_json: bool) -> int:
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
     from paperfleet.running.bar import Bar  # noqa: PLC0415  # as above
 
-    settings, place, restic = opened()
+    settings, place, repository = opened()
     with signals():
-        row = chosen(restic, settings.name, snapshot)
-        found = verifying.verify(restic, row, subset=subset)
+        row = chosen(repository, settings.name, snapshot)
+        found = verifying.verify(repository, row, subset=subset)
         if files:
             with Bar("read") as bar:
-                found = verifying.read_all(restic, found, planned=bar.plan, listener=bar.advance)
+                found = verifying.read_all(
+                    repository, found, planned=bar.plan, listener=bar.advance
+                )
         with alone(place), Bar("read tree") as bar:
             tree = verifying.verify_tree(place, planned=bar.plan, listener=bar.advance)
         if tree.damaged and not files:
-            found = verifying.read_some(restic, found, tree.damaged)
+            found = verifying.read_some(repository, found, tree.damaged)
     if as_json:
         say_json(
             {
@@ -255,8 +257,8 @@ def verify(snapshot: str, *, subset: str, files: bool, as_json: bool) -> int:
 @command.command("unlock", epilog=_UNLOCK + help_text("backup unlock"))
 def unlock() -> int:
     """Remove the locks that processes which have died left in the repository."""
-    _, _, restic = opened()
-    restic.unlock()
+    _, _, repository = opened()
+    repository.unlock()
     say("unlocked")
     return FINE
 
@@ -266,11 +268,11 @@ def _pick(snapshot: str, folder: Path, documents: tuple[int, ...], search: str) 
     from paperfleet.backup import picking  # noqa: PLC0415  # slow to import
     from paperfleet.backup.snapshots import chosen  # noqa: PLC0415  # as above
 
-    settings, _, restic = opened()
+    settings, _, repository = opened()
     with signals():
-        row = chosen(restic, settings.name, snapshot)
-        found = picking.find(restic, row, documents, search)
-        bad = picking.write(restic, row, found, folder.absolute())
+        row = chosen(repository, settings.name, snapshot)
+        found = picking.find(repository, row, documents, search)
+        bad = picking.write(repository, row, found, folder.absolute())
     for document in found:
         say(f"document {document.number}: {document.title}")
         for file in document.files:

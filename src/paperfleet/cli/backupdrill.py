@@ -57,12 +57,12 @@ def command(snapshot: str, *, seed: int | None, known: tuple[int, ...], as_json:
     from paperfleet.cli.backup import opened, signals  # noqa: PLC0415  # it has this command
     from paperfleet.fleet.throwaway import throw_away_in  # noqa: PLC0415  # as above
 
-    settings, place, restic = opened()
+    settings, place, repository = opened()
     url = address_of(settings.drill_heartbeat_url, settings.drill_heartbeat_url_file)
     tell = partial(say, err=True)
     with signals(), beating(url, tell) as heart:
         drilling = Drilling(
-            settings.name, place, restic, lambda folder: throw_away_in(folder, os.environ)
+            settings.name, place, repository, lambda folder: throw_away_in(folder, os.environ)
         )
         drill = drilling.run(
             snapshot,
@@ -78,11 +78,11 @@ def command(snapshot: str, *, seed: int | None, known: tuple[int, ...], as_json:
     return FINE if drill.is_green else FAILED
 
 
-def of_these(settings: BackupSettings, place: BackupPlace, restic: Repository) -> Published:
+def of_these(settings: BackupSettings, place: BackupPlace, repository: Repository) -> Published:
     """Return what drills of the backups of this installation have found."""
     from paperfleet.backup import published  # noqa: PLC0415  # slow to import
 
-    return published.read(place.folder).of(restic.label, settings.name)
+    return published.read(place.folder).of(repository.label, settings.name)
 
 
 def tell_last(found: Published) -> None:

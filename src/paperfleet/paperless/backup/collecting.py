@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -27,11 +27,11 @@ from paperfleet.backup import points
 from paperfleet.backup.manifest import Manifest
 from paperfleet.backup.variables import without_secrets
 from paperfleet.errors import BackupError
-from paperfleet.paperless import activation, ownership, recorded
+from paperfleet.paperless import ownership, recorded
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.backup.bringing import Bringing
 from paperfleet.paperless.backup.expecting import areas_of
-from paperfleet.paperless.backup.exporting import export
+from paperfleet.paperless.backup.exporting import export, media_lock
 from paperfleet.paperless.care import setup
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from paperfleet.backup.manifest import BackedUpFile
     from paperfleet.backup.place import BackupPlace
     from paperfleet.paperless.backup.bringing import BroughtFile
+    from paperfleet.paperless.backup.exporting import Export
 
 _FREE_PASSES = 3
 """Passes in which everybody goes on working; three more hold the media lock."""
 _PASSES = 6
-_LOCK_PATIENCE = 600.0
 _LOCKED_SECONDS = 30.0
 """After so long no further pass begins that holds the media lock."""
 
@@ -81,29 +81,61 @@ def collect(
     or names what is gone, ``StorageError`` for a storage that is out of reach.
     """
     with _alone(place):
-        return _collect(place, thumbnails=thumbnails, planned=planned, listener=listener)
+        documents.require_usable()  # not a storage of another database, nor a half filled one
+        home = setup.everything()
+        tree = full(LocalBackend(place.tree, create=False))
+        with home, tree, Progress(place.known) as known:
+            bringing = Bringing(home, tree, known)
+            bringing.look()
+            found = _until_it_fits(
+                bringing, place, thumbnails=thumbnails, planned=planned, listener=listener
+            )
+            manifest = Manifest(
+                as_of=found.export.as_of,
+                paperless=found.export.version,
+                paperfleet=_own_version(),
+                identity=identity(),
+                source=home.label,
+                documents=found.export.documents,
+                files=found.files,
+            )
+            contents = (file.sha256 for file in found.files)
+            pruned = 0 if manifest.faults else bringing.prune(contents)
+            points.passed("collect.pruned")
+        _write(place, manifest)
+        points.passed("collect.written")
+    new = found.new
+    return Collection(manifest, len(new), sum(new.values()), found.passes, pruned)
 
 
-def _collect(
+class _Fitting(NamedTuple):
+    """The last export with the files that it names, and what the tree got until then.
+
+    ``new`` has the size in bytes of each content by its SHA-256.
+    """
+
+    export: Export
+    files: tuple[BackedUpFile, ...]
+    new: dict[str, int]
+    passes: int
+
+
+def _until_it_fits(
+    bringing: Bringing,
     place: BackupPlace,
     *,
     thumbnails: bool,
     planned: Callable[[int], object],
     listener: Callable[[BroughtFile], object],
-) -> Collection:
-    documents.require_usable()  # not a storage of another database, nor a half filled one
-    home = setup.everything()
-    tree = full(LocalBackend(place.tree, create=False))
+) -> _Fitting:
+    """Export and bring what the export names, until nothing has changed in between."""
     new: dict[str, int] = {}
-    passes = 0
-    with home, tree, Progress(place.known) as known, ExitStack() as locked:
-        bringing = Bringing(home, tree, known)
-        bringing.look()
-        held_since = 0.0
+    passes, held_since = 0, 0.0
+    with ExitStack() as locked:
         while True:
             passes += 1
             if passes > _FREE_PASSES and not held_since:
-                locked.enter_context(_media_lock())
+                locked.enter_context(media_lock())
                 held_since = time.monotonic()
                 points.passed("collect.locked")
             bringing.watch(areas_of(thumbnails=thumbnails))
@@ -122,22 +154,7 @@ def _collect(
                         hint="Run it again when fewer documents go to the trash or come back",
                     )
                 break
-        locked.close()
-        entries = tuple(one.file for one in brought)
-        manifest = Manifest(
-            as_of=found.as_of,
-            paperless=found.version,
-            paperfleet=_own_version(),
-            identity=identity(),
-            source=home.label,
-            documents=found.documents,
-            files=entries,
-        )
-        pruned = 0 if manifest.faults else bringing.prune(one.sha256 for one in entries)
-        points.passed("collect.pruned")
-    _write(place, manifest)
-    points.passed("collect.written")
-    return Collection(manifest, len(new), sum(new.values()), passes, pruned)
+    return _Fitting(found, tuple(one.file for one in brought), new, passes)
 
 
 @contextmanager
@@ -150,22 +167,6 @@ def _alone(place: BackupPlace) -> Iterator[None]:
         raise BackupError(
             f"another process still collects a backup in {place.folder}",
             hint="It goes on after a run that was killed. Wait until it has ended, or end it",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _media_lock() -> Iterator[None]:
-    lock = activation.media_lock()
-    try:
-        lock.acquire(timeout=_LOCK_PATIENCE)
-    except TimeoutError as error:
-        raise BackupError(
-            f"the media lock of paperless-ngx was not free within {_LOCK_PATIENCE:g} s: {error}",
-            hint="Look for a process that hangs, such as a document_exporter, and run it again",
         ) from None
     try:
         yield
@@ -198,8 +199,7 @@ def _write(place: BackupPlace, manifest: Manifest) -> None:
 
 
 def _entries(files: Iterable[BackedUpFile]) -> tuple[ReceiptEntry, ...]:
-    found = {file.path: file for file in files if file.sha256}
+    found = {file.sha256: file for file in files if file.sha256}
     return tuple(
-        ReceiptEntry(path, file.size, file.sha256, BY_READING)
-        for path, file in sorted(found.items())
+        ReceiptEntry(file.path, file.size, sha256, BY_READING) for sha256, file in found.items()
     )

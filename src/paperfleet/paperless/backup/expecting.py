@@ -31,6 +31,25 @@ _DOCUMENT, _BUNDLE = "documents.document", "documents.sharelinkbundle"
 _CONFIGURATION = "paperless.applicationconfiguration"
 
 
+class _ExportedDocument:
+    """A document as far as its files go; a row of Django's for each would cost the most of all."""
+
+    def __init__(self, number: Any, fields: Mapping[str, Any]) -> None:  # noqa: ANN401  # a primary key
+        self.pk = number
+        self._fields = fields
+        self.filename, self.checksum = fields.get("filename"), fields.get("checksum")
+        self.archive_filename = fields.get("archive_filename")
+        self.archive_checksum = fields.get("archive_checksum")
+
+    @property
+    def source_path(self) -> Path:
+        """Where paperless-ngx looks for its original."""
+        values = {name: self._fields[name] for name in _FIELDS if name in self._fields}
+        document: Any = apps.get_model("documents", "Document")(pk=self.pk, **values)
+        path: Path = document.source_path
+        return path
+
+
 class ExportedFile(NamedTuple):
     """A file that the export names; ``name`` is the one for ``document_importer``, or empty."""
 
@@ -67,9 +86,7 @@ def exported(folder: Path, areas: Collection[str]) -> ExportedRows:
 def _files(record: Mapping[str, Any], areas: Collection[str]) -> Iterator[Expected]:
     kind, fields, number = record.get("model"), record.get("fields", {}), record.get("pk")
     if kind == _DOCUMENT:
-        values = {name: fields[name] for name in _FIELDS if name in fields}
-        document = apps.get_model("documents", "Document")(pk=number, **values)
-        yield from rows.of_document(document, areas)
+        yield from rows.of_document(_ExportedDocument(number, fields), areas)
     elif kind == _BUNDLE and BUNDLES in areas and fields.get("file_path"):
         yield Expected(BUNDLES, rows.normal(fields["file_path"]), int(number or 0))
     elif kind == _CONFIGURATION and LOGO in areas:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 _AT_ONCE = 500
+_NO_DOCUMENT = 0
+"""A primary key that no document has, and so no thumbnail, nor a link in the place of one."""
 _CHECKSUMS = {ORIGINALS: "checksum", ARCHIVE: "archive_checksum"}
 """By area the field of a document that has the checksum of its file."""
 
@@ -116,7 +119,25 @@ def of_document(document: Any, areas: Collection[str]) -> Iterator[Expected]:  #
         name = normal(document.archive_filename)
         yield Expected(ARCHIVE, name, document.pk, document.archive_checksum or "")
     if THUMBNAILS in areas:
-        yield Expected(THUMBNAILS, document.thumbnail_path.name, document.pk)
+        yield Expected(THUMBNAILS, thumbnail_of(document.pk), document.pk)
+
+
+def thumbnail_of(number: int) -> str:
+    """Return the name of a document's thumbnail, which follows from its number alone."""
+    model = all_documents().model
+    after = _after_number(model)
+    return model(pk=number).thumbnail_path.name if after is None else f"{number:07}{after}"
+
+
+@cache
+def _after_number(model: Any) -> str | None:  # noqa: ANN401  # a model
+    """Return what follows the seven digits in each such name, None where they are not so.
+
+    paperless-ngx resolves the path each time, which asks the disk about every folder above it.
+    """
+    digits = f"{_NO_DOCUMENT:07}"
+    name = str(model(pk=_NO_DOCUMENT).thumbnail_path.name)
+    return name.removeprefix(digits) if name.startswith(digits) else None
 
 
 def _bundles() -> Iterator[Expected]:

@@ -40,6 +40,7 @@ from paperfleet.storage.local.root import (
 )
 from paperfleet.storage.local.writing import (
     LocalSaver,
+    link_open,
     make_path,
     remove_emptied,
     remove_if_empty,
@@ -179,6 +180,17 @@ class LocalBackend:
             with self._saver.filled(name, reader) as new:
                 require_content(reader, upload, name=name, storage=self.label)
                 return self._saver.commit(new, name, expect, upload.modified_ns)
+
+    def adopt(self, descriptor: int, name: str) -> bool:
+        """Give an open file a name here too, without copying it; raise ``AlreadyExistsError``.
+
+        Says whether that was possible: only for a file of this filesystem, where that has hard
+        links (link(2), by proc(5)), and where new files get nothing from their folder. Nothing is
+        flushed.
+        """
+        self._check_saved(name)
+        with translated("save", name, self.label), self._root.new_place(name) as place:
+            return link_open(descriptor, place)
 
     def delete(self, name: str) -> None:
         """Remove the file; raise ``NotFoundError``."""

@@ -235,6 +235,31 @@ def _link(old: LocalPlace, new: LocalPlace) -> bool:
     return True
 
 
+def link_open(descriptor: int, new: LocalPlace) -> bool:
+    """Give an open file one more name; say whether it can have one there.
+
+    Not where a folder gives new files its group or rights of its own, which this one would lack.
+    """
+    if os.fstat(new.folder).st_mode & stat.S_ISGID or _has_default_rights(new.folder):
+        return False
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", new.last, dst_dir_fd=new.folder)
+    except OSError as error:
+        # Without /proc there is no such file.
+        if error.errno in _NO_HARD_LINKS | {errno.EXDEV, errno.ENOENT}:
+            return False
+        raise
+    return True
+
+
+def _has_default_rights(folder: int) -> bool:
+    """Say whether new files in an open folder get rights from it (acl(5))."""
+    try:
+        return bool(os.getxattr(folder, "system.posix_acl_default"))
+    except OSError:  # none, or a filesystem that has no such thing
+        return False
+
+
 def make_path(path: Path) -> None:
     """Make a folder and its missing parents, durably."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]

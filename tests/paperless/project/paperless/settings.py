@@ -55,6 +55,11 @@ DATABASES = {
         "OPTIONS": {"timeout": 20},
     }
 }
+if "PAPERFLEET_TEST_WAL" in os.environ:  # as paperless-ngx 3 has it
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA busy_timeout=5000",
+        "transaction_mode": "IMMEDIATE",
+    }
 if host := os.environ.get("PAPERLESS_DBHOST"):
     DATABASES["default"] = {
         "ENGINE": "django.db.backends.postgresql",
