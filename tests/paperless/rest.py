@@ -14,6 +14,7 @@ Json: TypeAlias = Any
 """What the API answers, and takes."""
 ADMIN, PASSWORD = "admin", "of this test"
 TASK_TIMEOUT = 180.0
+_NOT_YET = "<traceback object"
 _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
@@ -46,8 +47,13 @@ class Rest(httpx.Client):
         return self.until(lambda: self._done(identity), f"task {identity}", timeout)
 
     def _done(self, identity: str) -> Json:
+        """Look for it; 2.20 notes a traceback first, and what went wrong a moment later.
+
+        (``documents/signals/handlers.py``: ``task_failure_handler``, then ``task_postrun_handler``)
+        """
         tasks = self.get("tasks/", params={"task_id": identity}).json()
-        return next((task for task in tasks if task["status"] in _DONE), None)
+        done = (task for task in tasks if task["status"] in _DONE)
+        return next((it for it in done if not str(it.get("result")).startswith(_NOT_YET)), None)
 
     def until(self, look: Callable[[], Json], what: str, timeout: float = TASK_TIMEOUT) -> Json:
         """Return what ``look`` finds, as soon as it is true; fail after ``timeout`` seconds."""

@@ -84,6 +84,13 @@ def test_what_rotted_before_restic_took_it_is_found(saved: SmallInstallation) ->
     require_good(saved)
 
 
+def test_an_installation_without_documents_yet_is_backed_up_every_day(
+    other: SmallInstallation,
+) -> None:
+    assert other.run("--init")["complete"]
+    assert other.run()["complete"]
+
+
 @WIDE
 def test_an_installation_that_is_not_restored_yet_is_not_the_last_backup(
     saved: SmallInstallation, other: SmallInstallation

@@ -9,7 +9,7 @@ from paperfleet.backup import manifest as manifests
 from paperfleet.backup import place as places
 from paperfleet.backup import points
 from paperfleet.backup.place import alone
-from paperfleet.backup.snapshots import is_ahead
+from paperfleet.backup.snapshots import is_ahead, rows
 from paperfleet.backup.tags import COMPLETE, OURS, tags_of
 from paperfleet.backup.tree import prove
 from paperfleet.errors import (
@@ -143,13 +143,13 @@ class Taking:
 
         It is one that a restore has not filled yet, and its backup would be the last complete one.
         """
-        if manifest.documents or not self.repository.snapshots(
-            host=self.settings.name, tags=(OURS, COMPLETE)
+        if manifest.documents or not any(
+            row.documents for row in rows(self.repository, self.settings.name) if row.complete
         ):
             return
         raise BackupError(
             f"this installation has no document, and {self.repository.label} has backups of"
-            f" {self.settings.name!r} already",
+            f" {self.settings.name!r} with some",
             hint="Restore one of them first (paperfleet backup restore). If this is another"
             " installation, give it a name of its own in PAPERFLEET_BACKUP_NAME",
         )
