@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from paperfleet.paperless.areas import AREAS
+from paperfleet.paperless.areas import AREAS, ORIGINALS
 from paperfleet.settings.storages import for_looking
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
@@ -66,8 +66,8 @@ class Home:
 
     @property
     def is_local_disk(self) -> bool:
-        """Whether reading is cheap."""
-        return bool(self._apart)
+        """Whether originals lie in paperless-ngx's own folders: no mark, and reading is cheap."""
+        return ORIGINALS in self._apart
 
     def area(self, key: str) -> FullStorage:
         """Return what lies in one area."""
