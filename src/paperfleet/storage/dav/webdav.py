@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import IO, TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from paperfleet.storage.dav.able import ABLE, KEEPS_MODIFIED
 from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.arrivals import WORKING, UploadCheck
 from paperfleet.storage.dav.client import DavClient, Request
-from paperfleet.storage.dav.content import PIECE, Outgoing, content_type, upload_of
+from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
 from paperfleet.storage.dav.direct import DirectSaves
 from paperfleet.storage.dav.drafts import Drafts
 from paperfleet.storage.dav.files import open_file
@@ -34,6 +33,7 @@ from paperfleet.storage.dav.tidying import Temporaries
 from paperfleet.storage.dav.tree import DavTree
 from paperfleet.storage.dav.urls import parse_root
 from paperfleet.storage.dav.wholeputs import WholePuts
+from paperfleet.storage.hashing import sha256_in
 from paperfleet.storage.transport.patience import LOWEST_RATE
 
 if TYPE_CHECKING:
@@ -234,11 +234,9 @@ class WebDavBackend(DavTree):
 
     def _read_back(self, temporary: str, name: str, arrived: FileStat, sent: str) -> FileStat:
         """Return the stat with the proven hash; raise ``IntegrityError`` for other bytes."""
-        digest = hashlib.sha256()
         with open_file(self._client, self._root.path_of(temporary), arrived) as stream:
-            while piece := stream.read(PIECE):
-                digest.update(piece)
-        if digest.hexdigest() != sent:
+            found = sha256_in(stream)
+        if found != sent:
             reason = "the server has other bytes than were sent"
             raise self._client.failure(ArrivedDamagedError, reason, "save", name)
         return arrived._replace(sha256=sent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import os
 import stat
@@ -24,7 +23,7 @@ from paperfleet.errors import (
 from paperfleet.filesystems import flush_folder
 from paperfleet.model import ANYTHING, Capabilities, Precondition
 from paperfleet.storage.conditions import check_saved_name, check_text, require_content
-from paperfleet.storage.hashing import CHUNK, HashingReader
+from paperfleet.storage.hashing import HashingReader, sha256_in
 from paperfleet.storage.local import tree as localtree
 from paperfleet.storage.local.blocks import Blocks
 from paperfleet.storage.local.root import (
@@ -302,10 +301,7 @@ class LocalBackend:
     def content_sha256(self, name: str) -> str:
         """Return the SHA-256 (hex) of the bytes on the disk."""
         with self.open(name) as stream:
-            digest = hashlib.sha256()
-            while data := stream.read(CHUNK):
-                digest.update(data)
-            return digest.hexdigest()
+            return sha256_in(stream)
 
     def make_folder(self, name: str) -> None:
         """Make a folder and its missing parents; ``AlreadyExistsError`` if one is a file."""

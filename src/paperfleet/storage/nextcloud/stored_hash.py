@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import IO, TYPE_CHECKING
 
 from paperfleet.storage.dav.client import Request
-from paperfleet.storage.dav.content import PIECE
+from paperfleet.storage.hashing import sha256_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +41,5 @@ class StoredHash:
         return digest.lower() if told else self._read_back(name)
 
     def _read_back(self, name: str) -> str:
-        digest = hashlib.sha256()
         with self._read(name) as stream:
-            while piece := stream.read(PIECE):
-                digest.update(piece)
-        return digest.hexdigest()
+            return sha256_in(stream)
