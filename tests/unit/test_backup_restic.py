@@ -109,6 +109,33 @@ def test_secrets_reach_restic_by_the_environment_alone(tmp_path: Path) -> None:
     assert not {"RESTIC_PASSWORD_COMMAND", "PAPERLESS_SECRET_KEY"} & given.keys()
 
 
+def test_a_store_that_is_away_is_told_while_restic_tries_again(tmp_path: Path) -> None:
+    (tmp_path / "restic").write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys, time\n"
+        f"sys.stderr.write('Save(<data/6f>) returned error, retrying after 552ms: client.Put:"
+        f" Put http://me:{PASSWORD}@backup.example: refused\\n'); sys.stderr.flush()\n"
+        "for _ in range(3000):\n"
+        f"    if os.path.exists({str(tmp_path / 'told')!r}):\n"
+        "        print('[]'); sys.exit(0)\n"
+        "    time.sleep(0.01)\n"
+        "sys.exit('nobody was told')\n"
+    )
+    (tmp_path / "restic").chmod(0o700)
+    told = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        (tmp_path / "told").touch()
+
+    restic = Restic(str(tmp_path / "restic"), os.environ, "the repository", say)
+    assert restic.snapshots() == []
+    (text,) = told
+    assert text.startswith("the repository does not answer as it should; restic tries again")
+    assert "refused" in text
+    assert PASSWORD not in text
+
+
 @pytest.mark.parametrize("says", ["restic 0.13.1 compiled with go", "rustic 9", ""])
 def test_an_older_restic_is_refused(tmp_path: Path, says: str) -> None:
     standing_in(tmp_path, out=says)

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 from paperfleet.backup.manifest import TREE
 from paperfleet.backup.repository import BackupProgress, BackupSummary, Snapshot, StoredFile
+from paperfleet.backup.retries import told_retries
 from paperfleet.errors import (
     ConfigurationError,
     NoRepositoryError,
@@ -117,12 +118,13 @@ class Restic:
     """One repository. Every method raises ``RepositoryError``.
 
     ``environ`` is what the program gets, with password and address; ``label`` is that address
-    without secrets.
+    without secrets. ``say`` is told, from a thread, that a store is away and restic tries again.
     """
 
     program: str
     environ: Mapping[str, str]
     label: str
+    say: Callable[[str], object] = str
 
     def identity(self) -> str:
         """Return the number that restic gave the repository; empty where there is none."""
@@ -303,13 +305,19 @@ class Restic:
                 raise ConfigurationError(
                     f"{self.program} cannot be run: {error.strerror}", hint=INSTALL
                 ) from None
-            with started as program:
+            with started as program, told_retries(errors, self._tell_retry):
                 try:
                     yield program
                 except BaseException:
                     _end(program)
                     raise
             self._require_good(words[0], program.returncode, errors)
+
+    def _tell_retry(self, line: str) -> None:
+        self.say(
+            f"{self.label} does not answer as it should; restic tries again, and gives up after"
+            f" minutes: {_shown(line)}"
+        )
 
     def _require_good(self, verb: str, code: int, errors: IO[bytes]) -> None:
         if code:
@@ -332,11 +340,16 @@ class Restic:
         )
 
 
-def restic_of(settings: BackupSettings, environ: Mapping[str, str], cache: Path) -> Restic:
+def restic_of(
+    settings: BackupSettings,
+    environ: Mapping[str, str],
+    cache: Path,
+    say: Callable[[str], object] = str,
+) -> Restic:
     """Return the repository that the settings name; raise ``ConfigurationError``.
 
     restic gets the environment without its own variables and ours, so that only the settings say
-    which repository it is.
+    which repository it is. ``say`` is that of ``Restic``.
     """
     program = shutil.which(settings.restic, path=environ.get("PATH"))
     if program is None:
@@ -354,7 +367,7 @@ def restic_of(settings: BackupSettings, environ: Mapping[str, str], cache: Path)
         given["RESTIC_PASSWORD"] = settings.password.reveal()
     else:
         given["RESTIC_PASSWORD_FILE"] = str(settings.password_file)
-    found = Restic(program, given, label)
+    found = Restic(program, given, label, say)
     _require_version(found)
     return found
 

@@ -317,7 +317,7 @@ def opened() -> tuple[BackupSettings, BackupPlace, Repository]:
         variable = table()["plain_options"].variable
         storage = storage_of(settings.plain, variable, os.environ)
         return settings, place, plain_store(storage, settings.name)
-    return settings, place, restic_of(settings, os.environ, place / "cache")
+    return settings, place, restic_of(settings, os.environ, place / "cache", partial(say, err=True))
 
 
 def signals() -> AbstractContextManager[None]:
