@@ -109,6 +109,54 @@ def test_a_second_bucket_has_it(small: SmallInstallation, other: SmallInstallati
     assert other.files() == small.files()
 
 
+@WIDE
+def test_a_bucket_with_versions_keeps_what_old_backups_were(
+    small: SmallInstallation, other: SmallInstallation
+) -> None:
+    """To delete there hides an object. Object Lock is not tried: moto takes no checksum for it."""
+    with moto_server() as server:
+        server.client.put_bucket_versioning(
+            Bucket=server.bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+        options = {
+            "bucket_name": server.bucket,
+            "endpoint_url": server.endpoint_url,
+            "region_name": server.region,
+            "access_key": server.access_key,
+            "secret_key": server.secret_key,
+            "location": new_location(),
+        }
+        for installation in (small, other):
+            use_plain(installation, "paperfleet.S3CompatibleBackend", options)
+            installation.variables["PAPERFLEET_BACKUP_KEEP_DAILY"] = "1"
+        assert small.run("--init")["complete"]
+
+        def versions() -> dict[str, int]:
+            pages = server.client.get_paginator("list_object_versions").paginate(
+                Bucket=server.bucket
+            )
+            found = [one for page in pages for one in page.get("Versions", ())]
+            return {f"{one['Key']} {one['VersionId']}": one["Size"] for one in found}
+
+        first = versions()
+        small.python(
+            "import django; django.setup()\n"
+            "from documents.models import Document\n"
+            "Document.global_objects.get(pk=2).hard_delete()"
+        )
+        assert small.run()["complete"]
+        assert len(json.loads(small.backup("list", "--json"))) == 1
+        after = versions()
+        contents = {key: size for key, size in first.items() if "/files/" in key}
+        assert len(contents) == 8
+        assert contents.items() <= after.items()
+        deleted = server.client.list_object_versions(Bucket=server.bucket)["DeleteMarkers"]
+        assert any("/files/" in one["Key"] for one in deleted)
+        small.backup("verify", "--files", "--read", "1/1")
+        other.backup("restore")
+    assert other.files() == small.files()
+
+
 def test_one_of_restic_and_plain_is_chosen(small: SmallInstallation, tmp_path: Path) -> None:
     small.variables[_PLAIN] = str(tmp_path / "store")
     assert "are both set" in small.backup("list", code=1)
