@@ -9,11 +9,16 @@ import pytest
 from tests.paperless.home_kit import Rows, home_of, md5, sha256
 
 from paperfleet.backup.manifest import tree_name
-from paperfleet.errors import FileAccessError, UnavailableError
+from paperfleet.errors import (
+    FileAccessError,
+    NotAStorageError,
+    NotFoundError,
+    UnavailableError,
+)
 from paperfleet.paperless.areas import ORIGINALS, THUMBNAILS
 from paperfleet.paperless.backup.bringing import NEW, Bringing, BroughtFile
 from paperfleet.paperless.backup.expecting import ExportedFile
-from paperfleet.paperless.homes import Home
+from paperfleet.paperless.homes import Home, own_folder
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.testing.faults import FaultyStorage
@@ -166,3 +171,19 @@ def test_two_documents_with_one_content_are_one_file(rows: Rows, tmp_path: Path)
     found = bring(home, exported(rows), tmp_path)
     assert not any(one.file.fault for one in found)
     assert tree_of(tmp_path) == {tree_name(sha256(b"same")): b"same"}
+
+
+def test_a_folder_that_is_made_meanwhile_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    with full(own_folder(str(folder), create=False)) as storage:
+        assert list(storage.list_stats()) == []
+        with pytest.raises(NotFoundError):
+            storage.stat("2026/1.pdf")
+        with pytest.raises(NotAStorageError, match="was not there"):
+            storage.save("2026/1.pdf", io.BytesIO(b"lost if it were taken"))
+        assert not folder.exists()
+        (folder / "2026").mkdir(parents=True)
+        (folder / "2026" / "1.pdf").write_bytes(b"archive")
+        assert [stat.name for stat in storage.list_stats()] == ["2026/1.pdf"]
+        with storage.open("2026/1.pdf") as stream:
+            assert stream.read() == b"archive"

@@ -5,28 +5,35 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 from urllib.parse import quote
 
 from django.conf import settings
 
+from paperfleet.errors import NotAStorageError
+from paperfleet.model import NINE_METHODS
 from paperfleet.paperless.areas import AREAS, ORIGINALS
 from paperfleet.settings.storages import for_looking
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
 from paperfleet.storage.memory.backend import MemoryBackend
 from paperfleet.storage.names import collision_key
+from paperfleet.storage.wrappers.base import Wrapper
 from paperfleet.storage.wrappers.prefixed import Prefixed
 from paperfleet.storage.wrappers.retrying import Retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import TracebackType
 
-    from paperfleet.model import FileStat, Obstacle
+    from paperfleet.model import Capabilities, FileStat, Obstacle
     from paperfleet.storage.full import FullStorage
     from paperfleet.storage.protocol import DocumentStorage
+    from paperfleet.storage.wrappers.base import EveryAbility
+
+_T = TypeVar("_T")
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".keep", ".gitkeep"})
 """Names of files that are no documents wherever they lie."""
@@ -132,27 +139,71 @@ def own_folders(*, create: bool) -> Home:
     Without ``create`` a folder that is missing is empty, and not made.
     """
     folders = {
-        area.key: _folder(folder, create=create)
+        area.key: own_folder(folder, create=create)
         for area in AREAS.values()
         if (folder := area.folder(settings))
     }
-    return Home(_folder(str(local_root()), create=create), folders, local_label())
+    return Home(own_folder(str(local_root()), create=create), folders, local_label())
 
 
 def beside_own_folders(storage: DocumentStorage, areas: Collection[str], *, create: bool) -> Home:
     """Return a storage that has these areas, and paperless-ngx's own folders for the others."""
     own = {
-        area.key: _folder(folder, create=create)
+        area.key: own_folder(folder, create=create)
         for area in AREAS.values()
         if area.key not in areas and (folder := area.folder(settings))
     }
     return Home(storage, own, full(storage).label)
 
 
-def _folder(path: str, *, create: bool) -> DocumentStorage:
+class FolderToCome(Wrapper):
+    """A folder of paperless-ngx that is not there (yet): empty, until somebody makes it.
+
+    paperless-ngx makes that of archive versions with the first one, maybe while all of them are
+    looked at. Only reads: what would change something raises ``NotAStorageError``.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(MemoryBackend(capabilities=_READING))
+        self._path = path
+        self._empty = self.inner
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What can be asked of it, whether it is there by now or not."""
+        return _READING
+
+    def _around(self, operation: str, names: tuple[str, ...], work: Callable[[], _T]) -> _T:
+        if operation in {"enter", "exit"}:
+            return work()
+        if self.inner is self._empty and os.path.isdir(self._path):  # noqa: PTH112  # as above
+            self.inner = LocalBackend(self._path, create=False, read_only=True)
+            self._inner = cast("EveryAbility", self.inner)
+        if operation not in _READS:
+            raise NotAStorageError(
+                f"the folder {self._path} was not there when this began",
+                operation=operation,
+                name=names[0] if names else "",
+                hint="Run it again",
+            )
+        return work()
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Leave what was entered."""
+        self._empty.__exit__(None, None, None)
+
+
+_READING = replace(NINE_METHODS, stat=True, list_stats=True, survey=True, content_hash=True)
+_READS = frozenset({"open", "exists", "list_files", "size", "stat", "list_stats", "survey"}) | {
+    "content_sha256"
+}
+
+
+def own_folder(path: str, *, create: bool) -> DocumentStorage:
+    """Return a folder of paperless-ngx; see ``own_folders``."""
     real = os.path.realpath(path)
     if not create and not os.path.isdir(real):  # noqa: PTH112  # Path would lead to the mount
-        return MemoryBackend()
+        return FolderToCome(real)
     return LocalBackend(real, create=create)
 
 
