@@ -118,6 +118,11 @@ def test_what_can_be_restored_is_green(paperless: SmallInstallation, monitor: He
     assert 0 <= told["drill"]["age_seconds"] < 300
 
 
+def test_what_it_prints_for_programs_is_json_alone(paperless: SmallInstallation) -> None:
+    told = json.loads(paperless.backup("drill", "--json", *KNOWN))
+    assert (told["outcome"], told["documents"], told["reasons"]) == ("green", 4, [])
+
+
 @WIDE
 def test_a_pdf_that_does_not_open_is_red_and_the_last_green_one_is_told(
     paperless: SmallInstallation, monitor: Heard

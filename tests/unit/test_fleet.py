@@ -315,6 +315,14 @@ def test_a_command_that_takes_long_is_told_of(
     assert "has run for 0 s, and is waited for" in said[0]
 
 
+def test_what_a_command_prints_is_no_answer_of_ours(
+    src: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["python3", "-c", "print('Checking the manifest')"]
+    programs.run_to_end(at(src), command, stop=[], say=print, aside=True)
+    assert capfd.readouterr() == ("", "Checking the manifest\n")
+
+
 def test_a_command_without_an_answer_is_ended(src: Path) -> None:
     endless = ["python3", "-c", "import time; print('begun', flush=True); time.sleep(600)"]
     code, text = programs.asked(at(src), endless, 0.2, say=print)

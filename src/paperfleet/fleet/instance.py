@@ -50,7 +50,7 @@ class ManagedInstance:
         try:
             # It shows by itself how far it is.
             whole = (*_MANAGE, command, action, str(folder), *words)
-            run_to_end(self.site, whole, stop=running, say=lambda _: None)
+            run_to_end(self.site, whole, stop=running, say=lambda _: None, aside=True)
         except NotReadyError as error:
             raise BackupError(error.message, hint=error.hint) from None
 

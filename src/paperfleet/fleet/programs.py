@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _SHOWN = 2000
+_STDERR = 2
 _ENDING_SECONDS = 30.0
 _ASKING_SECONDS = 60.0
 _TOLD_EVERY = 30.0
@@ -41,17 +42,20 @@ def run_to_end(
     role: str = "",
     stop: list[subprocess.Popen[bytes]],
     say: Callable[[str], object],
+    aside: bool = False,
 ) -> None:
     """Run a command of the table and show what it prints; raise ``NotReadyError`` when it fails.
 
-    It is told for which role, if it is for one. ``say`` is told now and then of one that takes
-    long.
+    ``aside`` shows that on stderr, where our own answer may be JSON. The command is told for which
+    role, if it is for one. ``say`` is told now and then of one that takes long.
 
     While it runs it is in ``stop``: whoever ends it makes this raise. An exception in here, such as
     that of a signal handler, ends it too.
     """
     command_line, environ = resolved(site, command), _environ(site, role)
-    with subprocess.Popen(command_line, cwd=site.src, env=environ) as program:  # noqa: S603  # the table's
+    with subprocess.Popen(  # noqa: S603  # the table's
+        command_line, cwd=site.src, env=environ, stdout=_STDERR if aside else None
+    ) as program:
         stop.append(program)
         try:
             code = _told(program.wait, command, say)

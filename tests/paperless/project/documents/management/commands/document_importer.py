@@ -43,6 +43,7 @@ class Command(BaseCommand):
             # The real one goes on with a warning; nobody may rely on that.
             raise CommandError(f"Version mismatch: importing {about['version']}")
         records = [one for one in manifest if one["model"] == "documents.document"]
+        self.stdout.write("Checking the manifest")  # as the real one does, to where JSON goes too
         if not options["data_only"]:
             self._require_files(source, records)
         self._load(manifest)
