@@ -153,6 +153,7 @@ class Capabilities:
     move_in_two: bool = False
     end_requests: bool = False
     findings: bool = False
+    checks: bool = False
 
     hashes_uploads: bool = False
     reads_back: bool = False

@@ -101,12 +101,15 @@ def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:
     return MirrorSource(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
 
 
-def open_target(settings: MirrorSettings) -> DocumentStorage:
-    """Return the target that the settings name, with their credentials."""
-    return open_storage(settings.target, _target_options(settings))
+def open_target(settings: MirrorSettings, **more: object) -> DocumentStorage:
+    """Return the target that the settings name, with their credentials.
+
+    ``more`` are further options, for the kinds of target that take them.
+    """
+    return open_storage(settings.target, _target_options(settings, more))
 
 
-def _target_options(settings: MirrorSettings) -> Mapping[str, object]:
+def _target_options(settings: MirrorSettings, more: Mapping[str, object]) -> Mapping[str, object]:
     """Return those settings that the kind of target takes."""
     options = {
         "username": settings.username or None,
@@ -120,6 +123,7 @@ def _target_options(settings: MirrorSettings) -> Mapping[str, object]:
         "bulk": settings.bulk == "auto",
         "chunk_size": settings.chunk_mb * MEGABYTE,
         "chunk_threshold": settings.chunk_threshold_mb * MEGABYTE,
+        **more,
     }
     accepted = accepted_options(settings.target)
     return {name: value for name, value in options.items() if name in accepted}
