@@ -9,6 +9,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from paperfleet.cli.doctor import document, exit_code
+from paperfleet.doctor.rounds import Doctor
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -85,3 +88,12 @@ class Patient:
         assert "Traceback" not in printed, printed
         assert done.stdout, printed
         return Said(done.returncode, printed, json.loads(done.stdout)["results"])
+
+    def examined(self, *arguments: object, writes: bool = False) -> Said:
+        """Make the checks in this process, for what a fixture has changed of it."""
+        source, target = map(str, arguments)
+        doctor = Doctor({"source": source, "target": target}, self.environ, writes=writes)
+        found = list(doctor.examine())
+        results = document(found, doctor.mask, with_names=True)["results"]
+        assert isinstance(results, list)
+        return Said(exit_code(found), json.dumps(results), results)

@@ -51,7 +51,7 @@ def test_each_check_is_made_and_tells_in_its_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("first", [problem("x"), unknown("x"), not_tried("x")])
+@pytest.mark.parametrize("first", [problem("x"), unknown("x")])
 def test_what_needs_something_that_is_not_right_is_not_tried(first: CheckResult) -> None:
     asked: list[int] = []
 
@@ -73,9 +73,16 @@ def test_what_needs_something_that_is_not_right_is_not_tried(first: CheckResult)
     assert not asked
 
 
-def test_a_warning_is_good_enough() -> None:
-    found = made(Check("a", look(warning("slow"))), Check("b", look(ok("1")), needs=("a",)))
+@pytest.mark.parametrize("first", [warning("slow"), not_tried("there is nothing to read")])
+def test_what_is_no_fault_is_good_enough(first: CheckResult) -> None:
+    found = made(Check("a", look(first)), Check("b", look(ok("1")), needs=("a",)))
     assert found[-1] == ("b", "ok", "1")
+
+
+def test_what_needs_a_write_that_nobody_asked_for_is_not_tried() -> None:
+    write = Check("save", look(ok("1")), writes=True)
+    after = Check("look", look(ok("2")), needs=("save",))
+    assert [verdict for _, verdict, _ in made(write, after)] == ["not tried", "not tried"]
 
 
 def test_what_is_needed_and_never_was_made_is_not_there() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from paperfleet.diagnosis import Check
 
 ASK_FOR_IT = "it writes: ask for it with --write-probe"
-_GOOD = {Verdict.OK, Verdict.WARNING}
+_BAD = {Verdict.PROBLEM, Verdict.UNKNOWN}
 
 
 class Examined(NamedTuple):
@@ -40,18 +40,19 @@ class Examination:
     def run(self, area: str, checks: Iterable[Check]) -> Iterator[Examined]:
         """Make the checks of an area; yield at least one result of each."""
         for check in checks:
-            results = self._results(area, check)
-            self._good[area, check.name] = all(one.verdict in _GOOD for one in results)
+            reason = self._reason_against(area, check)
+            results = [not_tried(reason)] if reason else self._within(area, check)
+            bad = any(one.verdict in _BAD for one in results)
+            self._good[area, check.name] = not (reason or bad)
             for result in results:
                 yield Examined(area, check.name, result)
 
-    def _results(self, area: str, check: Check) -> list[CheckResult]:
+    def _reason_against(self, area: str, check: Check) -> str:
+        """Return why a check is not made, '' when it is."""
         if check.writes and not self._writes:
-            return [not_tried(ASK_FOR_IT)]
+            return ASK_FOR_IT
         missing = [name for name in check.needs if not self._good.get((area, name))]
-        if missing:
-            return [not_tried(f"first this has to be right: {', '.join(missing)}")]
-        return self._within(area, check)
+        return f"first this has to be right: {', '.join(missing)}" if missing else ""
 
     def _within(self, area: str, check: Check) -> list[CheckResult]:
         look = _Look(check)

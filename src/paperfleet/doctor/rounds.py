@@ -11,8 +11,10 @@ from paperfleet.doctor.examining import Examination, Examined
 from paperfleet.doctor.masking import Mask, secrets_in, secrets_of
 from paperfleet.doctor.source import SourceChecks
 from paperfleet.doctor.target import TargetChecks
+from paperfleet.journal.diagnosis import JournalChecks
 from paperfleet.running.build import open_target
 from paperfleet.settings.config import Reading, read, settings_of
+from paperfleet.storage.full import full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from paperfleet.settings.mirror import MirrorSettings
     from paperfleet.storage.protocol import DocumentStorage
 
-SETTINGS, SOURCE, TARGET = "settings", "source", "target"
+SETTINGS, SOURCE, TARGET, JOURNAL = "settings", "source", "target", "journal"
 
 
 class Doctor:
@@ -76,6 +78,14 @@ class Doctor:
         yield from self._examination.run(TARGET, [Check("address", opened)])
         if target:
             yield from self._examination.run(TARGET, TargetChecks(target[0], source).checks())
+
+        def pair() -> tuple[str, str] | None:
+            if source.storage is None or not target:
+                return None
+            return full(source.storage).label, full(target[0]).label
+
+        journal = JournalChecks(settings.journal, pair)
+        yield from self._examination.run(JOURNAL, journal.checks())
 
 
 def _secrets_of(settings: MirrorSettings) -> Iterator[str]:

@@ -109,14 +109,14 @@ class SourceChecks:
                 f"{user} them",
                 names=unreadable,
             )
-        hidden = [one for one in obstacles if one.below]
+        hidden = [one for one in obstacles if one.below and not one.left_out]
         if hidden:
             yield problem(
                 f"{len(hidden):,} folders may not be listed: what is in them is not seen",
                 f"{user} them",
                 names=(one.name for one in hidden),
             )
-        others = [one for one in obstacles if not one.below]
+        others = [one for one in obstacles if one.left_out or not one.below]
         for reason in sorted({one.reason for one in others}):
             names = [one.name for one in others if one.reason == reason]
             yield warning(f"{len(names):,} left out: {readable(reason)}", names=names)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from paperfleet.diagnosis import Check, not_tried, of_error, ok, problem, warning
-from paperfleet.errors import ConfigurationError, Scope, StorageError
+from paperfleet.errors import ConfigurationError, NotAStorageError, Scope, StorageError
 from paperfleet.mirror.planning.classify import target_name_of
 from paperfleet.running.words import files_text, size_text
 from paperfleet.settings.storages import check_apart
@@ -87,14 +87,17 @@ class TargetChecks:
 
     def room(self) -> Iterator[CheckResult]:
         """Compare the room at the target with the size of the source."""
-        with self._target:
-            try:
+        try:
+            with self._target:
                 free = self._target.free_bytes()
-            except StorageError as error:
-                if error.scope is Scope.STORAGE:
-                    raise
-                yield not_tried(f"the target may not be asked for it: {error.reason}")
-                return
+        except NotAStorageError:
+            yield not_tried("it is not there yet")
+            return
+        except StorageError as error:
+            if error.scope is Scope.STORAGE:
+                raise
+            yield not_tried(f"the target may not be asked for it: {error.reason}")
+            return
         if free is None:
             yield not_tried("the target tells no limit")
             return
