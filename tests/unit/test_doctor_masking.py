@@ -60,6 +60,8 @@ def test_what_is_no_known_secret_and_looks_like_one_goes() -> None:
     assert mask("at redis://:hunter22@host:6379/0") == f"at redis://{MASK}@host:6379/0"
     assert mask("at https://u:p@h/x") == f"at https://{MASK}@h/x"
     assert mask("to https://h/login?token=abc&x=1") == f"to https://h/login?token={MASK}&x=1"
+    example = "Such as redis://:password@host:6379/0"
+    assert mask(example) == example
     assert mask("at https://cloud.example/dav") == "at https://cloud.example/dav"
 
 

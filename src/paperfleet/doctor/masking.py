@@ -30,7 +30,8 @@ ORDINARY = frozenset(
     | {"postgres", "postgresql", "redis", "secret", "server", "true", "false"}
 )
 """Words of our own texts: to leave one out would tell that it is the secret."""
-_IN_URL = re.compile(r"(?<=://)[^/\s@]*:[^/\s]*@")
+_IN_URL = re.compile(r"(?<=://)(?![^/\s@]*:password@)[^/\s@]*:[^/\s]*@")
+"""But for the examples in our own hints."""
 _QUERY = re.compile(
     r"(?i)([?&][^=&\s]*(?:token|secret|sig|pass|key|credential)[^=&\s]*=)[^&\s'\"]+"
 )
@@ -102,6 +103,8 @@ def secrets_of(value: str) -> Iterator[str]:
     yield value.strip()
     if "://" in value:
         yield from _password_in(value)
+    elif ":" in value:
+        yield value.partition(":")[2]  # of an address without its slashes
     try:
         found = json.loads(value)
     except ValueError:

@@ -12,6 +12,7 @@ from paperfleet.doctor.masking import Mask, secrets_in, secrets_of
 from paperfleet.doctor.source import SourceChecks
 from paperfleet.doctor.target import TargetChecks
 from paperfleet.journal.diagnosis import JournalChecks
+from paperfleet.locks.registry import lease_checks
 from paperfleet.running.build import open_target
 from paperfleet.settings.config import Reading, read, settings_of
 from paperfleet.storage.full import full
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from paperfleet.diagnosis import CheckResult
+    from paperfleet.secret import Secret
     from paperfleet.settings.mirror import MirrorSettings
     from paperfleet.storage.protocol import DocumentStorage
 
 SETTINGS, SOURCE, TARGET, JOURNAL = "settings", "source", "target", "journal"
+LEASE = "lease"
 
 
 class Doctor:
@@ -86,6 +89,18 @@ class Doctor:
 
         journal = JournalChecks(settings.journal, pair)
         yield from self._examination.run(JOURNAL, journal.checks())
+        if settings.lease is not None:
+            yield from self._lease(LEASE, settings.lease, settings.lease_seconds)
+
+    def _lease(self, area: str, address: Secret, ttl: float) -> Iterator[Examined]:
+        found: list[Check] = []
+
+        def read() -> Iterator[CheckResult]:
+            found.extend(lease_checks(address, ttl))
+            yield ok("it can be used")
+
+        yield from self._examination.run(area, [Check("address", read)])
+        yield from self._examination.run(area, found)
 
 
 def _secrets_of(settings: MirrorSettings) -> Iterator[str]:
