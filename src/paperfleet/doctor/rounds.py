@@ -11,22 +11,29 @@ from paperfleet.doctor.examining import Examination, Examined
 from paperfleet.doctor.masking import Mask, secrets_in, secrets_of
 from paperfleet.doctor.source import SourceChecks
 from paperfleet.doctor.target import TargetChecks
+from paperfleet.fleet.diagnosis import PaperlessChecks, is_here
+from paperfleet.fleet.site import with_secrets
 from paperfleet.journal.diagnosis import JournalChecks
 from paperfleet.locks.registry import lease_checks
 from paperfleet.running.build import open_target
+from paperfleet.running.rolelease import lease_of
+from paperfleet.settings import app
 from paperfleet.settings.config import Reading, read, settings_of
+from paperfleet.settings.environment import CONFIG_VARIABLE, values_of
+from paperfleet.settings.mirror import table
 from paperfleet.storage.full import full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from paperfleet.diagnosis import CheckResult
+    from paperfleet.running.rolelease import RoleLease
     from paperfleet.secret import Secret
     from paperfleet.settings.mirror import MirrorSettings
     from paperfleet.storage.protocol import DocumentStorage
 
 SETTINGS, SOURCE, TARGET, JOURNAL = "settings", "source", "target", "journal"
-LEASE = "lease"
+LEASE, PAPERLESS, ROLES = "lease", "paperless-ngx", "lease of roles"
 
 
 class Doctor:
@@ -40,7 +47,8 @@ class Doctor:
         self._examination = Examination(writes=writes)
         self._reading = Reading({})
         self._settings: MirrorSettings | None = None
-        self.mask = Mask(secrets_in(environ))
+        self._secrets, self._users = list(secrets_in(environ)), list[str]()
+        self.mask = Mask(self._secrets)
 
     @property
     def left(self) -> list[str]:
@@ -50,21 +58,49 @@ class Doctor:
     def examine(self) -> Iterator[Examined]:
         """Make every check; yield its results as they come.
 
-        Raises ``ConfigurationError`` when nothing is set that could be looked at.
+        Of the mirror when one is named, of paperless-ngx when its variables are set.
         """
+        has_paperless = is_here(self._environ)
         with _quiet():
-            yield from self._examination.run(SETTINGS, [Check(SETTINGS, self._read)])
+            if self._names_a_mirror() or not has_paperless:
+                yield from self._examination.run(SETTINGS, [Check(SETTINGS, self._read)])
             if self._settings is not None:
                 yield from self._mirror(self._settings)
+            if has_paperless:
+                yield from self._paperless()
+
+    def _names_a_mirror(self) -> bool:
+        """Say whether a mirror is meant at all: for a role of a fleet nothing of it is set."""
+        named = any(self._arguments.get(key) for key in ("source", "target", "config"))
+        rows = [table()[key] for key in ("source", "target")]
+        names = [CONFIG_VARIABLE, *(row.variable for row in rows), rows[1].about.legacy]
+        return named or any(self._environ.get(name) for name in names)
+
+    def _paperless(self) -> Iterator[Examined]:
+        lease: list[RoleLease] = []
+
+        def read() -> Iterator[CheckResult]:
+            environ = with_secrets(self._environ)
+            self.mask = Mask([*self._secrets, *secrets_in(environ)], users=self._users)
+            row = app.table()["fleet"]
+            if values_of({row.key: row}, environ).get(row.key):
+                lease.append(lease_of("scheduler", environ))
+                yield ok("this is a host of a fleet")
+            else:
+                yield ok("this is no host of a fleet")
+
+        yield from self._examination.run(PAPERLESS, [Check("fleet", read)])
+        yield from self._examination.run(PAPERLESS, PaperlessChecks(self._environ).checks())
+        if lease:
+            yield from self._lease(ROLES, lease[0].address, lease[0].seconds)
 
     def _read(self) -> Iterator[CheckResult]:
         """Read the settings of the mirror."""
         self._reading = read(self._arguments, self._environ)
         self._settings = settings_of(self._reading, self._environ)
-        self.mask = Mask(
-            [*secrets_in(self._environ), *_secrets_of(self._settings)],
-            users=filter(None, [self._settings.username]),
-        )
+        self._secrets += _secrets_of(self._settings)
+        self._users = [self._settings.username] if self._settings.username else []
+        self.mask = Mask(self._secrets, users=self._users)
         for text in (*self._reading.warnings, *self._reading.notices):
             yield warning(text)
         yield ok("they can be read, and fit together")
