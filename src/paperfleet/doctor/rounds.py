@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from paperfleet.backup.diagnosis import BackupChecks, is_set
 from paperfleet.diagnosis import Check, ok, warning
 from paperfleet.doctor.examining import Examination, Examined
 from paperfleet.doctor.masking import Mask, secrets_in, secrets_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SETTINGS, SOURCE, TARGET, JOURNAL = "settings", "source", "target", "journal"
 LEASE, PAPERLESS, ROLES = "lease", "paperless-ngx", "lease of roles"
+BACKUP, PLAIN = "backup", "storage of backups"
 
 
 class Doctor:
@@ -58,16 +60,19 @@ class Doctor:
     def examine(self) -> Iterator[Examined]:
         """Make every check; yield its results as they come.
 
-        Of the mirror when one is named, of paperless-ngx when its variables are set.
+        Of the mirror when one is named, of paperless-ngx and of backups when their variables are
+        set.
         """
-        has_paperless = is_here(self._environ)
+        has_paperless, has_backup = is_here(self._environ), is_set(self._environ)
         with _quiet():
-            if self._names_a_mirror() or not has_paperless:
+            if self._names_a_mirror() or not (has_paperless or has_backup):
                 yield from self._examination.run(SETTINGS, [Check(SETTINGS, self._read)])
             if self._settings is not None:
                 yield from self._mirror(self._settings)
             if has_paperless:
                 yield from self._paperless()
+            if has_backup:
+                yield from self._backup()
 
     def _names_a_mirror(self) -> bool:
         """Say whether a mirror is meant at all: for a role of a fleet nothing of it is set."""
@@ -93,6 +98,19 @@ class Doctor:
         yield from self._examination.run(PAPERLESS, PaperlessChecks(self._environ).checks())
         if lease:
             yield from self._lease(ROLES, lease[0].address, lease[0].seconds)
+
+    def _backup(self) -> Iterator[Examined]:
+        backup = BackupChecks(self._environ)
+        storage: list[Check] = []
+
+        def read() -> Iterator[CheckResult]:
+            storage.extend(backup.storage_checks())
+            yield ok("it can be used")
+
+        yield from self._examination.run(BACKUP, backup.checks())
+        if backup.is_plain:
+            yield from self._examination.run(PLAIN, [Check("address", read)])
+            yield from self._examination.run(PLAIN, storage)
 
     def _read(self) -> Iterator[CheckResult]:
         """Read the settings of the mirror."""
