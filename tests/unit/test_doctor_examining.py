@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,9 +22,11 @@ from paperfleet.diagnosis import (
 )
 from paperfleet.doctor.examining import ASK_FOR_IT, Examination
 from paperfleet.errors import ConfigurationError, CredentialsError
+from paperfleet.running.exitcodes import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from paperfleet.diagnosis import Look
 
@@ -154,3 +159,36 @@ def test_areas_do_not_need_each_other() -> None:
     list(examination.run("source", [Check("folder", look(ok("1")))]))
     found = list(examination.run("target", [Check("a", look(ok("1")), needs=("folder",))]))
     assert found[0].result.verdict is Verdict.NOT_TRIED
+
+
+HANGING = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from paperfleet import cli
+from paperfleet.diagnosis import Check, ok
+from paperfleet.doctor import source
+
+def hang():
+    with ThreadPoolExecutor() as pool:  # whose threads Python waits for at its end
+        yield pool.submit(time.sleep, 600).result()
+
+source.SourceChecks.checks = lambda self: [Check("folder", hang, seconds=0.1)]
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_the_program_ends_though_a_check_does_not(form: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    arguments = ["doctor", *form, str(tmp_path), str(tmp_path / "target")]
+    environ = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING, *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == UNFINISHED, done.stdout + done.stderr
+    assert "it had not ended after 0.1 s" in done.stdout
+    assert "journal" in done.stdout, "the others are made all the same"

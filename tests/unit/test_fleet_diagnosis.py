@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paperfleet.fleet.diagnosis import Message, is_here, messages_in
+from paperfleet.fleet.diagnosis import SystemMessage, is_here, messages_in
 
 PRINTED = """\
 SystemCheckError: System check identified some issues:
@@ -28,13 +28,13 @@ System check identified 5 issues (0 silenced).
 
 def test_messages_are_read_with_their_hints() -> None:
     assert messages_in("[a log] line: (x.E1) no message\n" + PRINTED) == [
-        Message("CRITICALS", "it is broken"),
-        Message(
+        SystemMessage("CRITICALS", "it is broken"),
+        SystemMessage(
             "ERRORS", "the storage s3://bucket: access denied", "Its key needs the rights to read."
         ),
-        Message("ERRORS", "two lines of one message", "Go on"),
-        Message("WARNINGS", "The default language is not installed", "Install it"),
-        Message("WARNINGS", "the media lock keeps out this host alone"),
+        SystemMessage("ERRORS", "two lines of one message", "Go on"),
+        SystemMessage("WARNINGS", "The default language is not installed", "Install it"),
+        SystemMessage("WARNINGS", "the media lock keeps out this host alone"),
     ]
 
 

@@ -37,7 +37,7 @@ _HINT = "HINT: "
 _END = re.compile(r"^System check identified ")
 
 
-class Message(NamedTuple):
+class SystemMessage(NamedTuple):
     """One message of ``manage.py check``: of which level, what it says, what to do."""
 
     level: str
@@ -183,9 +183,9 @@ class PaperlessChecks:
             yield ok(f"{what}: nothing is wrong")
 
 
-def messages_in(text: str) -> list[Message]:
+def messages_in(text: str) -> list[SystemMessage]:
     """Return the messages in what ``manage.py check`` has printed (Django: "System check")."""
-    found: list[Message] = []
+    found: list[SystemMessage] = []
     level = ""
     for line in text.splitlines():
         if heading := _LEVEL.match(line):
@@ -193,7 +193,7 @@ def messages_in(text: str) -> list[Message]:
         elif _END.match(line):
             level = ""
         elif level and (start := _MESSAGE.match(line) or _PLAIN.match(line)):
-            found.append(Message(level, start["text"]))
+            found.append(SystemMessage(level, start["text"]))
         elif level and found and line.strip():
             last, more = found[-1], line.strip()
             if more.startswith(_HINT):
@@ -205,7 +205,7 @@ def messages_in(text: str) -> list[Message]:
     return found
 
 
-def _result(message: Message) -> CheckResult:
+def _result(message: SystemMessage) -> CheckResult:
     made = problem if message.level in {"ERRORS", "CRITICALS"} else warning
     return made(message.text, message.hint)
 
