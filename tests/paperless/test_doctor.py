@@ -159,3 +159,20 @@ def test_wrong_settings(fleet: Fleet) -> None:
     said = asked(fleet, PAPERLESS_DBPASS_FILE="/nowhere")
     assert (AREA, "settings") in said.problems()
     assert "PAPERLESS_DBPASS_FILE" in said.text(AREA, "settings")
+
+
+def test_a_folder_for_documents_is_not_made(fleet: Fleet) -> None:
+    folder = fleet.folder / "documents elsewhere"
+    local = {
+        "PAPERLESS_DOCUMENT_STORAGE_BACKEND": str(folder),
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": "{}",
+    }
+    said = asked(fleet, PAPERFLEET_FLEET="", **local)
+    assert not folder.exists()
+    assert set(said.verdicts(AREA, "app")) <= {"problem", "unknown"}, said.text(AREA, "app")
+
+
+def test_settings_that_the_app_refuses(fleet: Fleet) -> None:
+    said = asked(fleet, PAPERLESS_DOCUMENT_STORAGE_BACKEND="paperfleet.NoSuchBackend")
+    assert (AREA, "app") in said.problems()
+    assert "NoSuchBackend" in said.text(AREA, "app")

@@ -62,6 +62,8 @@ class Mask:
         The end may be that of what a server said, in parentheses.
         """
         for form in self._forms:
+            if form[:SHORTEST] not in text:
+                continue
             for length in range(len(form) - 1, SHORTEST - 1, -1):
                 begun = form[:length]
                 text = text.replace(f"{begun})", f"{MASK})")

@@ -15,7 +15,7 @@ from paperfleet.fleet.processors import limit
 from paperfleet.fleet.programs import asked
 from paperfleet.fleet.roles import CHECK
 from paperfleet.fleet.site import FOLDERS, THREADS, may_write, site_of
-from paperfleet.fleet.waits import database_fault, redis_fault, refuse_database
+from paperfleet.fleet.waits import REFUSAL, database_fault, redis_fault, refuse_database
 from paperfleet.running.rolelease import has_postgres
 from paperfleet.settings.fleet import CHECK_TAG, LOOKING
 
@@ -175,7 +175,10 @@ class PaperlessChecks:
         code, text = asked(self.site, command, _CHECK_SECONDS, most=_SHOWN)
         found = messages_in(text)
         yield from map(_result, found)
-        if code and not any(one.level in {"ERRORS", "CRITICALS"} for one in found):
+        if code and REFUSAL in text:
+            said, _, hint = text.rpartition(REFUSAL)[2].partition("\n")
+            yield problem(said, hint.strip())
+        elif code and not any(one.level in {"ERRORS", "CRITICALS"} for one in found):
             last = text.splitlines()[-1] if text else "it printed nothing"
             shown = " ".join(command[1:])
             yield unknown(f"`{shown}` ended with {code}: {last}", "Run it by hand to see the rest")
