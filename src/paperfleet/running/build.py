@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from paperfleet.documents.address import server_address
+from paperfleet.documents.client import Connection, PaperlessClient
+from paperfleet.documents.index import INDEX_SUFFIX, DocumentIndex
+from paperfleet.documents.rules import Rules
+from paperfleet.documents.source import POLL_SECONDS, documents_of
 from paperfleet.errors import ConfigurationError, JournalError
 from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.database import explained
@@ -42,12 +47,14 @@ MEGABYTE = 1_000_000
 class MirrorSource(NamedTuple):
     """What is mirrored, and who tells of its changes; neither has been entered.
 
-    ``disk`` tells what it lies on, None where that is no disk of this machine.
+    ``disk`` tells what it lies on, None where that is no disk of this machine. ``place`` is False
+    where nothing that is written at a target can be in it at once.
     """
 
     storage: DocumentStorage
     watcher: Watcher
     disk: Disk | None = None
+    place: bool = True
 
 
 @contextmanager
@@ -65,12 +72,16 @@ def build_mirror(
     the settings name. Raises ``ConfigurationError`` for settings that cannot be, ``JournalError``
     for a journal that cannot be used.
     """
-    source, watcher, disk = (source_of or local_source)(settings, report)
+    source, watcher, disk, place = (source_of or _source_of)(settings, report)
     target = open_target(settings)
     check_apart(source, target)
     label = full(target).label
     target = for_looking(target) if settings.dry_run else target
     target = Fenced(target, may_write) if may_write else target
+
+    def prove() -> None:
+        if place:
+            prove_apart(source, target, journal, report)
 
     with _journal(settings, full(source).label, label) as journal:
         mirror = Mirror(
@@ -81,10 +92,35 @@ def build_mirror(
             _options(settings),
             report,
             disk=disk,
-            prove_apart=lambda: prove_apart(source, target, journal, report),
+            prove_apart=prove,
         )
         with mirror:
             yield mirror
+
+
+def _source_of(settings: MirrorSettings, report: Reporter) -> MirrorSource:
+    return (paperless_source if settings.paperless else local_source)(settings, report)
+
+
+def paperless_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:  # noqa: ARG001  # as the other
+    """Return the documents of the paperless-ngx that the settings name."""
+    connection = Connection(
+        verify=str(settings.ca_file) if settings.ca_file else True,
+        certificate=str(settings.client_certificate) if settings.client_certificate else None,
+        timeout=settings.timeout_seconds,
+        lowest_rate=settings.lowest_rate,
+        connections=settings.connections,
+    )
+    address = server_address(str(settings.paperless), allow_plain_http=settings.allow_plain_http)
+    if settings.paperless_token is None:
+        raise ConfigurationError("no token for paperless-ngx is given")
+    found = documents_of(
+        PaperlessClient(address, settings.paperless_token, connection),
+        DocumentIndex(settings.journal.with_suffix(INDEX_SUFFIX), keep=not settings.dry_run),
+        Rules(settings.content),
+        poll_seconds=settings.poll_seconds or POLL_SECONDS,
+    )
+    return MirrorSource(found.storage, found.watcher, found.disk, place=False)
 
 
 def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:

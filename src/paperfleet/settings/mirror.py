@@ -31,6 +31,28 @@ class MirrorSettings:
             unset="required",
         ),
     ]
+    paperless: Annotated[
+        str | None,
+        About(
+            "Address of a paperless-ngx whose documents are mirrored, in the place of SOURCE; what "
+            "its REST API shows to the user of the token",
+            unset="none: SOURCE is mirrored",
+        ),
+    ] = None
+    paperless_token: Annotated[
+        Secret | None,
+        About("Token for the REST API of paperless-ngx, from 'My Profile' there", flag=""),
+    ] = None
+    paperless_token_file: Annotated[
+        Path | None, About("File that holds the token; a newline at its end is not part of it")
+    ] = None
+    content: Annotated[
+        Literal["archive", "original", "both"],
+        About(
+            "Which file of a document of paperless-ngx is mirrored: the `archive` version, else "
+            "the original; the `original`; or `both`, in folders `archive` and `originals`"
+        ),
+    ] = "archive"
     username: Annotated[
         str,
         About(

@@ -1,0 +1,153 @@
+"""What is asked of paperless-ngx, in its own words. No state."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from paperfleet.documents import records
+from paperfleet.errors import FileAccessError, NotAStorageError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from paperfleet.documents.client import PaperlessClient
+    from paperfleet.documents.records import DocumentFiles, Kind, ListedDocument
+
+PAGE = 1000
+"""Documents of one answer: half a second of paperless-ngx's work (v3.0.5, two shared cores)."""
+_NUMBERS_IN_ADDRESS = 200
+
+
+class DocumentGone(NamedTuple):
+    """paperless-ngx says that there is no such document: it is in the trash, or deleted."""
+
+
+class DocumentHidden(NamedTuple):
+    """The document is there, and the user of the token may not see it (any more)."""
+
+
+class PaperlessApi:
+    """Questions to one paperless-ngx; safe in many threads. All raise ``StorageError``."""
+
+    def __init__(self, client: PaperlessClient) -> None:
+        self.client = client
+
+    def user(self) -> str:
+        """Return what tells the user of the token from another one, '' where it may not be known.
+
+        That needs the permission to view the settings of the user interface.
+        """
+        try:
+            told = self.client.json("ui_settings/")
+            return f"user {int(told['user']['id'])}"
+        except FileAccessError:
+            return ""
+        except (KeyError, TypeError, ValueError):
+            raise NotAStorageError(
+                "paperless-ngx does not tell who the user of the token is",
+                storage=self.client.address.url,
+            ) from None
+
+    def documents(self, **query: object) -> Iterator[ListedDocument]:
+        """Yield the documents that a query finds, page by page; one may come twice, or be missed.
+
+        Pages shift when documents come and go meanwhile: what is missing proves nothing.
+        """
+        page = 1
+        while True:
+            told = self._page(page, query)
+            yield from map(records.listed, told["results"])
+            if not told["next"]:
+                return
+            page += 1
+
+    def _page(self, page: int, query: dict[str, object]) -> dict[str, Any]:
+        wanted = {"page": page, "page_size": PAGE, "fields": ",".join(records.FIELDS)}
+        try:
+            told = self.client.json("documents/", **{"ordering": "id", **wanted, **query})
+        except FileAccessError as error:
+            raise self._not_allowed(error) from error
+        if not isinstance(told, dict) or not isinstance(told.get("results"), list):
+            raise NotAStorageError(
+                "paperless-ngx answered with no list of documents",
+                storage=self.client.address.url,
+            )
+        return {"next": told.get("next"), "results": told["results"], "all": told.get("all")}
+
+    def _not_allowed(self, error: FileAccessError) -> FileAccessError:
+        return FileAccessError(
+            "the user of the token may not list documents",
+            operation="list",
+            storage=self.client.address.url,
+            hint="Give that user the permission to view documents (view_document)",
+            retry_after=error.retry_after,
+        )
+
+    def numbered(self, numbers: Iterable[int]) -> Iterator[ListedDocument]:
+        """Yield those of these documents that can be seen."""
+        wanted = sorted(numbers)
+        for at in range(0, len(wanted), _NUMBERS_IN_ADDRESS):
+            some = wanted[at : at + _NUMBERS_IN_ADDRESS]
+            yield from self.documents(id__in=",".join(map(str, some)))
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of all documents that can be seen, as of one moment."""
+        try:
+            told = self.client.json("documents/", page_size=1, fields="id", ordering="id")
+        except FileAccessError as error:
+            raise self._not_allowed(error) from error
+        everything = told.get("all") if isinstance(told, dict) else None
+        if not isinstance(everything, list) or not all(isinstance(n, int) for n in everything):
+            raise NotAStorageError(
+                "paperless-ngx does not tell the numbers of all documents",
+                storage=self.client.address.url,
+                hint="See docs/reference/tested-versions.md for the versions that do",
+            )
+        if told.get("count") != len(everything):
+            raise NotAStorageError(
+                f"paperless-ngx counts {told.get('count')} documents and names {len(everything)}",
+                storage=self.client.address.url,
+            )
+        return set(everything)
+
+    def files(self, document: ListedDocument) -> DocumentFiles | DocumentGone | DocumentHidden:
+        """Return what belongs to a document's newest version."""
+        told = self._metadata(document.number)
+        if isinstance(told, (DocumentGone, DocumentHidden)):
+            return told
+        first = None
+        if document.newest is not None and document.newest.number != document.number:
+            first = self._metadata(document.number, version=document.number)
+            if isinstance(first, (DocumentGone, DocumentHidden)):
+                return first
+        return records.files(told, first)
+
+    def presence(self, number: int) -> bool | DocumentGone | DocumentHidden:
+        """Say what became of a document that no list shows; True when it is there after all."""
+        told = self._metadata(number)
+        return told if isinstance(told, (DocumentGone, DocumentHidden)) else True
+
+    def _metadata(self, number: int, **query: object) -> Any:  # noqa: ANN401  # JSON
+        # Without conditions: its ETag says 304 after the archive was made anew (v3.0.5).
+        try:
+            return self.client.json(f"documents/{number}/metadata/", **query)
+        except NotFoundError:
+            return DocumentGone()
+        except FileAccessError:
+            return DocumentHidden()
+
+    def download(self, number: int, kind: Kind, into: IO[bytes]) -> None:
+        """Write a file of the newest version into a stream; nothing of it is proven yet.
+
+        Where there is no archive, paperless-ngx sends the original.
+        """
+        query = {"original": "true"} if kind == "original" else {}
+        self.client.download(f"documents/{number}/download/", into, **query)
+
+
+def digest_like(digest: str) -> hashlib._Hash:
+    """Return an empty hash of the kind that paperless-ngx made this one with."""
+    if len(digest) == hashlib.sha256().digest_size * 2:
+        return hashlib.sha256()
+    return hashlib.md5(usedforsecurity=False)

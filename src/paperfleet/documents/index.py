@@ -1,0 +1,246 @@
+"""What is known of every document, kept in a file beside the journal.
+
+It spares a request for each document at each start, and keeps the numbers of equal names. What is
+at the target says the journal; a lost index costs requests, and perhaps renames.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from paperfleet.documents import records
+from paperfleet.documents.naming import FileKey, NameTable, Renamed, Wish
+from paperfleet.documents.records import DocumentFile, DocumentFiles, ListedDocument, ListedVersion
+from paperfleet.documents.rules import KnownDocument, keys_of
+from paperfleet.errors import JournalError
+from paperfleet.private import MODE, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+    from typing import Self
+
+INDEX_SUFFIX = ".documents"
+"""Of the file beside the journal."""
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (number INTEGER PRIMARY KEY, told TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS names (
+    number INTEGER NOT NULL, kind TEXT NOT NULL, stem TEXT NOT NULL, ending TEXT NOT NULL,
+    name TEXT NOT NULL UNIQUE, PRIMARY KEY (number, kind)
+) STRICT;
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+
+class IndexedFile(NamedTuple):
+    """A file that is mirrored under a name."""
+
+    name: str
+    key: FileKey
+    document: KnownDocument
+
+
+class DocumentIndex:
+    """Every known document, with the names of its files; safe in many threads.
+
+    ``path`` is its file, which is made when missing; ``keep`` False reads it and writes nothing.
+    Raises ``JournalError``.
+    """
+
+    def __init__(self, path: Path, *, keep: bool = True) -> None:
+        self._path, self._keep = path, keep
+        self._depth = 0
+        self._lock = threading.RLock()
+        self._documents: dict[int, KnownDocument] = {}
+        self._names = NameTable()
+        self._facts: dict[str, Any] = {}
+        self._connection: sqlite3.Connection
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            if not self._depth:
+                self._connection = self._opened()
+                self._load()
+            self._depth += 1
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if not self._depth:
+                self._connection.close()
+
+    # Reading
+
+    def documents(self) -> dict[int, KnownDocument]:
+        """Return every document by its number."""
+        with self._lock:
+            return dict(self._documents)
+
+    def all_files(self) -> list[IndexedFile]:
+        """Return every file that has a name."""
+        with self._lock:
+            return [*self._named()]
+
+    def file(self, name: str) -> IndexedFile | None:
+        """Return the file of this name."""
+        with self._lock:
+            key = self._names.key_of(name)
+            return None if key is None else IndexedFile(name, key, self._documents[key.number])
+
+    def name_of(self, key: FileKey) -> str | None:
+        """Return the name of a file, None for one that has none."""
+        with self._lock:
+            return self._names.name_of(key)
+
+    def fact(self, key: str) -> Any:  # noqa: ANN401  # what was set
+        """Return what was set under a key; None for nothing."""
+        with self._lock:
+            return self._facts.get(key)
+
+    def _named(self) -> Iterator[IndexedFile]:
+        for number, document in self._documents.items():
+            for key in keys_of(number):
+                name = self._names.name_of(key)
+                if name is not None:
+                    yield IndexedFile(name, key, document)
+
+    # Writing
+
+    def set_fact(self, key: str, value: object) -> None:
+        """Keep something that JSON can hold."""
+        with self._lock, self._explained(), self._connection:
+            self._facts[key] = value
+            self._connection.execute(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value))
+            )
+
+    def take(
+        self,
+        documents: Iterable[KnownDocument],
+        gone: Iterable[int],
+        wishes: Callable[[KnownDocument], Mapping[FileKey, Wish | None]],
+    ) -> dict[FileKey, Renamed]:
+        """Take over documents, and forget others; return the names that changed."""
+        with self._lock, self._explained(), self._connection:
+            wished: dict[FileKey, Wish | None] = {}
+            for document in documents:
+                self._documents[document.listed.number] = document
+                wished |= wishes(document)
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO documents VALUES (?, ?)",
+                    (document.listed.number, to_text(document)),
+                )
+            for number in gone:
+                wished |= dict.fromkeys(keys_of(number))
+                self._documents.pop(number, None)
+                self._connection.execute("DELETE FROM documents WHERE number = ?", (number,))
+            renamed = self._names.assign(wished)
+            self._write_names(wished)
+        return renamed
+
+    def _write_names(self, keys: Iterable[FileKey]) -> None:
+        rows = []
+        for key in keys:
+            text = (key.number, key.kind or "")
+            self._connection.execute("DELETE FROM names WHERE number = ? AND kind = ?", text)
+            name, wish = self._names.name_of(key), self._names.wish_of(key)
+            if name is not None and wish is not None:
+                rows.append((*text, *wish, name))
+        self._connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?, ?)", rows)
+
+    # The file
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            if self._keep:
+                make_folder(self._path.parent)
+                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, MODE))
+                return self._connect(str(self._path))
+            copy = self._connect(":memory:")
+            if self._path.exists():
+                with closing(self._connect(str(self._path))) as there, self._explained():
+                    there.backup(copy)
+        except OSError as error:
+            raise JournalError(
+                f"The list of documents {self._path} cannot be opened ({error})",
+                hint="Check that this user may write there",
+            ) from error
+        return copy
+
+    def _connect(self, where: str) -> sqlite3.Connection:
+        with self._explained():
+            return sqlite3.connect(where, timeout=10, check_same_thread=False)
+
+    def _load(self) -> None:
+        with self._lock, self._explained():
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(_SCHEMA)
+            rows = self._connection.execute("SELECT key, value FROM facts")
+            self._facts = {key: json.loads(value) for key, value in rows}
+            if self._facts.setdefault("format", _FORMAT) != _FORMAT:
+                raise JournalError(
+                    f"The list of documents {self._path} was made by another version of Paperfleet",
+                    hint="Remove it: it is made anew",
+                )
+            rows = self._connection.execute("SELECT told FROM documents ORDER BY number")
+            for (text,) in rows:
+                document = from_text(text)
+                self._documents[document.listed.number] = document
+            given = self._connection.execute("SELECT number, kind, stem, ending, name FROM names")
+            self._names = NameTable(
+                (FileKey(number, kind or None), Wish(stem, ending), name)
+                for number, kind, stem, ending, name in given
+            )
+        self.set_fact("format", _FORMAT)
+
+    def _explained(self) -> _Explained:
+        return _Explained(self._path)
+
+
+class _Explained:
+    """Turns what SQLite raises into ``JournalError``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (sqlite3.Error, ValueError, KeyError, TypeError)):
+            raise JournalError(
+                f"The list of documents {self._path} cannot be used ({error})",
+                hint="Remove it: it is made anew. Is the disk full?",
+            ) from error
+
+
+def to_text(document: KnownDocument) -> str:
+    """Return a document as JSON."""
+    listed = {name: getattr(document.listed, name) for name in ListedDocument.__slots__}
+    return json.dumps(
+        {"listed": listed, "files": document.files, "hidden": document.hidden},
+        ensure_ascii=False,
+    )
+
+
+def from_text(text: str) -> KnownDocument:
+    """Return the document that ``to_text`` was given; raise ``ValueError``, ``KeyError``."""
+    told = json.loads(text)
+    listed = dict(told["listed"])
+    listed["tags"] = tuple(listed["tags"])
+    listed["custom_fields"] = tuple(
+        (field, records.frozen(value)) for field, value in listed["custom_fields"]
+    )
+    listed["newest"] = ListedVersion(*listed["newest"]) if listed["newest"] else None
+    original, archive, name = told["files"]
+    files = DocumentFiles(
+        DocumentFile(*original), DocumentFile(*archive) if archive else None, name
+    )
+    return KnownDocument(ListedDocument(**listed), files, told["hidden"])

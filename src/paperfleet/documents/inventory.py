@@ -1,0 +1,181 @@
+"""Brings the index to what paperless-ngx has, with few requests. For one thread.
+
+No list is believed when it shows less than before: of each document that is missing from it,
+paperless-ngx is asked by its number. "There is none" (404) is the trash or a delete, "not for you"
+(403) is a lost permission, and what a page left out is there still.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from paperfleet.documents.api import DocumentGone, DocumentHidden
+from paperfleet.documents.rules import KnownDocument, keys_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from paperfleet.documents.api import PaperlessApi
+    from paperfleet.documents.index import DocumentIndex
+    from paperfleet.documents.naming import FileKey, Renamed
+    from paperfleet.documents.records import ListedDocument
+    from paperfleet.documents.rules import Rules
+
+OVERLAP = timedelta(minutes=5)
+"""paperless-ngx stamps a document before its transaction ends: it may appear this much later."""
+ASKED_TOGETHER = 4
+"""Requests at one time; each is some 20 ms of paperless-ngx's work."""
+_PORTION = 100
+USER = "user"
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
+
+
+Touched = dict[str, str | None]
+"""Names to look at again, each with the other half of its rename, or None."""
+
+
+class Inventory:
+    """Asks paperless-ngx what changed, and writes it into the index.
+
+    Each look returns the names that it touched. Raises ``StorageError``; what was learned until
+    then is kept, and the next look has to be one at all. ``asked`` and ``to_ask`` say how far it
+    is; it ends early when ``go_on`` says no.
+    """
+
+    def __init__(
+        self,
+        api: PaperlessApi,
+        index: DocumentIndex,
+        rules: Rules,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._api, self._index, self._rules, self._go_on = api, index, rules, go_on
+        self._newest: datetime | None = None
+        self.asked = self.to_ask = 0
+
+    def look_at_all(self) -> Touched:
+        """Compare every document with the index."""
+        user = self._api.user()
+        there = {one.number: one for one in self._api.documents()}
+        numbers = self._api.numbers()
+        there |= {one.number: one for one in self._api.numbered(numbers - there.keys())}
+        touched = self._renamed_by_rules()
+        touched |= self._take(there.values())
+        touched |= self._missing(there.keys() | numbers, hidden=True)
+        self._index.set_fact(USER, user)
+        return touched
+
+    def look_at_changed(self) -> Touched:
+        """Look at what was saved since the last look, or a little before it."""
+        if self._newest is None:
+            return self.look_at_all()
+        since = (self._newest - OVERLAP).isoformat()
+        return self._take(self._api.documents(modified__gte=since, ordering="modified"))
+
+    def look_for_missing(self) -> Touched:
+        """Look which documents came and went, whatever their times say."""
+        numbers = self._api.numbers()
+        seen = {n for n, document in self._index.documents().items() if not document.hidden}
+        touched = self._take(self._api.numbered(numbers - seen))
+        return touched | self._missing(numbers)
+
+    def look_at_files(self, numbers: Iterable[int] | None = None) -> Touched:
+        """Ask anew for the files of these documents, of all that have an archive without numbers.
+
+        An archive that is made anew (reprocess) leaves the time of its document as it was.
+        """
+        known = self._index.documents()
+        chosen = numbers if numbers is not None else (n for n in known if known[n].files.archive)
+        return self._ask([known[n].listed for n in chosen if n in known and not known[n].hidden])
+
+    # What differs
+
+    def _renamed_by_rules(self) -> Touched:
+        """Give names anew: the rules may be other ones than those of the last run."""
+        documents = self._index.documents().values()
+        return _touched_by(self._index.take(documents, (), self._rules.wishes))
+
+    def _take(self, found: Iterable[ListedDocument]) -> Touched:
+        known = self._index.documents()
+        to_ask: list[ListedDocument] = []
+        same_files: list[KnownDocument] = []
+        for one in found:
+            changed = datetime.fromisoformat(one.modified)
+            self._newest = max(self._newest or changed, changed)
+            before = known.get(one.number)
+            if before is None or before.hidden or not one.has_files_of(before.listed):
+                to_ask.append(one)
+            elif one != before.listed:
+                same_files.append(replace(before, listed=one))
+        return self._keep(same_files) | self._ask(to_ask)
+
+    def _missing(self, numbers: Iterable[int], *, hidden: bool = False) -> Touched:
+        """Ask what became of the known documents that are not among these, also of hidden ones."""
+        seen = set(numbers)
+        known = self._index.documents()
+        missing = [n for n, one in known.items() if n not in seen and (hidden or not one.hidden)]
+        touched = Touched()
+        for some, answers in self._asked(missing, self._api.presence):
+            told = list(zip(some, answers, strict=True))
+            gone = [n for n, answer in told if isinstance(answer, DocumentGone)]
+            unseen = [
+                replace(known[n], hidden=True)
+                for n, answer in told
+                if isinstance(answer, DocumentHidden) and not known[n].hidden
+            ]
+            touched |= self._keep(unseen, gone)
+        return touched
+
+    def _ask(self, documents: Sequence[ListedDocument]) -> Touched:
+        """Ask for the files of documents, and take over what is told."""
+        known = self._index.documents()
+        touched = Touched()
+        self.asked, self.to_ask = 0, len(documents)
+        for some, answers in self._asked(documents, self._api.files):
+            kept, gone = [], []
+            for one, told in zip(some, answers, strict=True):
+                if isinstance(told, DocumentGone):
+                    gone.append(one.number)
+                elif not isinstance(told, DocumentHidden):
+                    kept.append(KnownDocument(one, told))
+                elif one.number in known:
+                    kept.append(replace(known[one.number], hidden=True))
+            touched |= self._keep(kept, gone)
+            self.asked += len(some)
+        self.asked = self.to_ask = 0
+        return touched
+
+    def _asked(
+        self, questions: Sequence[_T], ask: Callable[[_T], _U]
+    ) -> Iterator[tuple[Sequence[_T], list[_U]]]:
+        """Ask in portions, some at one time."""
+        with ThreadPoolExecutor(ASKED_TOGETHER, "documents") as threads:
+            for at in range(0, len(questions), _PORTION):
+                if not self._go_on():
+                    return
+                some = questions[at : at + _PORTION]
+                yield some, list(threads.map(ask, some))
+
+    def _keep(self, documents: Sequence[KnownDocument], gone: Sequence[int] = ()) -> Touched:
+        renamed = self._index.take(documents, gone, self._rules.wishes)
+        touched = _touched_by(renamed)
+        for document in documents:
+            for key in keys_of(document.listed.number):
+                if key not in renamed and (name := self._index.name_of(key)):
+                    touched.setdefault(name, None)
+        return touched
+
+
+def _touched_by(renamed: Mapping[FileKey, Renamed]) -> Touched:
+    touched = Touched()
+    for names in renamed.values():
+        if names.after is not None:
+            touched[names.after] = names.before
+        elif names.before is not None:
+            touched.setdefault(names.before, None)
+    return touched
