@@ -31,9 +31,7 @@ COMES_AND_GOES = 60.0
 
 
 @pytest.fixture(scope="module")
-def paperless(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
+def paperless(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("mirrored")
     settings = {
         "PAPERLESS_FILENAME_FORMAT": "{{ correspondent }}/{{ title }}",
@@ -92,6 +90,11 @@ class Mirrored:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def told(self, action: str) -> list[str]:
+        """Return what it said of each operation of a kind."""
+        lines = (line.split(maxsplit=2) for line in self.log().splitlines())
+        return [line[2] for line in lines if line[1:2] == [action]]
+
     def log(self) -> str:
         """Return what it said while it was live."""
         return self._log.read_text()
@@ -143,4 +146,5 @@ def test_every_document_is_mirrored_once_and_then_live(rest: Rest, mirrored: Mir
         rest.patch(f"documents/{number}/", json={"title": "has another title"})
         mirrored.until(lambda tree: "none/has another title.pdf" in tree, EDITS)
         assert read_tree(mirrored.target) == wanted(rest)
-    assert "moved none/has text.pdf -> none/has another title.pdf" in mirrored.log()
+    assert mirrored.told("moved") == ["none/has text.pdf -> none/has another title.pdf"]
+    assert not mirrored.told("deleted")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from paperfleet.documents.api import PaperlessApi
 from paperfleet.documents.inventory import USER, Inventory
 from paperfleet.documents.storage import DocumentsStorage, Fault
-from paperfleet.documents.watching import DocumentsWatcher
+from paperfleet.documents.watching import MISSING_SECONDS, DocumentsWatcher
 
 if TYPE_CHECKING:
     from paperfleet.documents.client import PaperlessClient
@@ -52,11 +52,19 @@ class Documents(NamedTuple):
 
 
 def documents_of(
-    client: PaperlessClient, index: DocumentIndex, rules: Rules, *, poll_seconds: float
+    client: PaperlessClient,
+    index: DocumentIndex,
+    rules: Rules,
+    *,
+    poll_seconds: float,
+    missing_seconds: float = MISSING_SECONDS,
 ) -> Documents:
     """Return the documents of a paperless-ngx, and who tells of their changes."""
     api, fault = PaperlessApi(client), Fault()
     watcher = DocumentsWatcher(
-        lambda go_on: Inventory(api, index, rules, go_on), fault, poll_seconds=poll_seconds
+        lambda go_on: Inventory(api, index, rules, go_on),
+        fault,
+        poll_seconds=poll_seconds,
+        missing_seconds=missing_seconds,
     )
     return Documents(DocumentsStorage(api, index, fault, watcher.doubt), watcher, Viewer(index))
