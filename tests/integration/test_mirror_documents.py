@@ -90,6 +90,24 @@ def test_documents_that_change_titles_with_one_another(documents: DocumentsRig) 
     assert not documents.counts()["deleted"]
 
 
+def test_a_new_title_and_a_new_version_at_once_are_a_move_and_an_update(
+    documents: DocumentsRig,
+) -> None:
+    numbers = fill(documents.paperless)
+    documents.sync()
+    for number in numbers[:2]:
+        documents.paperless.add_version(number, b"a version, and a longer one")
+        documents.paperless.change(number, title=f"folder/{number}")
+    documents.sync()
+    counts = documents.counts()
+    assert (counts["moved"], counts["updated"], counts["deleted"], counts["created"]) == (
+        2,
+        2,
+        0,
+        0,
+    )
+
+
 def test_equal_names_are_numbered(documents: DocumentsRig) -> None:
     paperless = documents.paperless
     paperless.add("same", b"a text", mime_type="text/plain")

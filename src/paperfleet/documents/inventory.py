@@ -39,7 +39,7 @@ Touched = dict[str, str | None]
 """Names to look at again, each with the other half of its rename, or None."""
 
 
-class Inventory:
+class DocumentsInventory:
     """Asks paperless-ngx what changed, and writes it into the index.
 
     Each look returns the names that it touched. Raises ``StorageError``; what was learned until

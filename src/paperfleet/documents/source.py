@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperfleet.documents.api import PaperlessApi
-from paperfleet.documents.inventory import USER, Inventory
-from paperfleet.documents.storage import DocumentsStorage, Fault
+from paperfleet.documents.inventory import USER, DocumentsInventory
+from paperfleet.documents.storage import DocumentsStorage, ListFault
 from paperfleet.documents.watching import MISSING_SECONDS, DocumentsWatcher
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Viewer:
         return None
 
 
-class Documents(NamedTuple):
+class PaperlessDocuments(NamedTuple):
     """What follows a paperless-ngx; nothing of it has been entered."""
 
     storage: DocumentsStorage
@@ -58,13 +58,15 @@ def documents_of(
     *,
     poll_seconds: float,
     missing_seconds: float = MISSING_SECONDS,
-) -> Documents:
+) -> PaperlessDocuments:
     """Return the documents of a paperless-ngx, and who tells of their changes."""
-    api, fault = PaperlessApi(client), Fault()
+    api, fault = PaperlessApi(client), ListFault()
     watcher = DocumentsWatcher(
-        lambda go_on: Inventory(api, index, rules, go_on),
+        lambda go_on: DocumentsInventory(api, index, rules, go_on),
         fault,
         poll_seconds=poll_seconds,
         missing_seconds=missing_seconds,
     )
-    return Documents(DocumentsStorage(api, index, fault, watcher.doubt), watcher, Viewer(index))
+    return PaperlessDocuments(
+        DocumentsStorage(api, index, fault, watcher.doubt), watcher, Viewer(index)
+    )

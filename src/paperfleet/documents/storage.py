@@ -32,7 +32,7 @@ HIDDEN = (
 MISSING = "paperless-ngx has no file of this document in its own folder"
 
 
-class Fault:
+class ListFault:
     """Why the list of documents cannot be believed now; safe in many threads."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class DocumentsStorage:
         self,
         api: PaperlessApi,
         index: DocumentIndex,
-        fault: Fault,
+        fault: ListFault,
         on_other_bytes: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._api, self._index, self._fault = api, index, fault
@@ -80,7 +80,12 @@ class DocumentsStorage:
     def capabilities(self) -> Capabilities:
         """What it can do."""
         return Capabilities(
-            stat=True, list_stats=True, survey=True, knows_hashes=True, end_requests=True
+            stat=True,
+            list_stats=True,
+            survey=True,
+            end_requests=True,
+            lasting_ids=True,
+            knows_hashes=True,
         )
 
     def __enter__(self) -> Self:

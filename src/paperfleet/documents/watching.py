@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from paperfleet.documents.inventory import Inventory, Touched
-    from paperfleet.documents.storage import Fault
+    from paperfleet.documents.inventory import DocumentsInventory, Touched
+    from paperfleet.documents.storage import ListFault
 
 MISSING_SECONDS = 30.0
 """How often documents are looked for that came and went without a change of their time."""
@@ -36,8 +36,8 @@ class DocumentsWatcher:
 
     def __init__(
         self,
-        make_inventory: Callable[[Callable[[], bool]], Inventory],
-        fault: Fault,
+        make_inventory: Callable[[Callable[[], bool]], DocumentsInventory],
+        fault: ListFault,
         *,
         poll_seconds: float,
         missing_seconds: float = MISSING_SECONDS,
@@ -149,7 +149,7 @@ class DocumentsWatcher:
 class _Turns:
     """Which look is due when; times are those of ``time.monotonic``."""
 
-    def __init__(self, inventory: Inventory, poll: float, missing: float) -> None:
+    def __init__(self, inventory: DocumentsInventory, poll: float, missing: float) -> None:
         self._inventory = inventory
         self._poll, self._missing = poll, missing
         self._next_poll = self._next_missing = self._next_whole = float("-inf")
