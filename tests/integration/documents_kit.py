@@ -19,7 +19,7 @@ from paperfleet.mirror.options import Options
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.integration.mirror_places import Files, Place
@@ -41,10 +41,11 @@ class DocumentsRig(Rig):
         self.rules = Rules()
         self.token = TOKEN
         self.stays: Files = {}
+        self.wanted: Callable[[], Files] = paperless.effective
 
     def source_tree(self) -> Files:
         """Return what has to be at the target."""
-        return self.paperless.effective() | self.stays
+        return self.wanted() | self.stays
 
     @contextmanager
     def mirror(self) -> Iterator[Mirror]:

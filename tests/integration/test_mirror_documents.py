@@ -282,10 +282,24 @@ def test_other_bytes_than_told_never_arrive(documents: DocumentsRig) -> None:
 def test_an_archive_that_was_made_anew_is_seen_when_it_is_read(documents: DocumentsRig) -> None:
     number = fill(documents.paperless)[1]
     documents.sync()
-    documents.paperless.reprocess(number, b"another archive")
+    documents.paperless.papers[number].newest.archive = b"another archive"
     documents.place.delete("document 1.pdf")
     with documents.live() as live:
         live.until_same()
+
+
+def test_an_archive_that_was_made_anew_is_seen_by_its_task(documents: DocumentsRig) -> None:
+    paperless = documents.paperless
+    number = fill(paperless)[1]
+    with documents.live() as live:
+        live.until_same()
+        live.edit(lambda: paperless.reprocess(number, b"another archive"))
+        live.edit(lambda: paperless.reprocess(number, b"a third archive"))
+    paperless.reprocess(number, b"made anew while nobody looked")
+    documents.sync()
+    paperless.requests.clear()
+    documents.sync()
+    assert paperless.requests["GET documents/N/metadata/"] == 0
 
 
 def test_the_checksums_of_version_2_are_md5(documents: DocumentsRig) -> None:

@@ -48,15 +48,19 @@ class Mirrored:
     def __init__(self, paperless: Installation, rest: Rest, folder: Path) -> None:
         self.target, self._folder = folder / "target", folder
         self._log = folder / "mirror.log"
-        token = folder / "token"
-        token.write_text(rest.token + "\n")
-        token.chmod(0o600)
+        self._token = folder / "token"
+        self.use_token(rest.token)
         self._command = [sys.executable, "-m", "paperfleet", "mirror", "--paperless", paperless.url]
         self._environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith("PAPERFLEET_")},
-            "PAPERFLEET_PAPERLESS_TOKEN_FILE": str(token),
+            "PAPERFLEET_PAPERLESS_TOKEN_FILE": str(self._token),
             "PAPERFLEET_JOURNAL": str(folder / "state" / "journal.sqlite"),
         }
+
+    def use_token(self, token: str) -> None:
+        """Let it have the rights of another user from its next start."""
+        self._token.write_text(token + "\n")
+        self._token.chmod(0o600)
 
     @contextlib.contextmanager
     def live(self, *options: str) -> Iterator[None]:
@@ -137,7 +141,6 @@ def test_every_document_is_mirrored_once_and_then_live(rest: Rest, mirrored: Mir
     mirrored.once()
     there = read_tree(mirrored.target)
     assert there == wanted(rest)
-    assert there["none/has text.pdf"] == plain, "it has no archive in version 3"
     assert there["none/was read.pdf"] == effective(rest, scanned) != scan
     with mirrored.live():
         mirrored.until(lambda tree: tree == there, EDITS)
@@ -148,3 +151,134 @@ def test_every_document_is_mirrored_once_and_then_live(rest: Rest, mirrored: Mir
         assert read_tree(mirrored.target) == wanted(rest)
     assert mirrored.told("moved") == ["none/has text.pdf -> none/has another title.pdf"]
     assert not mirrored.told("deleted")
+
+
+def test_trash_and_restore(rest: Rest, mirrored: Mirrored) -> None:
+    number = rest.upload("a.pdf", papers.pdf(), title="to the trash and back")
+    rest.upload("b.pdf", papers.pdf(), title="stays")
+    name = "none/to the trash and back.pdf"
+    with mirrored.live("--trash-folder", "trash"):
+        mirrored.until(lambda tree: name in tree, EDITS)
+        rest.delete(f"documents/{number}/")
+        mirrored.until(lambda tree: f"trash/{name}" in tree and name not in tree, COMES_AND_GOES)
+        rest.post("trash/", json={"documents": [number], "action": "restore"})
+        mirrored.until(lambda tree: name in tree, COMES_AND_GOES)
+    assert len(mirrored.told("moved")) == 2
+    with mirrored.live():
+        rest.delete(f"documents/{number}/")
+        mirrored.until(lambda tree: not any("to the trash" in one for one in tree), COMES_AND_GOES)
+        rest.post("trash/", json={"documents": [number], "action": "restore"})
+        mirrored.until(lambda tree: tree == wanted(rest), COMES_AND_GOES)
+
+
+def test_changes_of_files(rest: Rest, mirrored: Mirrored, paperless: Installation) -> None:
+    """A version (since version 3), pages turned, an archive made anew: none leaves a name."""
+    number = rest.upload("turn.png", papers.scan("Turn me round"), title="is turned")
+    name = "none/is turned.pdf"
+    with mirrored.live():
+        mirrored.until(lambda tree: tree.get(name) == effective(rest, number), EDITS)
+        before = rest.metadata(number)
+        rest.bulk_edit("rotate", [number], degrees=90)
+        rest.until(
+            lambda: rest.metadata(number)["original_checksum"] != before["original_checksum"], "it"
+        )
+        rest.wait_until_idle()
+        mirrored.until(lambda tree: tree.get(name) == effective(rest, number), EDITS)
+        paperless.manage("document_archiver", "--overwrite", "--document", str(number))
+        archive = effective(rest, number)
+        rest.bulk_edit("reprocess", [number])
+        rest.until(lambda: effective(rest, number) != archive, "another archive")
+        if paperless.checkout.version >= (3, 0, 0):
+            mirrored.until(lambda tree: tree.get(name) == effective(rest, number), COMES_AND_GOES)
+    mirrored.once()
+    assert not mirrored.told("deleted")
+    assert not mirrored.told("moved")
+
+
+def test_names_by_a_template_are_those_of_paperless_itself(
+    rest: Rest, mirrored: Mirrored, paperless: Installation
+) -> None:
+    """A renamed tag changes no time; names on paperless-ngx's own disk stay as they were."""
+    tag = rest.post("tags/", json={"name": "Ärger/Freude: 1"}).json()["id"]
+    field = rest.post("custom_fields/", json={"name": "Sum", "data_type": "monetary"}).json()["id"]
+    choice = {"select_options": [{"label": "Yes?"}, {"label": "No"}]}
+    kind = {"name": "Paid", "data_type": "select", "extra_data": choice}
+    made = rest.post("custom_fields/", json=kind).json()
+    who = rest.post("correspondents/", json={"name": "Müller & Söhne"}).json()["id"]
+    number = rest.upload("n.pdf", papers.pdf(), title="A: title/with <all> of it?", tags=[tag])
+    rest.patch(
+        f"documents/{number}/",
+        json={
+            "correspondent": who,
+            "archive_serial_number": 4711,
+            "custom_fields": [
+                {"field": field, "value": "EUR12.50"},
+                {"field": made["id"], "value": made["extra_data"]["select_options"][0]["id"]},
+            ],
+        },
+    )
+    templates = (
+        "{{ created_year }}/{{ correspondent|slugify }}/{{ title }}",
+        "{created_month_name}/{title} {asn}",
+        "{{ tag_list }}/{% for tag in tag_name_list %}{{ tag }} {% endfor %}/{{ doc_pk }}",
+        "{{ document_type }}/{% if document_type %}typed{% else %}untyped{% endif %}/{{ title }}",
+        "{{ custom_fields|get_cf_value('Sum') }}/{{ custom_fields|get_cf_value('Paid') }}/x",
+        "{{ document.added|datetime('%Y-%m') }}/{{ added }}/{{ owner_username }}/{{ original_name }}",
+        "{{ document.created|localize_date('MMMM', 'de_DE') }}/{{ document.correspondent.name }}",
+        "{{ custom_fields['of none'].value }}/{{ title }}",
+        "../{{ title }}",
+    )
+    paths = {}
+    for template in templates:
+        answer = rest.post(
+            "storage_paths/test/", json={"document": number, "path": template}
+        ).json()
+        paths[template] = f"{answer or f'{number:07}'}.pdf"
+    for template, path in paths.items():
+        mirrored.once("--document-path", template, "--delete-share", "1")
+        assert path in read_tree(mirrored.target), template
+    assert rest.metadata(number)["media_filename"]
+    with mirrored.live("--document-path", templates[2]):
+        mirrored.until(lambda tree: paths[templates[2]] in tree, EDITS)
+        rest.patch(f"tags/{tag}/", json={"name": "Freude"})
+        renamed = f"Freude/Freude/{number:07}.pdf"
+        mirrored.until(lambda tree: renamed in tree, COMES_AND_GOES)
+        rest.delete(f"tags/{tag}/")
+        mirrored.until(lambda tree: renamed not in tree, COMES_AND_GOES)
+        assert f"{number:07}.pdf" in {
+            name.rpartition("/")[2] for name in read_tree(mirrored.target)
+        }
+    assert not mirrored.told("deleted")
+
+
+def test_a_lost_permission_deletes_nothing(rest: Rest, mirrored: Mirrored) -> None:
+    user = {"username": "reader", "password": "of this test", "user_permissions": ["view_document"]}
+    rest.post("users/", json=user)
+    number = rest.upload("mine.pdf", papers.pdf(), title="mine for now")
+    rest.patch(f"documents/{number}/", json={"owner": None})
+    token = rest.post("token/", data={"username": "reader", "password": "of this test"}).json()
+    mirrored.use_token(token["token"])
+    name = "none/mine for now.pdf"
+    with mirrored.live():
+        mirrored.until(lambda tree: name in tree, EDITS)
+        admin = next(one for one in rest.get("users/").json()["results"] if one["is_superuser"])
+        rest.patch(f"documents/{number}/", json={"owner": admin["id"]})
+        rest.until(lambda: "may not see this document any more" in mirrored.log(), "what is said")
+        assert name in read_tree(mirrored.target)
+        rest.patch(f"documents/{number}/", json={"owner": None, "title": "mine again"})
+        mirrored.until(lambda tree: "none/mine again.pdf" in tree, COMES_AND_GOES)
+    assert not mirrored.told("deleted")
+
+
+def test_filters(rest: Rest, mirrored: Mirrored) -> None:
+    tag = rest.post("tags/", json={"name": "only these"}).json()["id"]
+    number = rest.upload("f.pdf", papers.pdf(), title="passes the filter", tags=[tag])
+    name = "none/passes the filter.pdf"
+    with mirrored.live("--only-tags", "only these"):
+        mirrored.until(lambda tree: set(tree) == {name}, EDITS)
+        rest.patch(f"documents/{number}/", json={"tags": []})
+        mirrored.until(lambda tree: "1 of 1 files would be deleted" in mirrored.log(), EDITS)
+        assert name in read_tree(mirrored.target), "all of what there is waits for a yes"
+        rest.patch(f"tags/{tag}/", json={"name": "renamed"})
+        rest.until(lambda: "no tag 'only these'" in mirrored.log(), "what is said")
+        assert name in read_tree(mirrored.target)

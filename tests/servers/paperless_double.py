@@ -107,6 +107,14 @@ class PaperlessDouble:
         self.requests: Counter[str] = Counter()
         self.fault: Callable[[str, dict[str, str]], Answer | None] = lambda _path, _query: None
         self.downloads: list[int] = []
+        self.tasks: list[dict[str, Any]] = []
+        self.lists: dict[str, list[dict[str, Any]]] = {
+            kind: []
+            for kind in (
+                *("tags", "correspondents", "document_types"),
+                *("storage_paths", "custom_fields", "users"),
+            )
+        }
         self.url = ""
         self._numbers = itertools.count(1)
         self._now = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -153,6 +161,8 @@ class PaperlessDouble:
         """Make an archive anew, which leaves the time of the document as it was."""
         with self.lock:
             self.papers[number].newest.archive = archive
+            task = {"id": len(self.tasks) + 1, "task_name": "reprocess_document"}
+            self.tasks.append({**task, "status": "SUCCESS"})
 
     def trash(self, number: int, *, trashed: bool = True) -> None:
         """Put a document into the trash, which leaves its time as it was, or restore it."""
@@ -189,15 +199,38 @@ class PaperlessDouble:
                 return _detail(406, "Invalid version in Accept header.")
             if not path.endswith("/"):
                 return Answer(301, b"", "text/html")
-            if parts == ["ui_settings"]:
-                if not self.superuser:
-                    return _detail(403, "You do not have permission to perform this action.")
-                return _json({"user": {"id": self.user, "username": "somebody"}})
-            if parts == ["documents"]:
-                return self._list(query)
+            if len(parts) == 1:
+                return self._about_all(parts[0], query)
             if len(parts) == 3 and parts[0] == "documents" and parts[1].isdigit():
                 return self._about(int(parts[1]), parts[2], query)
             return NOT_FOUND
+
+    def _about_all(self, what: str, query: dict[str, str]) -> Answer:
+        if what == "documents":
+            return self._list(query)
+        if what in self.lists:
+            return self._names(what, query)
+        if what == "trash" and query == {"page_size": "1"}:
+            trashed = [p.number for p in self.papers.values() if p.trashed and self._sees(p)]
+            return _json({"count": len(trashed), "all": trashed, "results": []})
+        if what == "ui_settings" and not query:
+            return self._for_superuser({"user": {"id": self.user, "username": "somebody"}})
+        if what == "tasks" and query == {"task_type": "reprocess_document"}:
+            return self._for_superuser(self.tasks)
+        return NOT_FOUND
+
+    def _for_superuser(self, told: object) -> Answer:
+        if self.superuser:
+            return _json(told)
+        return _detail(403, "You do not have permission to perform this action.")
+
+    def _names(self, kind: str, query: dict[str, str]) -> Answer:
+        if set(query) != {"page", "page_size"}:
+            return _json({"unknown": sorted(query)}, 400)
+        size, page, rows = int(query["page_size"]), int(query["page"]), self.lists[kind]
+        more = f"{self.url}/api/{kind}/?page={page + 1}" if page * size < len(rows) else None
+        told = {"next": more, "results": rows[(page - 1) * size : page * size]}
+        return self._for_superuser(told)
 
     def _sees(self, paper: Paper) -> bool:
         return self.superuser or paper.owner in {None, self.user}
@@ -300,6 +333,19 @@ class PaperlessDouble:
         }
 
     # Reading
+
+    def name_in(self, kind: str, name: str, **more: Any) -> int:  # noqa: ANN401
+        """Let there be a tag, a correspondent or the like; return its number."""
+        with self.lock:
+            key = "username" if kind == "users" else "name"
+            number = len(self.lists[kind]) + 1
+            self.lists[kind].append({"id": number, key: name, **more})
+            return number
+
+    def rename_in(self, kind: str, number: int, name: str) -> None:
+        """Rename one of these, which leaves the times of its documents as they were."""
+        with self.lock:
+            self.lists[kind][number - 1]["name"] = name
 
     def effective(self) -> dict[str, bytes]:
         """Return what has to be at the target: the archive, else the original, of each document."""

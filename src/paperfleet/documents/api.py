@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from paperfleet.documents import records
+from paperfleet.documents import lists, records
 from paperfleet.errors import FileAccessError, NotAStorageError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from paperfleet.documents.client import PaperlessClient
+    from paperfleet.documents.lists import ListKind
     from paperfleet.documents.records import DocumentFiles, Kind, ListedDocument
 
 PAGE = 1000
 """Documents of one answer: half a second of paperless-ngx's work (v3.0.5, two shared cores)."""
 _NUMBERS_IN_ADDRESS = 200
+_NAMES = 10_000
+_REPROCESS = "reprocess_document"
+_ENDED = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
 class DocumentGone(NamedTuple):
@@ -97,6 +101,9 @@ class PaperlessApi:
             told = self.client.json("documents/", page_size=1, fields="id", ordering="id")
         except FileAccessError as error:
             raise self._not_allowed(error) from error
+        return self._all_of(told)
+
+    def _all_of(self, told: object) -> set[int]:
         everything = told.get("all") if isinstance(told, dict) else None
         if not isinstance(everything, list) or not all(isinstance(n, int) for n in everything):
             raise NotAStorageError(
@@ -104,9 +111,10 @@ class PaperlessApi:
                 storage=self.client.address.url,
                 hint="See docs/reference/tested-versions.md for the versions that do",
             )
-        if told.get("count") != len(everything):
+        count = told.get("count") if isinstance(told, dict) else None
+        if count != len(everything):
             raise NotAStorageError(
-                f"paperless-ngx counts {told.get('count')} documents and names {len(everything)}",
+                f"paperless-ngx counts {count} documents and names {len(everything)}",
                 storage=self.client.address.url,
             )
         return set(everything)
@@ -122,6 +130,49 @@ class PaperlessApi:
             if isinstance(first, (DocumentGone, DocumentHidden)):
                 return first
         return records.files(told, first)
+
+    def name_list(self, kind: ListKind) -> dict[int, Any]:
+        """Return what each number of a list means, of those that can be seen."""
+        found: dict[int, Any] = {}
+        page = 1
+        try:
+            while True:
+                told = self.client.json(f"{kind}/", page=page, page_size=_NAMES)
+                if not isinstance(told, dict):
+                    raise NotAStorageError(f"paperless-ngx answered with no list of {kind}")
+                found |= lists.list_of(kind, told.get("results"))
+                if not told.get("next"):
+                    return found
+                page += 1
+        except FileAccessError:
+            return {}
+
+    def trashed(self) -> set[int]:
+        """Return the numbers of the documents in the trash that the user of the token may empty.
+
+        That is those of the user, and those without an owner.
+        """
+        return self._all_of(self.client.json("trash/", page_size=1))
+
+    def reprocessed(self) -> int:
+        """Return the number of the latest task that made archives anew, and is done; 0 for none.
+
+        Also where the user of the token may not view tasks.
+        """
+        try:
+            told = self.client.json("tasks/", task_type=_REPROCESS)
+        except FileAccessError:
+            return 0
+        if not isinstance(told, list):
+            raise NotAStorageError("paperless-ngx answered with no list of tasks")
+        done = (
+            task.get("id")
+            for task in told
+            if isinstance(task, dict)
+            and task.get("task_name") == _REPROCESS
+            and task.get("status") in _ENDED
+        )
+        return max((number for number in done if isinstance(number, int)), default=0)
 
     def presence(self, number: int) -> bool | DocumentGone | DocumentHidden:
         """Say what became of a document that no list shows; True when it is there after all."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from paperfleet.documents import records
 from paperfleet.documents.naming import FileKey, NameTable, Renamed, Wish
 from paperfleet.documents.records import DocumentFile, DocumentFiles, ListedDocument, ListedVersion
-from paperfleet.documents.rules import KnownDocument, keys_of
+from paperfleet.documents.rules import Decision, KnownDocument, keys_of
 from paperfleet.errors import JournalError
 from paperfleet.private import MODE, make_folder
 
@@ -59,6 +59,7 @@ class DocumentIndex:
         self._lock = threading.RLock()
         self._documents: dict[int, KnownDocument] = {}
         self._names = NameTable()
+        self._troubles: dict[int, str] = {}
         self._facts: dict[str, Any] = {}
         self._connection: sqlite3.Connection
 
@@ -94,6 +95,11 @@ class DocumentIndex:
             key = self._names.key_of(name)
             return None if key is None else IndexedFile(name, key, self._documents[key.number])
 
+    def troubles(self) -> dict[int, str]:
+        """Return why documents are left as they are, by their numbers."""
+        with self._lock:
+            return dict(self._troubles)
+
     def name_of(self, key: FileKey) -> str | None:
         """Return the name of a file, None for one that has none."""
         with self._lock:
@@ -125,24 +131,49 @@ class DocumentIndex:
         self,
         documents: Iterable[KnownDocument],
         gone: Iterable[int],
-        wishes: Callable[[KnownDocument], Mapping[FileKey, Wish | None]],
+        decide: Callable[[KnownDocument], Decision],
     ) -> dict[FileKey, Renamed]:
         """Take over documents, and forget others; return the names that changed."""
         with self._lock, self._explained(), self._connection:
             wished: dict[FileKey, Wish | None] = {}
             for document in documents:
+                self._decided(document, decide, wished)
                 self._documents[document.listed.number] = document
-                wished |= wishes(document)
                 self._connection.execute(
                     "INSERT OR REPLACE INTO documents VALUES (?, ?)",
                     (document.listed.number, to_text(document)),
                 )
             for number in gone:
+                self._troubles.pop(number, None)
                 wished |= dict.fromkeys(keys_of(number))
                 self._documents.pop(number, None)
                 self._connection.execute("DELETE FROM documents WHERE number = ?", (number,))
-            renamed = self._names.assign(wished)
-            self._write_names(wished)
+            return self._renamed(wished)
+
+    def rename(self, decide: Callable[[KnownDocument], Decision]) -> dict[FileKey, Renamed]:
+        """Decide anew for every document; return the names that changed."""
+        with self._lock, self._explained(), self._connection:
+            wished: dict[FileKey, Wish | None] = {}
+            for document in self._documents.values():
+                self._decided(document, decide, wished)
+            return self._renamed(wished)
+
+    def _decided(
+        self,
+        document: KnownDocument,
+        decide: Callable[[KnownDocument], Decision],
+        wished: dict[FileKey, Wish | None],
+    ) -> None:
+        wishes, trouble = decide(document)
+        wished |= wishes
+        self._troubles.pop(document.listed.number, None)
+        if trouble:
+            self._troubles[document.listed.number] = trouble
+
+    def _renamed(self, wished: Mapping[FileKey, Wish | None]) -> dict[FileKey, Renamed]:
+        changed = [key for key, wish in wished.items() if wish != self._names.wish_of(key)]
+        renamed = self._names.assign(wished)
+        self._write_names(changed)
         return renamed
 
     def _write_names(self, keys: Iterable[FileKey]) -> None:
@@ -225,7 +256,12 @@ def to_text(document: KnownDocument) -> str:
     """Return a document as JSON."""
     listed = {name: getattr(document.listed, name) for name in ListedDocument.__slots__}
     return json.dumps(
-        {"listed": listed, "files": document.files, "hidden": document.hidden},
+        {
+            "listed": listed,
+            "files": document.files,
+            "hidden": document.hidden,
+            "trashed": document.trashed,
+        },
         ensure_ascii=False,
     )
 
@@ -243,4 +279,4 @@ def from_text(text: str) -> KnownDocument:
     files = DocumentFiles(
         DocumentFile(*original), DocumentFile(*archive) if archive else None, name
     )
-    return KnownDocument(ListedDocument(**listed), files, told["hidden"])
+    return KnownDocument(ListedDocument(**listed), files, told["hidden"], told["trashed"])

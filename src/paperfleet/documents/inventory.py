@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from paperfleet.documents.api import DocumentGone, DocumentHidden
+from paperfleet.documents.lists import NameLists
 from paperfleet.documents.rules import KnownDocument, keys_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from paperfleet.documents.index import DocumentIndex
     from paperfleet.documents.naming import FileKey, Renamed
     from paperfleet.documents.records import ListedDocument
-    from paperfleet.documents.rules import Rules
+    from paperfleet.documents.rules import Decision, Rules
 
 OVERLAP = timedelta(minutes=5)
 """paperless-ngx stamps a document before its transaction ends: it may appear this much later."""
@@ -30,6 +31,7 @@ ASKED_TOGETHER = 4
 """Requests at one time; each is some 20 ms of paperless-ngx's work."""
 _PORTION = 100
 USER = "user"
+REPROCESSED = "reprocessed"
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -56,19 +58,31 @@ class DocumentsInventory:
     ) -> None:
         self._api, self._index, self._rules, self._go_on = api, index, rules, go_on
         self._newest: datetime | None = None
+        self._lists = NameLists()
         self.asked = self.to_ask = 0
 
     def look_at_all(self) -> Touched:
         """Compare every document with the index."""
-        user = self._api.user()
+        user, reprocessed = self._api.user(), self._reprocessed()
+        self._lists = self._name_lists()
         there = {one.number: one for one in self._api.documents()}
         numbers = self._api.numbers()
         there |= {one.number: one for one in self._api.numbered(numbers - there.keys())}
-        touched = self._renamed_by_rules()
+        # The rules may be other ones than those of the last run.
+        touched = _touched_by(self._index.rename(self._decide))
         touched |= self._take(there.values())
         touched |= self._missing(there.keys() | numbers, hidden=True)
+        # Also before there was an index: all of it was asked for just now.
+        if reprocessed != self._index.fact(REPROCESSED) and self._index.fact(USER) is not None:
+            touched |= self.look_at_files()
+        self._index.set_fact(REPROCESSED, reprocessed)
         self._index.set_fact(USER, user)
         return touched
+
+    def _reprocessed(self) -> int:
+        """Return which archives were made anew last; version 2 does not tell of it."""
+        known = self._index.documents().values()
+        return self._api.reprocessed() if any(one.listed.newest for one in known) else 0
 
     def look_at_changed(self) -> Touched:
         """Look at what was saved since the last look, or a little before it."""
@@ -79,10 +93,32 @@ class DocumentsInventory:
 
     def look_for_missing(self) -> Touched:
         """Look which documents came and went, whatever their times say."""
+        if self._reprocessed() != self._index.fact(REPROCESSED):
+            return self.look_at_all()
         numbers = self._api.numbers()
-        seen = {n for n, document in self._index.documents().items() if not document.hidden}
-        touched = self._take(self._api.numbered(numbers - seen))
+        touched = self._look_at_lists()
+        known = self._index.documents().items()
+        seen = {n for n, one in known if not (one.hidden or one.trashed)}
+        touched |= self._take(self._api.numbered(numbers - seen))
         return touched | self._missing(numbers)
+
+    def _look_at_lists(self) -> Touched:
+        """Name anew what has the name of something that was renamed: no time tells of that."""
+        if not self._rules.needs:
+            return {}
+        found = self._name_lists()
+        if found == self._lists:
+            return {}
+        self._lists = found
+        return _touched_by(self._index.rename(self._decide))
+
+    def _name_lists(self) -> NameLists:
+        found = NameLists(**{kind: self._api.name_list(kind) for kind in self._rules.needs})
+        self._rules.check(found)
+        return found
+
+    def _decide(self, document: KnownDocument) -> Decision:
+        return self._rules.decide(document, self._lists)
 
     def look_at_files(self, numbers: Iterable[int] | None = None) -> Touched:
         """Ask anew for the files of these documents, of all that have an archive without numbers.
@@ -95,11 +131,6 @@ class DocumentsInventory:
 
     # What differs
 
-    def _renamed_by_rules(self) -> Touched:
-        """Give names anew: the rules may be other ones than those of the last run."""
-        documents = self._index.documents().values()
-        return _touched_by(self._index.take(documents, (), self._rules.wishes))
-
     def _take(self, found: Iterable[ListedDocument]) -> Touched:
         known = self._index.documents()
         to_ask: list[ListedDocument] = []
@@ -108,7 +139,12 @@ class DocumentsInventory:
             changed = datetime.fromisoformat(one.modified)
             self._newest = max(self._newest or changed, changed)
             before = known.get(one.number)
-            if before is None or before.hidden or not one.has_files_of(before.listed):
+            if (
+                before is None
+                or before.hidden
+                or before.trashed
+                or not one.has_files_of(before.listed)
+            ):
                 to_ask.append(one)
             elif one != before.listed:
                 same_files.append(replace(before, listed=one))
@@ -116,25 +152,29 @@ class DocumentsInventory:
 
     def _missing(self, numbers: Iterable[int], *, hidden: bool = False) -> Touched:
         """Ask what became of the known documents that are not among these, also of hidden ones."""
-        seen = set(numbers)
         known = self._index.documents()
+        trashed = {n for n, one in known.items() if one.trashed}
+        seen = set(numbers) | (trashed & self._api.trashed() if trashed else set())
         missing = [n for n, one in known.items() if n not in seen and (hidden or not one.hidden)]
         touched = Touched()
         for some, answers in self._asked(missing, self._api.presence):
             told = list(zip(some, answers, strict=True))
-            gone = [n for n, answer in told if isinstance(answer, DocumentGone)]
-            unseen = [
-                replace(known[n], hidden=True)
-                for n, answer in told
-                if isinstance(answer, DocumentHidden) and not known[n].hidden
-            ]
-            touched |= self._keep(unseen, gone)
+            gone = {n for n, answer in told if isinstance(answer, DocumentGone)}
+            in_trash = gone & self._api.trashed() if gone and self._rules.trash_folder else set()
+            unseen = [n for n, answer in told if isinstance(answer, DocumentHidden)]
+            touched |= self._keep(
+                [
+                    *(replace(known[n], trashed=True) for n in sorted(in_trash)),
+                    *(replace(known[n], hidden=True) for n in unseen if not known[n].hidden),
+                ],
+                sorted(gone - in_trash),
+            )
         return touched
 
     def _ask(self, documents: Sequence[ListedDocument]) -> Touched:
         """Ask for the files of documents, and take over what is told."""
         known = self._index.documents()
-        touched = Touched()
+        touched = self._look_at_new_names(documents)
         self.asked, self.to_ask = 0, len(documents)
         for some, answers in self._asked(documents, self._api.files):
             kept, gone = [], []
@@ -142,13 +182,21 @@ class DocumentsInventory:
                 if isinstance(told, DocumentGone):
                     gone.append(one.number)
                 elif not isinstance(told, DocumentHidden):
-                    kept.append(KnownDocument(one, told))
+                    found = KnownDocument(one, told)
+                    kept += [found] if found != known.get(one.number) else []
                 elif one.number in known:
                     kept.append(replace(known[one.number], hidden=True))
             touched |= self._keep(kept, gone)
             self.asked += len(some)
         self.asked = self.to_ask = 0
         return touched
+
+    def _look_at_new_names(self, documents: Iterable[ListedDocument]) -> Touched:
+        """Read the lists anew when a document has a name that is in none: it may be a new one."""
+        needs = self._rules.needs
+        if any(self._lists.unknown(one, needs) for one in documents):
+            return self._look_at_lists()
+        return {}
 
     def _asked(
         self, questions: Sequence[_T], ask: Callable[[_T], _U]
@@ -162,7 +210,7 @@ class DocumentsInventory:
                 yield some, list(threads.map(ask, some))
 
     def _keep(self, documents: Sequence[KnownDocument], gone: Sequence[int] = ()) -> Touched:
-        renamed = self._index.take(documents, gone, self._rules.wishes)
+        renamed = self._index.take(documents, gone, self._decide)
         touched = _touched_by(renamed)
         for document in documents:
             for key in keys_of(document.listed.number):

@@ -12,13 +12,14 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, NoReturn, Self, cast
 
 from paperfleet.documents.api import digest_like
+from paperfleet.documents.rules import MISSING
 from paperfleet.errors import BusyError, IntegrityError, NotFoundError, StorageError
 from paperfleet.model import Capabilities, FileStat, Obstacle
 from paperfleet.storage.hashing import CHUNK
 from paperfleet.storage.names import check_name, check_prefix, is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from paperfleet.documents.api import PaperlessApi
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 8 << 20
 """Bytes of a download that are kept in memory before they go to a file."""
-HIDDEN = (
-    "the user of the token may not see this document any more; what is at the target stays as it is"
-)
-MISSING = "paperless-ngx has no file of this document in its own folder"
 
 
 class ListFault:
@@ -164,11 +161,17 @@ class DocumentsStorage:
         """
         place = check_prefix(prefix, storage=self.label)
         self._fault.check(self.label)
+        troubles = self._index.troubles()
         if place and (alone := self._index.file(place)):
-            yield _shown(alone)
+            yield _shown(alone, troubles)
+        named = set[int]()
         for found in self._index.all_files():
+            named.add(found.key.number)
             if is_below(found.name, place):
-                yield _shown(found)
+                yield _shown(found, troubles)
+        for number in troubles.keys() - named:
+            if is_below(_nameless(number), place) or place == _nameless(number):
+                yield Obstacle(_nameless(number), troubles[number])
 
     def end_requests(self, within: float) -> None:
         """See ``SupportsEndRequests``."""
@@ -207,9 +210,14 @@ class DocumentsStorage:
         )
 
 
-def _shown(found: IndexedFile) -> FileStat | Obstacle:
-    if found.document.hidden:
-        return Obstacle(found.name, HIDDEN)
+def _nameless(number: int) -> str:
+    """Return what a document is called that has no name yet."""
+    return f"document {number}"
+
+
+def _shown(found: IndexedFile, troubles: Mapping[int, str]) -> FileStat | Obstacle:
+    if found.key.number in troubles:
+        return Obstacle(found.name, troubles[found.key.number])
     if found.document.file(found.key.kind).size < 0:
         return Obstacle(found.name, MISSING)
     return _stat(found)

@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 from paperfleet.documents.address import server_address
 from paperfleet.documents.client import Connection, PaperlessClient
 from paperfleet.documents.index import INDEX_SUFFIX, DocumentIndex
-from paperfleet.documents.rules import Rules
+from paperfleet.documents.rules import Filters, Rules, names_in
 from paperfleet.documents.source import POLL_SECONDS, documents_of
-from paperfleet.errors import ConfigurationError, JournalError
+from paperfleet.errors import ConfigurationError, InvalidNameError, JournalError
 from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.database import explained
 from paperfleet.journal.journal import Journal
@@ -29,6 +29,7 @@ from paperfleet.running.ownfiles import DeafToOwn, WithoutOwn, own_files
 from paperfleet.settings.storages import check_apart, for_looking
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
+from paperfleet.storage.names import check_prefix
 from paperfleet.storage.registry import accepted_options, open_storage
 from paperfleet.storage.wrappers.fenced import Fenced
 
@@ -117,10 +118,37 @@ def paperless_source(settings: MirrorSettings, report: Reporter) -> MirrorSource
     found = documents_of(
         PaperlessClient(address, settings.paperless_token, connection),
         DocumentIndex(settings.journal.with_suffix(INDEX_SUFFIX), keep=not settings.dry_run),
-        Rules(settings.content),
+        _rules(settings),
         poll_seconds=settings.poll_seconds or POLL_SECONDS,
     )
     return MirrorSource(found.storage, found.watcher, found.disk, place=False)
+
+
+def _rules(settings: MirrorSettings) -> Rules:
+    """Return what of a paperless-ngx is mirrored; raise ``ConfigurationError``."""
+    template = None
+    if settings.document_path:
+        try:
+            from paperfleet.documents.templates import PathTemplate  # noqa: PLC0415  # an extra
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"a template of names needs {error.name}",
+                hint="Install it: pip install 'paperfleet[templates]'",
+            ) from error
+        template = PathTemplate(settings.document_path)
+    filters = Filters(
+        names_in(settings.only_tags), names_in(settings.only_types), names_in(settings.only_owners)
+    )
+    return Rules(settings.content, template, filters, _folder(settings.trash_folder or ""))
+
+
+def _folder(name: str) -> str:
+    try:
+        return check_prefix(name)
+    except InvalidNameError as error:
+        raise ConfigurationError(
+            f"trash_folder: {error.reason}", hint="It lies in the target, such as trash"
+        ) from None
 
 
 def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:
