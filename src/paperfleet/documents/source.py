@@ -49,6 +49,7 @@ class PaperlessDocuments(NamedTuple):
     storage: DocumentsStorage
     watcher: DocumentsWatcher
     disk: Viewer
+    fault: ListFault
 
 
 def documents_of(
@@ -67,6 +68,5 @@ def documents_of(
         poll_seconds=poll_seconds,
         missing_seconds=missing_seconds,
     )
-    return PaperlessDocuments(
-        DocumentsStorage(api, index, fault, watcher.doubt), watcher, Viewer(index)
-    )
+    storage = DocumentsStorage(api, index, fault, watcher.doubt)
+    return PaperlessDocuments(storage, watcher, Viewer(index), fault)

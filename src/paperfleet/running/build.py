@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from paperfleet.documents.address import server_address
-from paperfleet.documents.client import Connection, PaperlessClient
-from paperfleet.documents.index import INDEX_SUFFIX, DocumentIndex
-from paperfleet.documents.rules import Filters, Rules, names_in
-from paperfleet.documents.source import POLL_SECONDS, documents_of
-from paperfleet.errors import ConfigurationError, InvalidNameError, JournalError
+from paperfleet.errors import ConfigurationError, JournalError
 from paperfleet.filesystems import FolderDisk
 from paperfleet.journal.database import explained
 from paperfleet.journal.journal import Journal
@@ -25,11 +20,11 @@ from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.choose import choose_watcher
 from paperfleet.running.apart import prove_apart
+from paperfleet.running.documents import documents_named_by
 from paperfleet.running.ownfiles import DeafToOwn, WithoutOwn, own_files
 from paperfleet.settings.storages import check_apart, for_looking
 from paperfleet.storage.full import full
 from paperfleet.storage.local.backend import LocalBackend
-from paperfleet.storage.names import check_prefix
 from paperfleet.storage.registry import accepted_options, open_storage
 from paperfleet.storage.wrappers.fenced import Fenced
 
@@ -103,52 +98,22 @@ def _source_of(settings: MirrorSettings, report: Reporter) -> MirrorSource:
     return (paperless_source if settings.paperless else local_source)(settings, report)
 
 
+def source_for_looking(settings: MirrorSettings) -> DocumentStorage:
+    """Return the source as a command sees it beside the mirror, which may run.
+
+    The documents of a paperless-ngx are those that the mirror last knew of.
+    """
+    if settings.paperless:
+        found = documents_named_by(settings, keep=False)
+        found.fault.set(None)
+        return found.storage
+    return local_source(settings, lambda _: None).storage
+
+
 def paperless_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:  # noqa: ARG001  # as the other
     """Return the documents of the paperless-ngx that the settings name."""
-    connection = Connection(
-        verify=str(settings.ca_file) if settings.ca_file else True,
-        certificate=str(settings.client_certificate) if settings.client_certificate else None,
-        timeout=settings.timeout_seconds,
-        lowest_rate=settings.lowest_rate,
-        connections=settings.connections,
-    )
-    address = server_address(str(settings.paperless), allow_plain_http=settings.allow_plain_http)
-    if settings.paperless_token is None:
-        raise ConfigurationError("no token for paperless-ngx is given")
-    found = documents_of(
-        PaperlessClient(address, settings.paperless_token, connection),
-        DocumentIndex(settings.journal.with_suffix(INDEX_SUFFIX), keep=not settings.dry_run),
-        _rules(settings),
-        poll_seconds=settings.poll_seconds or POLL_SECONDS,
-    )
+    found = documents_named_by(settings, keep=not settings.dry_run)
     return MirrorSource(found.storage, found.watcher, found.disk, place=False)
-
-
-def _rules(settings: MirrorSettings) -> Rules:
-    """Return what of a paperless-ngx is mirrored; raise ``ConfigurationError``."""
-    template = None
-    if settings.document_path:
-        try:
-            from paperfleet.documents.templates import PathTemplate  # noqa: PLC0415  # an extra
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"a template of names needs {error.name}",
-                hint="Install it: pip install 'paperfleet[templates]'",
-            ) from error
-        template = PathTemplate(settings.document_path)
-    filters = Filters(
-        names_in(settings.only_tags), names_in(settings.only_types), names_in(settings.only_owners)
-    )
-    return Rules(settings.content, template, filters, _folder(settings.trash_folder or ""))
-
-
-def _folder(name: str) -> str:
-    try:
-        return check_prefix(name)
-    except InvalidNameError as error:
-        raise ConfigurationError(
-            f"trash_folder: {error.reason}", hint="It lies in the target, such as trash"
-        ) from None
 
 
 def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:
