@@ -47,7 +47,7 @@ class IndexedFile(NamedTuple):
 
 
 class DocumentIndex:
-    """Every known document, with the names of its files; safe in many threads.
+    """Every known document, with the names of its files; safe in many threads, one of which writes.
 
     ``path`` is its file, which is made when missing; ``keep`` False reads it and writes nothing.
     Raises ``JournalError``.
@@ -134,10 +134,10 @@ class DocumentIndex:
         decide: Callable[[KnownDocument], Decision],
     ) -> dict[FileKey, Renamed]:
         """Take over documents, and forget others; return the names that changed."""
+        decided = [(one, decide(one)) for one in documents]
         with self._lock, self._explained(), self._connection:
-            wished: dict[FileKey, Wish | None] = {}
-            for document in documents:
-                self._decided(document, decide, wished)
+            wished = self._decided(decided)
+            for document, _ in decided:
                 self._documents[document.listed.number] = document
                 self._connection.execute(
                     "INSERT OR REPLACE INTO documents VALUES (?, ?)",
@@ -152,23 +152,20 @@ class DocumentIndex:
 
     def rename(self, decide: Callable[[KnownDocument], Decision]) -> dict[FileKey, Renamed]:
         """Decide anew for every document; return the names that changed."""
+        decided = [(one, decide(one)) for one in self.documents().values()]
         with self._lock, self._explained(), self._connection:
-            wished: dict[FileKey, Wish | None] = {}
-            for document in self._documents.values():
-                self._decided(document, decide, wished)
-            return self._renamed(wished)
+            return self._renamed(self._decided(decided))
 
     def _decided(
-        self,
-        document: KnownDocument,
-        decide: Callable[[KnownDocument], Decision],
-        wished: dict[FileKey, Wish | None],
-    ) -> None:
-        wishes, trouble = decide(document)
-        wished |= wishes
-        self._troubles.pop(document.listed.number, None)
-        if trouble:
-            self._troubles[document.listed.number] = trouble
+        self, decided: Iterable[tuple[KnownDocument, Decision]]
+    ) -> dict[FileKey, Wish | None]:
+        wished: dict[FileKey, Wish | None] = {}
+        for document, (wishes, trouble) in decided:
+            wished |= wishes
+            self._troubles.pop(document.listed.number, None)
+            if trouble:
+                self._troubles[document.listed.number] = trouble
+        return wished
 
     def _renamed(self, wished: Mapping[FileKey, Wish | None]) -> dict[FileKey, Renamed]:
         changed = [key for key, wish in wished.items() if wish != self._names.wish_of(key)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from paperfleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from paperfleet.documents.lists import ListKind, NameLists
     from paperfleet.documents.records import DocumentFiles, ListedDocument
@@ -83,7 +84,9 @@ class PathTemplate:
     """A template of names; raises ``ConfigurationError`` for what cannot be one."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.needs: tuple[ListKind, ...] = tuple(
+            kind for kind, word in _NEEDS.items() if re.search(word, text)
+        )
         environment = SandboxedEnvironment(
             trim_blocks=True,
             lstrip_blocks=True,
@@ -108,17 +111,12 @@ class PathTemplate:
         if _CONTENT.search(text):
             raise _unusable("the text of a document is not offered to it")
 
-    @property
-    def needs(self) -> tuple[ListKind, ...]:
-        """The lists that it takes names of."""
-        return tuple(kind for kind, word in _NEEDS.items() if re.search(word, self._text))
-
     def render(
         self, document: ListedDocument, files: DocumentFiles, lists: NameLists
     ) -> str | None:
         """Return the path without an ending; None where paperless-ngx takes the number instead."""
         try:
-            context = _context(document, files, lists, set(self.needs))
+            context = _context(document, files, lists, self.needs)
             rendered = _cleaned(self._template.render(context))
         except Exception:  # noqa: BLE001  # whatever a template does, as in paperless-ngx
             return None
@@ -142,7 +140,7 @@ def _cleaned(text: str) -> str:
 
 
 def _context(
-    document: ListedDocument, files: DocumentFiles, lists: NameLists, needs: set[ListKind]
+    document: ListedDocument, files: DocumentFiles, lists: NameLists, needs: Collection[ListKind]
 ) -> dict[str, Any]:
     created, added = date.fromisoformat(document.created[:10]), _moment(document.added)
     tags = [(n, lists.tags[n]) for n in document.tags] if "tags" in needs else []
@@ -241,6 +239,7 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+@lru_cache(maxsize=65_536)
 def _sanitized(text: str) -> str:
     return str(pathvalidate.sanitize_filename(_nfc(text), replacement_text="-"))
 
