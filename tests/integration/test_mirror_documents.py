@@ -250,6 +250,39 @@ def test_a_refused_token_is_told(documents: DocumentsRig) -> None:
         documents.once()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(500, b"<h1>Server Error (500)</h1>", "text/html"),
+        Answer(200, b'{"original_size": 3}'),
+    ],
+    ids=["it fails", "it tells odd things"],
+)
+def test_one_document_at_which_paperless_fails_holds_up_no_other(
+    documents: DocumentsRig, answer: Answer
+) -> None:
+    paperless = documents.paperless
+    numbers = fill(paperless)
+    documents.sync()
+    there = documents.place.tree()
+    odd = {f"documents/{numbers[1]}/metadata/", "documents/7/metadata/"}
+    paperless.fault = lambda path, _: answer if path in odd else None
+    with documents.live() as live:
+        live.until_same()
+        paperless.change(numbers[1], title="nobody can tell")
+        paperless.add("new and odd", b"new")
+        paperless.add("new and fine", b"fine")
+        live.until(lambda: "new and fine.pdf" in documents.place.tree())
+        live.until(
+            lambda: {"document 1.pdf", "document 7"} == documents.quarantined().keys(), "quarantine"
+        )
+        assert documents.place.tree() == there | {"new and fine.pdf": b"fine"}
+        paperless.fault = lambda _path, _query: None
+        live.until(lambda: not documents.quarantined(), "the end of the quarantine")
+        live.until_same()
+    assert not documents.counts()["deleted"]
+
+
 def test_an_outage_is_waited_out(documents: DocumentsRig) -> None:
     fill(documents.paperless)
     with documents.live() as live:

@@ -172,25 +172,25 @@ def test_trash_and_restore(rest: Rest, mirrored: Mirrored) -> None:
 
 
 def test_changes_of_files(rest: Rest, mirrored: Mirrored, paperless: Installation) -> None:
-    """A version (since version 3), pages turned, an archive made anew: none leaves a name."""
-    number = rest.upload("turn.png", papers.scan("Turn me round"), title="is turned")
-    name = "none/is turned.pdf"
+    """Pages turned (since version 3 a new version), an archive made anew: no name changes."""
+    turned = rest.upload("turn.pdf", papers.pdf(), title="is turned")
+    read = rest.upload("read.png", papers.scan("Read me again"), title="is read again")
+    names = {turned: "none/is turned.pdf", read: "none/is read again.pdf"}
+
+    def same(tree: dict[str, bytes]) -> bool:
+        return all(tree.get(name) == effective(rest, number) for number, name in names.items())
+
     with mirrored.live():
-        mirrored.until(lambda tree: tree.get(name) == effective(rest, number), EDITS)
-        before = rest.metadata(number)
-        rest.bulk_edit("rotate", [number], degrees=90)
-        rest.until(
-            lambda: rest.metadata(number)["original_checksum"] != before["original_checksum"], "it"
-        )
-        rest.wait_until_idle()
-        mirrored.until(lambda tree: tree.get(name) == effective(rest, number), EDITS)
-        paperless.manage("document_archiver", "--overwrite", "--document", str(number))
-        archive = effective(rest, number)
-        rest.bulk_edit("reprocess", [number])
-        rest.until(lambda: effective(rest, number) != archive, "another archive")
+        mirrored.until(same, EDITS)
+        before = effective(rest, turned)
+        rest.bulk_edit("rotate", [turned], degrees=90)
+        rest.until(lambda: effective(rest, turned) != before, "the turned document")
+        mirrored.until(same, EDITS)
+        archive = effective(rest, read)
+        rest.bulk_edit("reprocess", [read])
+        rest.until(lambda: effective(rest, read) != archive, "the archive that is made anew")
         if paperless.checkout.version >= (3, 0, 0):
-            mirrored.until(lambda tree: tree.get(name) == effective(rest, number), COMES_AND_GOES)
-    mirrored.once()
+            mirrored.until(same, COMES_AND_GOES)
     assert not mirrored.told("deleted")
     assert not mirrored.told("moved")
 

@@ -79,7 +79,7 @@ def test_documents_names_and_facts_are_kept(tmp_path: Path) -> None:
             "same_01.pdf": 2,
         }
         assert index.fact("user") == "user 1"
-        assert index.take((), [1], all_alike) == {KEY: Renamed("same.pdf", None)}
+        assert index.take((), [1], all_alike).renamed == {KEY: Renamed("same.pdf", None)}
     with DocumentIndex(path) as index:
         assert index.documents().keys() == {2}
         assert index.name_of(FileKey(2, None)) == "same_01.pdf"
@@ -88,10 +88,11 @@ def test_documents_names_and_facts_are_kept(tmp_path: Path) -> None:
 def test_what_is_left_alone_keeps_its_name(tmp_path: Path) -> None:
     with DocumentIndex(tmp_path / "a.documents") as index:
         index.take([DOCUMENT], (), all_alike)
-        assert index.take([replace(DOCUMENT, hidden=True)], (), left_alone) == {}
+        assert index.take([replace(DOCUMENT, hidden=True)], (), left_alone) == ({}, {1})
         assert index.troubles() == {1: "it is left alone"}
         assert index.name_of(KEY) == "same.pdf"
-        assert index.rename(all_alike) == {}
+        assert index.rename(all_alike) == ({}, {1})
+        assert index.rename(all_alike) == ({}, set())
         assert index.troubles() == {}
         index.rename(left_alone)
         index.take((), [1], all_alike)

@@ -41,6 +41,17 @@ def test_a_name_stays_when_another_is_free_again() -> None:
     assert names(table) == [None, "a_01.pdf", "a.pdf"]
 
 
+def test_where_names_close_up_a_number_goes_when_it_can() -> None:
+    table = NameTable()
+    table.assign({key(n): Wish("a", ".pdf", closes_up=True) for n in (1, 2, 3)})
+    assert names(table) == ["a.pdf", "a_01.pdf", "a_02.pdf"]
+    assert table.assign({key(1): None}) == {
+        key(1): Renamed("a.pdf", None),
+        key(2): Renamed("a_01.pdf", "a.pdf"),
+        key(3): Renamed("a_02.pdf", "a_01.pdf"),
+    }
+
+
 def test_two_change_places() -> None:
     table = NameTable()
     table.assign(wishes(d1="a", d2="b"))

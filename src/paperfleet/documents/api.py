@@ -6,7 +6,7 @@ import hashlib
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from paperfleet.documents import lists, records
-from paperfleet.errors import FileAccessError, NotAStorageError, NotFoundError
+from paperfleet.errors import BusyError, FileAccessError, NotAStorageError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +29,15 @@ class DocumentGone(NamedTuple):
 
 class DocumentHidden(NamedTuple):
     """The document is there, and the user of the token may not see it (any more)."""
+
+
+class DocumentOdd(NamedTuple):
+    """What belongs to the document cannot be known now: paperless-ngx fails at it, or tells odd."""
+
+    reason: str
+
+
+Unseen = DocumentGone | DocumentHidden | DocumentOdd
 
 
 class PaperlessApi:
@@ -119,17 +128,20 @@ class PaperlessApi:
             )
         return set(everything)
 
-    def files(self, document: ListedDocument) -> DocumentFiles | DocumentGone | DocumentHidden:
+    def files(self, document: ListedDocument) -> DocumentFiles | Unseen:
         """Return what belongs to a document's newest version."""
         told = self._metadata(document.number)
-        if isinstance(told, (DocumentGone, DocumentHidden)):
+        if isinstance(told, Unseen):
             return told
         first = None
         if document.newest is not None and document.newest.number != document.number:
             first = self._metadata(document.number, version=document.number)
-            if isinstance(first, (DocumentGone, DocumentHidden)):
+            if isinstance(first, Unseen):
                 return first
-        return records.files(told, first)
+        try:
+            return records.files(told, first)
+        except NotAStorageError as error:
+            return DocumentOdd(error.reason)
 
     def name_list(self, kind: ListKind) -> dict[int, Any]:
         """Return what each number of a list means, of those that can be seen."""
@@ -174,10 +186,10 @@ class PaperlessApi:
         )
         return max((number for number in done if isinstance(number, int)), default=0)
 
-    def presence(self, number: int) -> bool | DocumentGone | DocumentHidden:
+    def presence(self, number: int) -> bool | Unseen:
         """Say what became of a document that no list shows; True when it is there after all."""
         told = self._metadata(number)
-        return told if isinstance(told, (DocumentGone, DocumentHidden)) else True
+        return told if isinstance(told, Unseen) else True
 
     def _metadata(self, number: int, **query: object) -> Any:  # noqa: ANN401  # JSON
         # Without conditions: its ETag says 304 after the archive was made anew (v3.0.5).
@@ -187,6 +199,8 @@ class PaperlessApi:
             return DocumentGone()
         except FileAccessError:
             return DocumentHidden()
+        except BusyError as error:
+            return DocumentOdd(error.reason)
 
     def download(self, number: int, kind: Kind, into: IO[bytes]) -> None:
         """Write a file of the newest version into a stream; nothing of it is proven yet.

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 from paperfleet.errors import (
+    BusyError,
     CredentialsError,
     FileAccessError,
     NotAStorageError,
@@ -191,7 +192,9 @@ class PaperlessClient:
             return self._not_here(path)
         if status in _MEANINGS:
             kind, reason, hint = _MEANINGS[status]
-        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._failed_at(path)
+        elif status > HTTPStatus.INTERNAL_SERVER_ERROR:
             kind, reason = UnavailableError, "the server failed"
         elif status >= HTTPStatus.BAD_REQUEST:
             kind, reason = StorageError, "the server refused"
@@ -205,6 +208,18 @@ class PaperlessClient:
             storage=self.address.url,
             hint=hint,
         )
+
+    def _failed_at(self, path: str) -> BusyError:
+        """Return what an error of paperless-ngx itself means: it may fail at one document alone."""
+        error = BusyError(
+            "paperless-ngx failed at this (HTTP 500)",
+            operation="ask",
+            name=path,
+            storage=self.address.url,
+            hint="Its log says why",
+        )
+        error.at_work = False
+        return error
 
     def _not_here(self, path: str) -> NotAStorageError:
         return NotAStorageError(

@@ -32,7 +32,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (number INTEGER PRIMARY KEY, told TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS names (
     number INTEGER NOT NULL, kind TEXT NOT NULL, stem TEXT NOT NULL, ending TEXT NOT NULL,
-    name TEXT NOT NULL UNIQUE, PRIMARY KEY (number, kind)
+    closes_up INTEGER NOT NULL, name TEXT NOT NULL UNIQUE, PRIMARY KEY (number, kind)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
@@ -46,6 +46,13 @@ class IndexedFile(NamedTuple):
     document: KnownDocument
 
 
+class Taken(NamedTuple):
+    """What changed: names, and the numbers of documents that are left alone now, or no longer."""
+
+    renamed: Mapping[FileKey, Renamed]
+    troubled: set[int]
+
+
 class DocumentIndex:
     """Every known document, with the names of its files; safe in many threads, one of which writes.
 
@@ -55,6 +62,7 @@ class DocumentIndex:
 
     def __init__(self, path: Path, *, keep: bool = True) -> None:
         self._path, self._keep = path, keep
+        self.folder = path.parent
         self._depth = 0
         self._lock = threading.RLock()
         self._documents: dict[int, KnownDocument] = {}
@@ -132,10 +140,11 @@ class DocumentIndex:
         documents: Iterable[KnownDocument],
         gone: Iterable[int],
         decide: Callable[[KnownDocument], Decision],
-    ) -> dict[FileKey, Renamed]:
-        """Take over documents, and forget others; return the names that changed."""
+    ) -> Taken:
+        """Take over documents, and forget others; return what changed."""
         decided = [(one, decide(one)) for one in documents]
         with self._lock, self._explained(), self._connection:
+            before = dict(self._troubles)
             wished = self._decided(decided)
             for document, _ in decided:
                 self._documents[document.listed.number] = document
@@ -148,13 +157,22 @@ class DocumentIndex:
                 wished |= dict.fromkeys(keys_of(number))
                 self._documents.pop(number, None)
                 self._connection.execute("DELETE FROM documents WHERE number = ?", (number,))
-            return self._renamed(wished)
+            return Taken(self._renamed(wished), _differing(before, self._troubles))
 
-    def rename(self, decide: Callable[[KnownDocument], Decision]) -> dict[FileKey, Renamed]:
-        """Decide anew for every document; return the names that changed."""
+    def rename(self, decide: Callable[[KnownDocument], Decision]) -> Taken:
+        """Decide anew for every document; return what changed."""
         decided = [(one, decide(one)) for one in self.documents().values()]
         with self._lock, self._explained(), self._connection:
-            return self._renamed(self._decided(decided))
+            before = dict(self._troubles)
+            wished = self._decided(decided)
+            return Taken(self._renamed(wished), _differing(before, self._troubles))
+
+    def trouble(self, reasons: Mapping[int, str]) -> Taken:
+        """Leave documents as they are, until they are taken over or decided anew."""
+        with self._lock:
+            before = dict(self._troubles)
+            self._troubles |= reasons
+            return Taken({}, _differing(before, self._troubles))
 
     def _decided(
         self, decided: Iterable[tuple[KnownDocument, Decision]]
@@ -168,9 +186,9 @@ class DocumentIndex:
         return wished
 
     def _renamed(self, wished: Mapping[FileKey, Wish | None]) -> dict[FileKey, Renamed]:
-        changed = [key for key, wish in wished.items() if wish != self._names.wish_of(key)]
+        changed = {key for key, wish in wished.items() if wish != self._names.wish_of(key)}
         renamed = self._names.assign(wished)
-        self._write_names(changed)
+        self._write_names(changed | renamed.keys())
         return renamed
 
     def _write_names(self, keys: Iterable[FileKey]) -> None:
@@ -181,7 +199,7 @@ class DocumentIndex:
             name, wish = self._names.name_of(key), self._names.wish_of(key)
             if name is not None and wish is not None:
                 rows.append((*text, *wish, name))
-        self._connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?, ?)", rows)
+        self._connection.executemany("INSERT INTO names VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     # The file
 
@@ -221,15 +239,19 @@ class DocumentIndex:
             for (text,) in rows:
                 document = from_text(text)
                 self._documents[document.listed.number] = document
-            given = self._connection.execute("SELECT number, kind, stem, ending, name FROM names")
+            given = self._connection.execute("SELECT * FROM names")
             self._names = NameTable(
-                (FileKey(number, kind or None), Wish(stem, ending), name)
-                for number, kind, stem, ending, name in given
+                (FileKey(number, kind or None), Wish(stem, ending, bool(closes_up)), name)
+                for number, kind, stem, ending, closes_up, name in given
             )
         self.set_fact("format", _FORMAT)
 
     def _explained(self) -> _Explained:
         return _Explained(self._path)
+
+
+def _differing(before: Mapping[int, str], now: Mapping[int, str]) -> set[int]:
+    return {number for number, _ in before.items() ^ now.items()}
 
 
 class _Explained:

@@ -12,16 +12,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from paperfleet.documents.api import DocumentGone, DocumentHidden
+from paperfleet.documents.api import DocumentGone, DocumentHidden, DocumentOdd
 from paperfleet.documents.lists import NameLists
-from paperfleet.documents.rules import KnownDocument, keys_of
+from paperfleet.documents.rules import KnownDocument, keys_of, nameless_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from paperfleet.documents.api import PaperlessApi
-    from paperfleet.documents.index import DocumentIndex
-    from paperfleet.documents.naming import FileKey, Renamed
+    from paperfleet.documents.index import DocumentIndex, Taken
     from paperfleet.documents.records import ListedDocument
     from paperfleet.documents.rules import Decision, Rules
 
@@ -30,6 +29,8 @@ OVERLAP = timedelta(minutes=5)
 ASKED_TOGETHER = 4
 """Requests at one time; each is some 20 ms of paperless-ngx's work."""
 _PORTION = 100
+_ODD_AT_ONCE = 20
+"""Documents at which paperless-ngx failed, that are tried again at a time."""
 USER = "user"
 REPROCESSED = "reprocessed"
 
@@ -59,6 +60,7 @@ class DocumentsInventory:
         self._api, self._index, self._rules, self._go_on = api, index, rules, go_on
         self._newest: datetime | None = None
         self._lists = NameLists()
+        self._odd: dict[int, ListedDocument] = {}
         self.asked = self.to_ask = 0
 
     def look_at_all(self) -> Touched:
@@ -69,9 +71,10 @@ class DocumentsInventory:
         numbers = self._api.numbers()
         there |= {one.number: one for one in self._api.numbered(numbers - there.keys())}
         # The rules may be other ones than those of the last run.
-        touched = _touched_by(self._index.rename(self._decide))
-        touched |= self._take(there.values())
+        touched = self._touched_by(self._index.rename(self._decide))
+        # What is gone leaves its name before others want it.
         touched |= self._missing(there.keys() | numbers, hidden=True)
+        touched |= self._take(there.values())
         # Also before there was an index: all of it was asked for just now.
         if reprocessed != self._index.fact(REPROCESSED) and self._index.fact(USER) is not None:
             touched |= self.look_at_files()
@@ -99,8 +102,9 @@ class DocumentsInventory:
         touched = self._look_at_lists()
         known = self._index.documents().items()
         seen = {n for n, one in known if not (one.hidden or one.trashed)}
-        touched |= self._take(self._api.numbered(numbers - seen))
-        return touched | self._missing(numbers)
+        touched |= self._missing(numbers)
+        touched |= self._take(self._api.numbered(numbers - seen - self._odd.keys()))
+        return touched | self._ask([*self._odd.values()][:_ODD_AT_ONCE])
 
     def _look_at_lists(self) -> Touched:
         """Name anew what has the name of something that was renamed: no time tells of that."""
@@ -110,7 +114,7 @@ class DocumentsInventory:
         if found == self._lists:
             return {}
         self._lists = found
-        return _touched_by(self._index.rename(self._decide))
+        return self._touched_by(self._index.rename(self._decide))
 
     def _name_lists(self) -> NameLists:
         found = NameLists(**{kind: self._api.name_list(kind) for kind in self._rules.needs})
@@ -127,7 +131,8 @@ class DocumentsInventory:
         """
         known = self._index.documents()
         chosen = numbers if numbers is not None else (n for n in known if known[n].files.archive)
-        return self._ask([known[n].listed for n in chosen if n in known and not known[n].hidden])
+        seen = (known[n] for n in chosen if n in known)
+        return self._ask([one.listed for one in seen if not (one.hidden or one.trashed)])
 
     # What differs
 
@@ -177,16 +182,20 @@ class DocumentsInventory:
         touched = self._look_at_new_names(documents)
         self.asked, self.to_ask = 0, len(documents)
         for some, answers in self._asked(documents, self._api.files):
-            kept, gone = [], []
+            kept, gone, odd = list[KnownDocument](), list[int](), dict[int, str]()
             for one, told in zip(some, answers, strict=True):
                 if isinstance(told, DocumentGone):
                     gone.append(one.number)
+                elif isinstance(told, DocumentOdd):
+                    odd[one.number] = told.reason
                 elif not isinstance(told, DocumentHidden):
                     found = KnownDocument(one, told)
                     kept += [found] if found != known.get(one.number) else []
                 elif one.number in known:
                     kept.append(replace(known[one.number], hidden=True))
-            touched |= self._keep(kept, gone)
+                self._odd.pop(one.number, None)
+                self._odd |= {one.number: one} if one.number in odd else {}
+            touched |= self._keep(kept, gone) | self._touched_by(self._index.trouble(odd))
             self.asked += len(some)
         self.asked = self.to_ask = 0
         return touched
@@ -210,20 +219,22 @@ class DocumentsInventory:
                 yield some, list(threads.map(ask, some))
 
     def _keep(self, documents: Sequence[KnownDocument], gone: Sequence[int] = ()) -> Touched:
-        renamed = self._index.take(documents, gone, self._decide)
-        touched = _touched_by(renamed)
+        taken = self._index.take(documents, gone, self._decide)
+        touched = self._touched_by(taken)
         for document in documents:
             for key in keys_of(document.listed.number):
-                if key not in renamed and (name := self._index.name_of(key)):
+                if key not in taken.renamed and (name := self._index.name_of(key)):
                     touched.setdefault(name, None)
         return touched
 
-
-def _touched_by(renamed: Mapping[FileKey, Renamed]) -> Touched:
-    touched = Touched()
-    for names in renamed.values():
-        if names.after is not None:
-            touched[names.after] = names.before
-        elif names.before is not None:
-            touched.setdefault(names.before, None)
-    return touched
+    def _touched_by(self, taken: Taken) -> Touched:
+        touched = Touched()
+        for number in taken.troubled:
+            names = map(self._index.name_of, keys_of(number))
+            touched |= {nameless_name(number): None} | {name: None for name in names if name}
+        for before, after in taken.renamed.values():
+            if after is not None:
+                touched[after] = before
+            elif before is not None:
+                touched.setdefault(before, None)
+        return touched

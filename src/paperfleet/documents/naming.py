@@ -24,10 +24,14 @@ class FileKey(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """The name that a file is to have: 'stem' + '_01' where it is taken + 'ending'."""
+    """The name that a file is to have: 'stem' + '_01' where it is taken + 'ending'.
+
+    ``closes_up``: it takes a lower number as soon as that is free, where few wish for one name.
+    """
 
     stem: str
     ending: str
+    closes_up: bool = False
 
     def name(self, counter: int) -> str:
         """Return the name with this number; 0 is the plain one."""
@@ -48,6 +52,7 @@ class NameTable:
         self._wishes: dict[FileKey, Wish] = {}
         self._names: dict[FileKey, str] = {}
         self._keys: dict[str, FileKey] = {}
+        self._numbered: set[FileKey] = set()
         for key, wish, name in given:
             self._give(key, wish, name)
 
@@ -76,17 +81,30 @@ class NameTable:
         for key, wish in sorted(changed.items(), key=lambda item: _order(item[0])):
             if wish is not None:
                 self._give(key, wish, self._free(wish))
-        renamed = {key: Renamed(before[key], self._names.get(key)) for key in changed}
+        for key in self._numbered_first():
+            before.setdefault(key, self._names[key])
+            wish = self._wishes[key]
+            self._take(key)
+            self._give(key, wish, self._free(wish))
+        renamed = {key: Renamed(before[key], self._names.get(key)) for key in before}
         return {key: names for key, names in renamed.items() if names.before != names.after}
+
+    def _numbered_first(self) -> list[FileKey]:
+        """Return those with a number that are to close up, those with low numbers first."""
+        numbered = (key for key in self._numbered if self._wishes[key].closes_up)
+        return sorted(numbered, key=lambda key: (len(self._names[key]), self._names[key]))
 
     def _free(self, wish: Wish) -> str:
         return next(name for name in map(wish.name, count()) if name not in self._keys)
 
     def _give(self, key: FileKey, wish: Wish, name: str) -> None:
         self._wishes[key], self._names[key], self._keys[name] = wish, name, key
+        if name != wish.name(0):
+            self._numbered.add(key)
 
     def _take(self, key: FileKey) -> None:
         self._wishes.pop(key, None)
+        self._numbered.discard(key)
         name = self._names.pop(key, None)
         if name is not None:
             del self._keys[name]

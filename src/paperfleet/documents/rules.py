@@ -167,9 +167,11 @@ class Rules:
         if self.template is not None:
             path = self.template.render(document.listed, document.files, lists)
             stem = path or f"{document.listed.number:07}"
+        # paperless-ngx's own names are one to one but for their endings.
+        own = self.template is None
         if document.kind(kind) == "archive":
-            return Wish(folder + stem, _ARCHIVE_ENDING)
-        return Wish(folder + stem, _split(document.files.original.name)[1] or ending)
+            return Wish(folder + stem, _ARCHIVE_ENDING, own)
+        return Wish(folder + stem, _split(document.files.original.name)[1] or ending, own)
 
 
 _WORDS: Mapping[ListKind, str] = {"tags": "tag", "document_types": "type", "users": "owner"}
@@ -183,6 +185,11 @@ def names_in(text: str | None) -> frozenset[str]:
     if "" in names:
         raise ConfigurationError(f"{text!r} has an empty name in it", hint="Write a, b, c")
     return names
+
+
+def nameless_name(number: int) -> str:
+    """Return what a document is called that has no name yet."""
+    return f"document {number}"
 
 
 def keys_of(number: int) -> tuple[FileKey, ...]:

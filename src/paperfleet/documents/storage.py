@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, NoReturn, Self, cast
 
 from paperfleet.documents.api import digest_like
-from paperfleet.documents.rules import MISSING
+from paperfleet.documents.rules import MISSING, nameless_name
 from paperfleet.errors import BusyError, IntegrityError, NotFoundError, StorageError
 from paperfleet.model import Capabilities, FileStat, Obstacle
 from paperfleet.storage.hashing import CHUNK
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from paperfleet.documents.api import PaperlessApi
     from paperfleet.documents.index import DocumentIndex, IndexedFile
+    from paperfleet.documents.records import Kind
 
 _IN_MEMORY = 8 << 20
 """Bytes of a download that are kept in memory before they go to a file."""
@@ -106,13 +107,29 @@ class DocumentsStorage:
         """
         found = self._found(name, "open")
         with ExitStack() as stack:
-            stream = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
+            # A container with a read-only root may have no other folder for temporary files.
+            folder = str(self._index.folder) if self._index.folder.is_dir() else None
+            stream = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=folder))
             kind = found.document.kind(found.key.kind)
-            self._api.download(found.key.number, kind, cast("IO[bytes]", stream))
+            self._download(found, kind, cast("IO[bytes]", stream))
             self._prove(found, cast("IO[bytes]", stream))
             stream.seek(0)
             stack.pop_all()
             return cast("IO[bytes]", stream)
+
+    def _download(self, found: IndexedFile, kind: Kind, stream: IO[bytes]) -> None:
+        try:
+            self._api.download(found.key.number, kind, stream)
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(
+                f"it cannot be kept beside the journal meanwhile: {error.strerror or error}",
+                operation="read",
+                name=found.name,
+                storage=self.label,
+                hint="There has to be room for the largest document, once for each connection",
+            ) from error
 
     def _prove(self, found: IndexedFile, stream: IO[bytes]) -> None:
         told, size = found.document.file(found.key.kind), stream.tell()
@@ -170,8 +187,8 @@ class DocumentsStorage:
             if is_below(found.name, place):
                 yield _shown(found, troubles)
         for number in troubles.keys() - named:
-            if is_below(_nameless(number), place) or place == _nameless(number):
-                yield Obstacle(_nameless(number), troubles[number])
+            if is_below(nameless_name(number), place) or place == nameless_name(number):
+                yield Obstacle(nameless_name(number), troubles[number])
 
     def end_requests(self, within: float) -> None:
         """See ``SupportsEndRequests``."""
@@ -208,11 +225,6 @@ class DocumentsStorage:
             name=name,
             storage=self.label,
         )
-
-
-def _nameless(number: int) -> str:
-    """Return what a document is called that has no name yet."""
-    return f"document {number}"
 
 
 def _shown(found: IndexedFile, troubles: Mapping[int, str]) -> FileStat | Obstacle:

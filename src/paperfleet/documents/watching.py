@@ -22,8 +22,8 @@ MISSING_SECONDS = 30.0
 """How often documents are looked for that came and went without a change of their time."""
 WHOLE_SECONDS = 86_400.0
 """How often everything is compared, with the checksum of every archive."""
-_REFUSED_SECONDS = 60.0
-"""After which a token that was refused is tried again: it may have been made anew."""
+_LONGEST_PAUSE = 60.0
+"""Seconds after which is tried again what fails again and again, or a token that was refused."""
 _MOST_HINTS = 1000
 _LAST_LOOK_SECONDS = 5.0
 
@@ -126,10 +126,10 @@ class DocumentsWatcher:
         except StorageError as error:
             if self._stopping.is_set():
                 return 0.0
-            turns.failed()
             if self._fault.set(error):
                 self._tell({EVERYTHING: None})
-            return _REFUSED_SECONDS if isinstance(error, CredentialsError) else self._poll
+            refused = isinstance(error, CredentialsError)
+            return _LONGEST_PAUSE if refused else turns.failed()
         if self._stopping.is_set():
             return 0.0
         for _ in stale:
@@ -153,17 +153,12 @@ class _Turns:
         self._inventory = inventory
         self._poll, self._missing = poll, missing
         self._next_poll = self._next_missing = self._next_whole = float("-inf")
+        self._looked, self._failures = False, 0
 
     def take(self, now: float, stale: list[int]) -> Touched:
         """Do what is due."""
         if now >= self._next_whole:
-            touched = self._inventory.look_at_all()
-            if self._next_whole != float("-inf"):
-                touched |= self._inventory.look_at_files()
-            done = time.monotonic()
-            self._next_whole, self._next_missing = done + WHOLE_SECONDS, done + self._missing
-            self._next_poll = done + self._poll
-            return touched
+            return self._everything()
         touched = self._inventory.look_at_files(stale) if stale else {}
         if now >= self._next_poll:
             touched |= self._inventory.look_at_changed()
@@ -173,9 +168,21 @@ class _Turns:
             self._next_missing = time.monotonic() + self._missing
         return touched
 
-    def failed(self) -> None:
-        """Look at all next time: of what was found, some was not taken over."""
-        self._next_whole = float("-inf")
+    def _everything(self) -> Touched:
+        touched = self._inventory.look_at_all()
+        if self._looked:
+            touched |= self._inventory.look_at_files()
+        done = time.monotonic()
+        self._looked, self._failures = True, 0
+        self._next_whole, self._next_missing = done + WHOLE_SECONDS, done + self._missing
+        self._next_poll = done + self._poll
+        return touched
+
+    def failed(self) -> float:
+        """Look at all next time, as some of what was found was not taken over; return when."""
+        self._next_whole, self._looked = float("-inf"), False
+        self._failures += 1
+        return min(self._poll * 2.0**self._failures, max(self._poll, _LONGEST_PAUSE))
 
     def next_in(self, now: float) -> float:
         """Return in how many seconds something is due."""
