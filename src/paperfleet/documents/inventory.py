@@ -28,7 +28,7 @@ OVERLAP = timedelta(minutes=5)
 """paperless-ngx stamps a document before its transaction ends: it may appear this much later."""
 ASKED_TOGETHER = 4
 """Requests at one time; each is some 20 ms of paperless-ngx's work."""
-_PORTION = 100
+_PORTION = 20
 _ODD_AT_ONCE = 20
 """Documents at which paperless-ngx failed, that are tried again at a time."""
 USER = "user"
