@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from tests.integration.documents_kit import DocumentsRig
 from tests.servers.paperless_double import FORBIDDEN, NOT_FOUND, Answer, paperless_double
 from tests.wide import first_of
 
+from paperfleet.documents import inventory
 from paperfleet.errors import CredentialsError, FileAccessError, NotAStorageError, UnavailableError
 from paperfleet.mirror.events import Refused
 from paperfleet.mirror.planning.guard import Limits
@@ -281,6 +284,39 @@ def test_one_document_at_which_paperless_fails_holds_up_no_other(
         live.until(lambda: not documents.quarantined(), "the end of the quarantine")
         live.until_same()
     assert not documents.counts()["deleted"]
+
+
+def test_a_document_at_which_paperless_failed_for_a_while_is_the_same_again(
+    documents: DocumentsRig,
+) -> None:
+    paperless = documents.paperless
+    number = fill(paperless)[1]
+    failed = Answer(500, b"<h1>Server Error (500)</h1>", "text/html")
+    with documents.live() as live:
+        live.until_same()
+        paperless.fault = lambda path, _: (
+            failed if path == f"documents/{number}/metadata/" else None
+        )
+        paperless.reprocess(number, paperless.papers[number].newest.archive or b"")
+        live.until(documents.quarantined, "the quarantine")
+        paperless.fault = lambda _path, _query: None
+        live.until(lambda: not documents.quarantined(), "the end of the quarantine")
+        live.until_same()
+    assert not documents.counts()["updated"]
+
+
+def test_every_archive_is_asked_for_once_a_day(
+    documents: DocumentsRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paperless = documents.paperless
+    number = fill(paperless)[1]
+    documents.sync()
+    paperless.papers[number].newest.archive = b"made anew by hand, of which nothing tells"
+    documents.once()
+    assert documents.difference()
+    day = inventory.WHOLE_SECONDS
+    monkeypatch.setattr(inventory, "time", SimpleNamespace(time=lambda: time.time() + day))
+    documents.sync()
 
 
 def test_an_outage_is_waited_out(documents: DocumentsRig) -> None:

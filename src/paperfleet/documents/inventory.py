@@ -7,6 +7,7 @@ paperless-ngx is asked by its number. "There is none" (404) is the trash or a de
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,6 +34,9 @@ _ODD_AT_ONCE = 20
 """Documents at which paperless-ngx failed, that are tried again at a time."""
 USER = "user"
 REPROCESSED = "reprocessed"
+FILES_ASKED = "files_asked"
+WHOLE_SECONDS = 86_400.0
+"""How often everything is compared, with the checksum of every archive."""
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -75,11 +79,24 @@ class DocumentsInventory:
         # What is gone leaves its name before others want it.
         touched |= self._missing(there.keys() | numbers, hidden=True)
         touched |= self._take(there.values())
-        # Also before there was an index: all of it was asked for just now.
-        if reprocessed != self._index.fact(REPROCESSED) and self._index.fact(USER) is not None:
-            touched |= self.look_at_files()
-        self._index.set_fact(REPROCESSED, reprocessed)
+        touched |= self._files_if_due(reprocessed)
         self._index.set_fact(USER, user)
+        return touched
+
+    def _files_if_due(self, reprocessed: int) -> Touched:
+        """Ask for every archive once a day, and when some were made anew.
+
+        Where nothing was known yet, all of it was asked for just now.
+        """
+        asked, now = self._index.fact(FILES_ASKED), time.time()
+        if asked is not None:
+            fresh = 0 <= now - asked < WHOLE_SECONDS
+            if fresh and reprocessed == self._index.fact(REPROCESSED):
+                return {}
+        touched = {} if asked is None else self.look_at_files()
+        if self._go_on():
+            self._index.set_fact(REPROCESSED, reprocessed)
+            self._index.set_fact(FILES_ASKED, now)
         return touched
 
     def _reprocessed(self) -> int:
@@ -178,7 +195,7 @@ class DocumentsInventory:
 
     def _ask(self, documents: Sequence[ListedDocument]) -> Touched:
         """Ask for the files of documents, and take over what is told."""
-        known = self._index.documents()
+        known, troubled = self._index.documents(), self._index.troubles()
         touched = self._look_at_new_names(documents)
         self.asked, self.to_ask = 0, len(documents)
         for some, answers in self._asked(documents, self._api.files):
@@ -190,9 +207,12 @@ class DocumentsInventory:
                     odd[one.number] = told.reason
                 elif not isinstance(told, DocumentHidden):
                     found = KnownDocument(one, told)
-                    kept += [found] if found != known.get(one.number) else []
+                    same = found == known.get(one.number) and one.number not in troubled
+                    kept += [] if same else [found]
                 elif one.number in known:
                     kept.append(replace(known[one.number], hidden=True))
+                else:
+                    gone.append(one.number)
                 self._odd.pop(one.number, None)
                 self._odd |= {one.number: one} if one.number in odd else {}
             touched |= self._keep(kept, gone) | self._touched_by(self._index.trouble(odd))

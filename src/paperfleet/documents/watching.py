@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
+from paperfleet.documents.inventory import WHOLE_SECONDS
 from paperfleet.errors import CredentialsError, StorageError
 from paperfleet.mirror.watch.changes import EVERYTHING, Hint
 from paperfleet.mirror.watch.wakeup import Wakeup
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 MISSING_SECONDS = 30.0
 """How often documents are looked for that came and went without a change of their time."""
-WHOLE_SECONDS = 86_400.0
-"""How often everything is compared, with the checksum of every archive."""
 _LONGEST_PAUSE = 60.0
 """Seconds after which is tried again what fails again and again, or a token that was refused."""
 _MOST_HINTS = 1000
@@ -128,8 +127,8 @@ class DocumentsWatcher:
                 return 0.0
             if self._fault.set(error):
                 self._tell({EVERYTHING: None})
-            refused = isinstance(error, CredentialsError)
-            return _LONGEST_PAUSE if refused else turns.failed()
+            pause = turns.failed()
+            return _LONGEST_PAUSE if isinstance(error, CredentialsError) else pause
         if self._stopping.is_set():
             return 0.0
         for _ in stale:
@@ -146,6 +145,12 @@ class DocumentsWatcher:
         self._wakeup.wake()
 
 
+def _after(began: float, seconds: float) -> float:
+    """Return when to look again: paperless-ngx is left alone for half of the time at least."""
+    done = time.monotonic()
+    return done + max(seconds, done - began)
+
+
 class _Turns:
     """Which look is due when; times are those of ``time.monotonic``."""
 
@@ -153,7 +158,7 @@ class _Turns:
         self._inventory = inventory
         self._poll, self._missing = poll, missing
         self._next_poll = self._next_missing = self._next_whole = float("-inf")
-        self._looked, self._failures = False, 0
+        self._failures = 0
 
     def take(self, now: float, stale: list[int]) -> Touched:
         """Do what is due."""
@@ -162,25 +167,23 @@ class _Turns:
         touched = self._inventory.look_at_files(stale) if stale else {}
         if now >= self._next_poll:
             touched |= self._inventory.look_at_changed()
-            self._next_poll = time.monotonic() + self._poll
+            self._next_poll = _after(now, self._poll)
         if now >= self._next_missing:
+            began = time.monotonic()
             touched |= self._inventory.look_for_missing()
-            self._next_missing = time.monotonic() + self._missing
+            self._next_missing = _after(began, self._missing)
         return touched
 
     def _everything(self) -> Touched:
         touched = self._inventory.look_at_all()
-        if self._looked:
-            touched |= self._inventory.look_at_files()
-        done = time.monotonic()
-        self._looked, self._failures = True, 0
+        done, self._failures = time.monotonic(), 0
         self._next_whole, self._next_missing = done + WHOLE_SECONDS, done + self._missing
         self._next_poll = done + self._poll
         return touched
 
     def failed(self) -> float:
         """Look at all next time, as some of what was found was not taken over; return when."""
-        self._next_whole, self._looked = float("-inf"), False
+        self._next_whole = float("-inf")
         self._failures += 1
         return min(self._poll * 2.0**self._failures, max(self._poll, _LONGEST_PAUSE))
 
