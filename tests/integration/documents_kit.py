@@ -9,6 +9,7 @@ from tests.integration.mirror_kit import Rig
 from tests.servers.paperless_double import TOKEN
 
 from paperfleet.documents.address import server_address
+from paperfleet.documents.api import PaperlessApi
 from paperfleet.documents.client import Connection, PaperlessClient
 from paperfleet.documents.index import DocumentIndex
 from paperfleet.documents.rules import Rules
@@ -56,7 +57,9 @@ class DocumentsRig(Rig):
             server_address(self.paperless.url), Secret(self.token), Connection(timeout=10.0)
         )
         index = DocumentIndex(self.journal.with_suffix(".documents"))
-        found = documents_of(client, index, self.rules, poll_seconds=0.1, missing_seconds=0.2)
+        found = documents_of(
+            PaperlessApi(client), index, self.rules, poll_seconds=0.1, missing_seconds=0.2
+        )
         label = found.storage.label
         with (
             Journal.open(self.journal, source=label, target=self.tap.label) as journal,

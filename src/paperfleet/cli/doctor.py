@@ -23,10 +23,13 @@ EXAMPLES = """\b
 Examples:
   paperfleet doctor /srv/documents nextclouds://alice@cloud.example/Archive
   paperfleet doctor --write-probe /srv/documents https://dav.example/documents
+  paperfleet doctor --paperless https://paperless.example nextclouds://alice@cloud.example/Archive
   paperfleet doctor --json /srv/documents /mnt/usb/documents | jq '.results[]'
 
 """
 _SETTINGS = (
+    "paperless",
+    "paperless_token_file",
     "username",
     "password_file",
     "poll_seconds",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.backup.diagnosis import BackupChecks, is_set
 from paperfleet.diagnosis import Check, ok, warning
+from paperfleet.doctor.documents import DocumentsChecks
 from paperfleet.doctor.examining import Examination, Examined
 from paperfleet.doctor.masking import Mask, secrets_in, secrets_of
 from paperfleet.doctor.source import SourceChecks
@@ -124,7 +125,7 @@ class Doctor:
         yield ok("they can be read, and fit together")
 
     def _mirror(self, settings: MirrorSettings) -> Iterator[Examined]:
-        source = SourceChecks(settings)
+        source = (DocumentsChecks if settings.paperless else SourceChecks)(settings)
         yield from self._examination.run(SOURCE, source.checks())
         target: list[DocumentStorage] = []
 
@@ -158,7 +159,7 @@ class Doctor:
 
 
 def _secrets_of(settings: MirrorSettings) -> Iterator[str]:
-    for secret in (settings.password, settings.lease):
+    for secret in (settings.password, settings.lease, settings.paperless_token):
         if secret:
             yield from secrets_of(secret.reveal())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from paperfleet.diagnosis import Check, not_tried, of_error, ok, problem, warning
 from paperfleet.errors import ConfigurationError, NotAStorageError, Scope, StorageError
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from paperfleet.diagnosis import CheckResult
-    from paperfleet.doctor.source import SourceChecks
+    from paperfleet.doctor.source import SourceContent
     from paperfleet.storage.protocol import DocumentStorage
 
 APART, ACCESS, NAMES, ROOM = "apart", "access", "names", "room"
 _UNLISTED = "what is in the source is not known"
 
 
+class Source(Protocol):
+    """What its checks have found out about the source; ``storage`` None: nothing."""
+
+    content: SourceContent
+    storage: DocumentStorage | None
+
+
 class TargetChecks:
     """The checks of one target; its own come first, then what compares it with the source."""
 
-    def __init__(self, target: DocumentStorage, source: SourceChecks) -> None:
+    def __init__(self, target: DocumentStorage, source: Source) -> None:
         self._target, self._source = full(target), source
 
     def checks(self) -> list[Check]:

@@ -171,12 +171,9 @@ class PaperlessApi:
 
         Also where the user of the token may not view tasks.
         """
-        try:
-            told = self.client.json("tasks/", task_type=_REPROCESS)
-        except FileAccessError:
+        told = self._reprocesses()
+        if told is None:
             return 0
-        if not isinstance(told, list):
-            raise NotAStorageError("paperless-ngx answered with no list of tasks")
         done = (
             task.get("id")
             for task in told
@@ -185,6 +182,19 @@ class PaperlessApi:
             and task.get("status") in _ENDED
         )
         return max((number for number in done if isinstance(number, int)), default=0)
+
+    def may_view_tasks(self) -> bool:
+        """Say whether the user of the token may view tasks."""
+        return self._reprocesses() is not None
+
+    def _reprocesses(self) -> list[Any] | None:
+        try:
+            told = self.client.json("tasks/", task_type=_REPROCESS)
+        except FileAccessError:
+            return None
+        if not isinstance(told, list):
+            raise NotAStorageError("paperless-ngx answered with no list of tasks")
+        return told
 
     def presence(self, number: int) -> bool | Unseen:
         """Say what became of a document that no list shows; True when it is there after all."""

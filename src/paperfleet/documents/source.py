@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from paperfleet.documents.api import PaperlessApi
 from paperfleet.documents.inventory import USER, DocumentsInventory
 from paperfleet.documents.storage import DocumentsStorage, ListFault
 from paperfleet.documents.watching import MISSING_SECONDS, DocumentsWatcher
 
 if TYPE_CHECKING:
-    from paperfleet.documents.client import PaperlessClient
+    from paperfleet.documents.api import PaperlessApi
     from paperfleet.documents.index import DocumentIndex
     from paperfleet.documents.rules import Rules
 
@@ -53,7 +52,7 @@ class PaperlessDocuments(NamedTuple):
 
 
 def documents_of(
-    client: PaperlessClient,
+    api: PaperlessApi,
     index: DocumentIndex,
     rules: Rules,
     *,
@@ -61,7 +60,7 @@ def documents_of(
     missing_seconds: float = MISSING_SECONDS,
 ) -> PaperlessDocuments:
     """Return the documents of a paperless-ngx, and who tells of their changes."""
-    api, fault = PaperlessApi(client), ListFault()
+    fault = ListFault()
     watcher = DocumentsWatcher(
         lambda go_on: DocumentsInventory(api, index, rules, go_on),
         fault,

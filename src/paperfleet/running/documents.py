@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paperfleet.documents.address import server_address
+from paperfleet.documents.api import PaperlessApi
 from paperfleet.documents.client import Connection, PaperlessClient
 from paperfleet.documents.index import INDEX_SUFFIX, DocumentIndex
 from paperfleet.documents.rules import Filters, Rules, names_in
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
     from paperfleet.settings.mirror import MirrorSettings
 
 
-def documents_named_by(settings: MirrorSettings, *, keep: bool) -> PaperlessDocuments:
-    """Return the documents of the paperless-ngx that the settings name; nothing is asked yet.
-
-    ``keep`` False writes nothing to the index. Raises ``ConfigurationError``.
-    """
+def api_named_by(settings: MirrorSettings) -> PaperlessApi:
+    """Return the paperless-ngx that the settings name; raise ``ConfigurationError``."""
     connection = Connection(
         verify=str(settings.ca_file) if settings.ca_file else True,
         certificate=str(settings.client_certificate) if settings.client_certificate else None,
@@ -32,15 +30,23 @@ def documents_named_by(settings: MirrorSettings, *, keep: bool) -> PaperlessDocu
     address = server_address(str(settings.paperless), allow_plain_http=settings.allow_plain_http)
     if settings.paperless_token is None:
         raise ConfigurationError("no token for paperless-ngx is given")
+    return PaperlessApi(PaperlessClient(address, settings.paperless_token, connection))
+
+
+def documents_named_by(settings: MirrorSettings, *, keep: bool) -> PaperlessDocuments:
+    """Return the documents of the paperless-ngx that the settings name; nothing is asked yet.
+
+    ``keep`` False writes nothing to the index. Raises ``ConfigurationError``.
+    """
     return documents_of(
-        PaperlessClient(address, settings.paperless_token, connection),
+        api_named_by(settings),
         DocumentIndex(settings.journal.with_suffix(INDEX_SUFFIX), keep=keep),
-        _rules(settings),
+        rules_of(settings),
         poll_seconds=settings.poll_seconds or POLL_SECONDS,
     )
 
 
-def _rules(settings: MirrorSettings) -> Rules:
+def rules_of(settings: MirrorSettings) -> Rules:
     """Return what of a paperless-ngx is mirrored; raise ``ConfigurationError``."""
     template = None
     if settings.document_path:
