@@ -115,7 +115,7 @@ survey: setup ## Ask every WebDAV server at hand what it does; writes docs/refer
 UV ?= $(shell command -v uv || echo $(BIN)/uv)
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras
-EXTRAS := --extra s3 --extra redis --extra postgres
+EXTRAS := --extra s3 --extra redis --extra postgres --extra templates
 lock: ## Lock the newest dependencies again (needs uv); UPGRADE= keeps what still fits
 lock: UPGRADE ?= --upgrade
 lock:

@@ -280,6 +280,11 @@ class NotAStorageError(StorageError):
     code = errno.ENODEV
 
 
+def is_at_work(error: StorageError) -> bool:
+    """Say whether the storage is at work still on what was asked for: it comes by itself."""
+    return isinstance(error, BusyError) and error.at_work
+
+
 def is_refusal(error: StorageError) -> bool:
     """Say whether an answer about one folder refuses that folder, and will do so again.
 

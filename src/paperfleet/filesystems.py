@@ -179,6 +179,8 @@ def mounts_below(root: Path) -> list[tuple[str, str]]:
 class FolderDisk:
     """What lies under a folder: its filesystem, and what is mounted below it."""
 
+    changed = "the source lies on another filesystem than before"
+
     def __init__(self, root: Path) -> None:
         self._root = root
 

@@ -125,8 +125,10 @@ class Capabilities:
     """What a storage can do beyond the nine methods: data, so that callers need no ``isinstance``.
 
     The first group names optional protocols (``paperfleet.storage.protocol``). The second describes
-    how the storage behaves: ``hashes_uploads``, that every save so far was compared by a hash that
-    the server computed of what it received; ``reads_back``, that it heeds ``Upload.read_back``;
+    how the storage behaves: ``lasting_ids``, that a ``file_id`` is that of one file for ever;
+    ``knows_hashes``, that ``stat`` tells a SHA-256 without reading, where there is one to tell;
+    ``hashes_uploads``, that every save so far was compared by a hash that the server computed of
+    what it received; ``reads_back``, that it heeds ``Upload.read_back``;
     ``ranged_read``, that ``open`` transfers little more than what is read; ``conditional_create``,
     that ``exists=False`` in ``save_with`` holds against all other hosts (None: not known before the
     first write with a condition); ``keeps_versions``, that what is overwritten can be restored
@@ -153,7 +155,10 @@ class Capabilities:
     move_in_two: bool = False
     end_requests: bool = False
     findings: bool = False
+    checks: bool = False
 
+    lasting_ids: bool = False
+    knows_hashes: bool = False
     hashes_uploads: bool = False
     reads_back: bool = False
     ranged_read: bool = False

@@ -180,9 +180,13 @@ class Rig:
         for name, content in files.items():
             write_file(self.source / name, content)
 
+    def source_tree(self) -> Files:
+        """Return all files of the source."""
+        return read_tree(self.source)
+
     def source_names(self) -> set[str]:
         """Return the names of all files at the source."""
-        return set(read_tree(self.source))
+        return set(self.source_tree())
 
     @property
     def keeps_versions(self) -> bool:
@@ -325,7 +329,7 @@ class Rig:
 
     def difference(self) -> str:
         """Say in what source, target and journal differ; '' when they agree."""
-        wanted = {n: c for n, c in read_tree(self.source).items() if n not in self.absent}
+        wanted = {n: c for n, c in self.source_tree().items() if n not in self.absent}
         expected = {self.target_name(name): content for name, content in wanted.items()}
         return (
             _compared("target", expected | self.foreign, self._target_tree())
@@ -356,7 +360,7 @@ class Rig:
 
     def nothing_is_missing(self) -> bool:
         """Say whether everything of the source is at the target, whatever else is there."""
-        wanted = {self.target_name(n): c for n, c in read_tree(self.source).items()}
+        wanted = {self.target_name(n): c for n, c in self.source_tree().items()}
         return wanted.items() <= self.place.tree().items()
 
     def _digests(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ pytest.importorskip("inotify_simple", reason="inotify is Linux alone")
 import inotify_simple
 
 from paperfleet.mirror.watch import inotify as watch_inotify
+from paperfleet.mirror.watch import limits as watch_limits
 from paperfleet.mirror.watch.inotify import InotifyWatcher
 
 if TYPE_CHECKING:
@@ -497,7 +498,7 @@ class TestTheHost:
     ) -> None:
         (root / "a").mkdir()
         hints(watcher)
-        limit = int((watch_inotify._SETTINGS / "max_queued_events").read_text())
+        limit = int((watch_limits._SETTINGS / "max_queued_events").read_text())
         for number in range(limit // 2 + 10):
             for name in (f"a/{number % 2}", "b"):
                 (root / name).touch()

@@ -25,6 +25,8 @@ class State:
     untrusted: bool = False
     bulk: bool = True
     versions: bool = True
+    undelete: bool = True
+    chunking: bool = True
 
 
 def status_page(state: State) -> Response:
@@ -78,12 +80,12 @@ def _private_capabilities(state: State) -> dict[str, object]:
     bulk = {"bulkupload": "1.0"} if state.bulk else {}
     return {
         "core": {"pollinterval": 60, "webdav-root": "remote.php/webdav"},
-        "dav": {"chunking": "1.0", **bulk},
+        "dav": {**({"chunking": "1.0"} if state.chunking else {}), **bulk},
         "files": {
             "bigfilechunking": True,
             "blacklisted_files": [".htaccess"],
             "forbidden_filename_characters": ["\\", "/"],
-            "undelete": True,
+            **({"undelete": True} if state.undelete else {}),
             **({"versioning": True} if state.versions else {}),
         },
         "checksums": {"supportedTypes": ["SHA1", "MD5"], "preferredUploadType": ""},

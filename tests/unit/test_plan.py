@@ -14,7 +14,7 @@ import pytest
 from paperfleet.mirror.planning.classify import aside_name, passing_name
 from paperfleet.mirror.planning.plan import describe, plan
 from paperfleet.mirror.planning.view import View
-from paperfleet.model import Capabilities, FileStat, KnownFile
+from paperfleet.model import Capabilities, FileStat, KnownFile, MoveFolder
 from paperfleet.storage.names import collision_key, is_below
 
 PLAIN = Capabilities()
@@ -167,6 +167,41 @@ CASES = {
 def test_plan(case: str) -> None:
     source, known, seen, lines = CASES[case]
     assert describe(plan(view(source, known, seen))) == lines
+
+
+LASTING = {
+    "renamed and changed": ("b=2#7", "a=1#7", ["move a -> b", "look again b"]),
+    "renamed alone": ("b=1#7", "a=1#7", ["move a -> b"]),
+    "the content is another's": (
+        "b=2#7 c=1#8",
+        "a=1#7 x=3#8",
+        ["move a -> c", "create b", "delete x"],
+    ),
+    "another id": ("b=2#8", "a=1#7", ["create b", "delete a"]),
+    "onto a name that stays": ("b=2#7", "a=1#7 b=3#8", ["update b", "delete a"]),
+    "a folder, one of it changed": (
+        "y/a=1#1 y/b=5#2",
+        "x/a=1#1 x/b=2#2",
+        ["move x/ -> y/ (2 files)", "look again y/b"],
+    ),
+    "swapped, one of them changed": (
+        "a=2#2 b=5#1",
+        "a=1#1 b=2#2",
+        ["update a", "update b"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LASTING)
+def test_where_ids_last_a_changed_file_is_renamed_all_the_same(case: str) -> None:
+    source, known, lines = LASTING[case]
+    shown = replace(view(source, known), lasting_ids=True)
+    assert describe(plan(shown)) == lines
+    moves = [move for wave in plan(shown).moves for move in wave]
+    files = [one for m in moves for one in (m.members if isinstance(m, MoveFolder) else (m,))]
+    there = {move.new_name: move.source for move in files}
+    for name in plan(shown).again:
+        assert there[name] is None, "the row has to say what is there: the old content"
 
 
 def test_a_target_with_versions_needs_nothing_set_aside() -> None:

@@ -168,6 +168,7 @@ def test_reading_only(tmp_path: Path) -> None:
             survey=True,
             content_hash=True,
             free_space=True,
+            checks=True,
             keeps_modified=True,
         )
         assert storage.size("a") == 1

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tarfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from tempfile import TemporaryFile
@@ -119,12 +119,18 @@ class Restic:
 
     ``environ`` is what the program gets, with password and address; ``label`` is that address
     without secrets. ``say`` is told, from a thread, that a store is away and restic tries again.
+    ``options`` stand before each command.
     """
 
     program: str
     environ: Mapping[str, str]
     label: str
     say: Callable[[str], object] = str
+    options: tuple[str, ...] = ()
+
+    def for_looking(self) -> Restic:
+        """Return the same repository, of which reading leaves no trace: no lock and no cache."""
+        return replace(self, options=("--no-lock", "--no-cache"))
 
     def identity(self) -> str:
         """Return the number that restic gave the repository; empty where there is none."""
@@ -294,7 +300,7 @@ class Restic:
         with TemporaryFile() as errors:
             try:
                 started = subprocess.Popen(  # noqa: S603  # the words are ours
-                    [*_ended_with_us(), self.program, *words],
+                    [*_ended_with_us(), self.program, *self.options, *words],
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=errors,

@@ -26,12 +26,13 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     a file with one is kept, as it holds the path alone.
     """
     return {
-        name: HIDDEN if _may_be_secret(name, value) else value
+        name: HIDDEN if may_be_secret(name, value) else value
         for name, value in environ.items()
         if name.startswith(_OURS)
     }
 
 
-def _may_be_secret(name: str, value: str) -> bool:
+def may_be_secret(name: str, value: str) -> bool:
+    """Say whether a variable may hold a secret, by its name or by what it looks like."""
     by_name = _SECRET_NAME.search(name) and not (name.endswith(_FILE) and value.startswith("/"))
     return bool(value) and bool(by_name or _SECRET_VALUE.search(value))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 KEYS = (
+    "paperless",
+    "paperless_token_file",
     "username",
     "password_file",
     "journal",
@@ -62,11 +64,11 @@ class Choice(NamedTuple):
 @contextmanager
 def open_places(arguments: Mapping[str, object]) -> Iterator[Places]:
     """Open what a command for strangers needs; raise ``ConfigurationError`` for another pair."""
-    from paperfleet.running.build import local_source, open_target  # noqa: PLC0415  # slow to import
+    from paperfleet.running.build import open_target, source_for_looking  # noqa: PLC0415  # slow to import
     from paperfleet.storage.full import full  # noqa: PLC0415
 
     settings = settings_of(read(arguments, os.environ), os.environ)
-    source = full(local_source(settings, lambda _: None).storage)
+    source = full(source_for_looking(settings))
     target = full(open_target(settings))
     with ExitStack() as stack:
         journal = stack.enter_context(Journal.read(settings.journal))

@@ -25,6 +25,7 @@ COMMANDS = (
     "adopt",
     "prune",
     "health",
+    "doctor",
     "migrate",
     "verify",
     "repair",

@@ -141,9 +141,9 @@ def _python(environ: Mapping[str, str]) -> str:
 def _chosen(site: Site) -> dict[str, str]:
     chosen = {}
     given = site.environ
-    if not given.get(LOGGING) and not _may_write(site.folder(DATA) / "log"):
+    if not given.get(LOGGING) and not may_write(site.folder(DATA) / "log"):
         chosen[LOGGING] = str(site.folder(SCRATCH) / "log")
-    if not given.get("HOME") or not _may_write(Path(given["HOME"])):
+    if not given.get("HOME") or not may_write(Path(given["HOME"])):
         chosen["HOME"] = str(site.folder(SCRATCH) / "home")
     cores = limit()
     if not given.get(THREADS) and cores is not None:
@@ -155,7 +155,7 @@ def _chosen(site: Site) -> dict[str, str]:
     return chosen
 
 
-def _may_write(folder: Path) -> bool:
+def may_write(folder: Path) -> bool:
     """Say whether files can be made in a folder, or the folder itself where it is missing."""
     for path in (folder, *folder.parents):
         if path.exists():

@@ -32,7 +32,7 @@ _PROTOCOL = 196608
 _STARTING: Final = b"C57P03"
 """SQLSTATE cannot_connect_now (PostgreSQL manual, "Error Codes")."""
 _SCHEMA = ("python3", "manage.py", "paperfleet_schema")
-_REFUSAL: Final = "paperfleet: "
+REFUSAL: Final = "paperfleet: "
 """How the text begins with which our app ends a process whose settings cannot be."""
 
 
@@ -200,6 +200,6 @@ def schema_fault(site: Site, say: Callable[[str], object]) -> str:
         raise ConfigurationError(
             last, hint="Start the version that has made them: two versions do not work side by side"
         )
-    if _REFUSAL in text:
-        raise ConfigurationError(text.rpartition(_REFUSAL)[2])
+    if REFUSAL in text:
+        raise ConfigurationError(text.rpartition(REFUSAL)[2])
     return last

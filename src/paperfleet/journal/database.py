@@ -102,6 +102,9 @@ def statements(text: str) -> dict[str, str]:
 _OLDEST: Final = (3, 37, 0)
 """The first SQLite with STRICT tables."""
 
+Mode = Literal["ro", "rw", "still"]
+_URI: Final = {"still": "ro&immutable=1"}
+
 _BUSY_SECONDS: Final = 10.0
 """How long to wait for the transaction of another process."""
 
@@ -110,11 +113,12 @@ class Database:
     """A connection with its lock; every ``sqlite3.Error`` leaves it as a ``JournalError``.
 
     Any thread may call any method; one at a time gets in. ``mode`` is that of an SQLite URI: the
-    file must exist. Transactions are durable against the death of the process; against a power
-    cut only those asked to be, and with them all before them.
+    file must exist. ``still`` reads a file that nobody writes, and makes none beside it.
+    Transactions are durable against the death of the process; against a power cut only those asked
+    to be, and with them all before them.
     """
 
-    def __init__(self, path: Path, mode: Literal["ro", "rw"]) -> None:
+    def __init__(self, path: Path, mode: Mode) -> None:
         self.path = path
         self._lock = RLock()
         self._connection = _connect(path, mode)
@@ -198,7 +202,7 @@ def _check_idle(connection: sqlite3.Connection) -> None:
         )
 
 
-def _connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+def _connect(path: Path, mode: Mode) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < _OLDEST:
         raise JournalError(
             f"This Python brings SQLite {sqlite3.sqlite_version}; the journal needs 3.37",
@@ -206,7 +210,7 @@ def _connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         )
     with explained(path):
         return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
+            f"{path.absolute().as_uri()}?mode={_URI.get(mode, mode)}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,

@@ -97,9 +97,9 @@ def open_for_writing(path: Path) -> Database:
     """Open the existing file, check it, and bring its schema up to date."""
     database = Database(path, "rw")
     try:
-        version = _checked_version(database)
+        version = checked_version(database)
         # Before anything is written: a damaged file is moved aside as it was found.
-        _check_pages(database)
+        check_pages(database)
         database.use_wal()
         _migrate(database, version)
     except BaseException:
@@ -117,7 +117,7 @@ def open_for_reading(path: Path) -> Database:
             )
     database = Database(path, "ro")
     try:
-        _check_complete(database, _checked_version(database))
+        _check_complete(database, checked_version(database))
     except BaseException:
         database.close()
         raise
@@ -138,7 +138,7 @@ def claim(database: Database, source: str, target: str, now: float) -> None:
         connection.execute(_SQL["set_pair"], (source, target, now))
 
 
-def _checked_version(database: Database) -> int:
+def checked_version(database: Database) -> int:
     """Return the schema's version; raise ``JournalError`` for a foreign or a newer file."""
     mark = database.value("PRAGMA application_id")
     if mark != APPLICATION_ID and (mark or database.value(_SQL["tables"])):
@@ -164,7 +164,8 @@ def _check_complete(database: Database, version: int) -> None:
         )
 
 
-def _check_pages(database: Database) -> None:
+def check_pages(database: Database) -> None:
+    """Raise ``JournalError`` for a damaged file (SQLite: ``PRAGMA quick_check``)."""
     found = database.value("PRAGMA quick_check(1)")
     if found != "ok":
         raise JournalError(f"The journal {database.path} is corrupt ({found})", hint=MOVE_ASIDE)

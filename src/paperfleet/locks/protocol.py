@@ -24,12 +24,13 @@ lost data.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from paperfleet.diagnosis import Check
     from paperfleet.errors import LeaseLostError
 
 
@@ -184,4 +185,13 @@ class LeaseBackend(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+        ...
+
+
+@runtime_checkable
+class CheckedLeases(Protocol):
+    """A backend that can be looked at before something goes wrong."""
+
+    def checks(self, ttl: float) -> list[Check]:
+        """Return what can be looked at, for leases of so many seconds; none of it writes."""
         ...

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.locks.backends.file import FileLeases
+from paperfleet.locks.backends.file import FileLeases, folder_checks
 from paperfleet.locks.backends.memory import Memory, MemoryLeases
+from paperfleet.locks.protocol import CheckedLeases
 from paperfleet.locks.store import Leases
 from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from paperfleet.diagnosis import Check
     from paperfleet.locks.protocol import LeaseBackend, LeaseStore
 
 _MEMORY = Memory()
@@ -34,6 +36,24 @@ def open_lease_store(address: str | Secret) -> LeaseStore:
     nor query of the address.
     """
     secret = address if isinstance(address, Secret) else Secret(address)
+    parts = _parts_of(secret)
+    return Leases(_OPENERS[parts.scheme](secret, parts))
+
+
+def lease_checks(address: Secret, ttl: float) -> list[Check]:
+    """Return what can be looked at in the lease store at an address; sends and makes nothing.
+
+    ``ttl`` is how long its leases are to last, in seconds. Raises ``ConfigurationError`` as
+    ``open_lease_store`` does.
+    """
+    parts = _parts_of(address)
+    if parts.scheme == "file":
+        return folder_checks(_folder_of(parts))
+    backend = _OPENERS[parts.scheme](address, parts)
+    return backend.checks(ttl) if isinstance(backend, CheckedLeases) else []
+
+
+def _parts_of(secret: Secret) -> SplitResult:
     parts = _split(secret.reveal())
     if parts.scheme not in _OPENERS:
         raise ConfigurationError(
@@ -42,7 +62,7 @@ def open_lease_store(address: str | Secret) -> LeaseStore:
             else "the address of the lease store says no kind",
             hint=f"There are: {_FORMS}",
         )
-    return Leases(_OPENERS[parts.scheme](secret, parts))
+    return parts
 
 
 def _split(address: str) -> SplitResult:
@@ -75,12 +95,16 @@ def _memory(_: Secret, parts: SplitResult) -> LeaseBackend:
 
 
 def _file(_: Secret, parts: SplitResult) -> LeaseBackend:
+    return FileLeases(_folder_of(parts))
+
+
+def _folder_of(parts: SplitResult) -> Path:
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise ConfigurationError(
             "leases in files need a folder of this machine by its absolute path",
             hint="Such as file:/run/paperfleet",
         )
-    return FileLeases(Path(unquote(parts.path)))
+    return Path(unquote(parts.path))
 
 
 def _server(kind: str, needs: str, extra: str) -> Callable[[Secret, SplitResult], LeaseBackend]:

@@ -20,7 +20,9 @@ _MOUNTS = "source_mounts"
 
 
 class Disk(Protocol):
-    """What lies under a source."""
+    """What lies under a source; ``changed`` says what it means that it is another than before."""
+
+    changed: str
 
     def filesystem(self) -> str | None:
         """Return what tells the root's filesystem from another one; None: unknown."""
@@ -40,6 +42,8 @@ class Disk(Protocol):
 
 class NoDisk:
     """A source that lies on no disk of this machine."""
+
+    changed = ""
 
     def filesystem(self) -> str | None:
         """See ``Disk``."""
@@ -92,7 +96,7 @@ class Accident:
         if not found.found and not found.obstacles and self._journal.count_known():
             self.fault = "the source is empty"
         elif found.vanished and now is not None and before not in {None, now}:
-            self.fault = "the source lies on another filesystem than before"
+            self.fault = self._disk.changed
         self._missed = [known.name for known in found.vanished]
         self._missed += [obstacle.name for obstacle in found.obstacles]
         self.settle(stat.name for stat, known in found.changed if known)

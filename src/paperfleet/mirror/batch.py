@@ -60,16 +60,17 @@ def batches(
 ) -> tuple[Batch, list[Pair]]:
     """Part what must be planned together from what may come piece by piece.
 
-    A move is found only among files of one size; so what has vanished goes together with the
-    changed files of the sizes that vanished or were overwritten, and with a file that stands where
-    a folder was, or the other way round. Where an overwrite in doubt has vanished, nobody knows
-    which size it was to have, and every new file goes with it. With 100,000 new files and nothing
-    gone, nothing has to wait for all to be hashed.
+    A move is found only among files of one size or one id; so what has vanished goes together with
+    the changed files of the sizes and ids that vanished or were overwritten, and with a file that
+    stands where a folder was, or the other way round. Where an overwrite in doubt has vanished,
+    nobody knows which size it was to have, and every new file goes with it. With 100,000 new files
+    and nothing gone, nothing has to wait for all to be hashed.
     """
     names = {known.name for known in vanished}
     above = {folder for name in names for folder in parents(name)}
     sizes = {known.size for known in vanished if known.sha256 or known.intended_sha256}
     sizes |= {known.size for stat, known in changed if known and known.sha256}
+    ids = {known.file_id for known in vanished if known.file_id}
     if not vanished:
         fresh = {stat.size for stat, known in changed if known is None or stat.size != known.size}
         sizes &= fresh
@@ -78,6 +79,7 @@ def batches(
     for stat, known in changed:
         size = stat.size if known is None else known.size
         paired = stat.size in sizes or size in sizes or (overwritten and known is None)
+        paired = paired or stat.file_id in ids
         in_place = stat.name in above or any(folder in names for folder in parents(stat.name))
         (together if paired or in_place else rest).append((stat, known))
     return Batch(together, vanished, renamed), rest

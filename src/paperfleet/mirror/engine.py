@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from paperfleet.errors import CredentialsError
+from paperfleet.errors import CredentialsError, StorageError, is_at_work
 from paperfleet.mirror.loop import Loop
 from paperfleet.storage.full import LAST_REQUESTS_SECONDS, full
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from paperfleet.storage.protocol import DocumentStorage
 
 _TRIES_ONCE = 4
+_AT_WORK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,21 @@ class Mirror:
             patience = loop.schedule.failures < _TRIES_ONCE
             if loop.pause_error and not (loop.pause_error.transient and patience):
                 raise loop.pause_error
-            if loop.source_error:
+            if loop.source_error and not is_at_work(loop.source_error):
                 raise loop.source_error
         return self._outcome()
 
     def plan(self) -> list[str]:
         """Return what a run would do now, line by line, and do nothing at the target."""
         self._loop.begin()
-        return self._loop.plan()
+        while not self._stopping.is_set():
+            try:
+                return self._loop.plan()
+            except StorageError as error:
+                if not is_at_work(error):
+                    raise
+                self._watcher.wait(_AT_WORK_SECONDS)
+        return []
 
     def _outcome(self) -> RunOutcome:
         failed, refused = self._loop.counts()

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paperfleet.errors import StorageError
+from paperfleet.errors import StorageError, is_at_work
 from paperfleet.mirror.accident import NoDisk
 from paperfleet.mirror.contact import Contact, Question
 from paperfleet.mirror.events import Notice, Paused, Resumed, Started
@@ -244,7 +244,7 @@ class Loop:
         self.source_error = error
         if self._record.source_fault != error.reason:
             self._record.source_fault = error.reason
-            self._report(Notice(str(error), "error"))
+            self._report(Notice(str(error), "info" if is_at_work(error) else "error"))
         self._changes.put_back([*names, EVERYTHING], now, _SOURCE_GONE_SECONDS)
 
     def _settle_finished(self) -> None:

@@ -70,6 +70,7 @@ class Planner:
             set_aside=self._options.set_aside,
             versioned=observation.versioned,
             folded=observation.folded,
+            lasting_ids=self._source.capabilities.lasting_ids,
         )
 
     def _owners(self) -> Callable[[str], str | None]:

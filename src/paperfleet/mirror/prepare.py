@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from paperfleet.errors import Scope, StorageError
 from paperfleet.mirror.batch import Observation
 from paperfleet.mirror.planning.classify import target_name_of
-from paperfleet.mirror.scan import Pair, hashed, same_file
+from paperfleet.mirror.scan import Pair, hashed, same_file, told
 from paperfleet.mirror.twins import are_one
 from paperfleet.mirror.unreadable import fault_of
 
@@ -180,7 +180,7 @@ class Observer:
     def _with_hash(self, stat: FileStat, known: KnownFile | None) -> FileStat | None:
         if known is not None and same_file(stat, known):
             return stat._replace(sha256=known.sha256)
-        return hashed(self._source, stat)
+        return told(self._source, stat) or hashed(self._source, stat)
 
     def _target_name(self, name: str, known: KnownFile | None) -> str:
         if known is not None:

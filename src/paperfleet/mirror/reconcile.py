@@ -266,6 +266,8 @@ class Reconciler:
         self._record.refuse(judged.refused, batch.names - going)
         self._weigher.warn(judged.warning)
         self._dispatcher.begin(work, self._fits_batch)
+        # Busy until their moves are done.
+        self._changes.put_back(work.again, time.monotonic(), 0.0)
 
     def _note_twins(self, batch: Batch, observation: Observation) -> None:
         """Keep in mind which names wait for another one to be free."""

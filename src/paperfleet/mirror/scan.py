@@ -91,6 +91,16 @@ def hashed(source: FullStorage, stat: FileStat) -> FileStat | None:
     return stat._replace(sha256=digest.hexdigest()) if unchanged else None
 
 
+def told(source: FullStorage, stat: FileStat) -> FileStat | None:
+    """Return the file with the SHA-256 that the source tells without reading; None for none."""
+    if not source.capabilities.knows_hashes:
+        return None
+    now = source.find(stat.name)
+    if now is None or now.sha256 is None or now._replace(sha256=None) != stat._replace(sha256=None):
+        return None
+    return now
+
+
 def same_file(stat: FileStat, known: KnownFile) -> bool:
     """Say whether the source file is, byte for byte, the one that the row was copied from."""
     return (

@@ -9,13 +9,14 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.core.management import get_commands
+from django.db import transaction
 
 from paperfleet.paperless import activation, config, ownership, recorded, starts, versions
 from paperfleet.paperless.activation import documents
 from paperfleet.paperless.documents import incidents
 from paperfleet.paperless.seams import table as seams
 from paperfleet.settings.environment import mistake
-from paperfleet.settings.fleet import NO_ANSWER
+from paperfleet.settings.fleet import CHECK_TAG, LOOKING, NO_ANSWER
 
 _HINT = "Run `manage.py paperfleet_check`, which looks at it again"
 _PAPERLESS = ("documents", "paperless")
@@ -23,13 +24,23 @@ _PAPERLESS = ("documents", "paperless")
 _WITHOUT_DOCUMENTS = frozenset({"manage_superuser", "convert_mariadb_uuid", "prune_audit_logs"})
 
 
-@register()
+@register(CHECK_TAG)
 def document_storage(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # Django's signature
     """Report seams that are not in place and, where documents are concerned, a wrong storage.
 
     Django runs its checks before most commands, also before those that mend the storage; only
-    ``check`` itself and the commands of paperless-ngx that work on documents ask it.
+    ``check`` itself and the commands of paperless-ngx that work on documents ask it. For who only
+    looks, nothing of what is found out stays written (``ownership.write_mark`` writes nothing).
     """
+    if not os.environ.get(LOOKING):
+        return _messages()
+    with transaction.atomic():
+        found = _messages()
+        transaction.set_rollback(True)
+    return found
+
+
+def _messages() -> list[CheckMessage]:
     found: list[CheckMessage] = [
         Error(text, hint="Another app must not replace it", id="paperfleet.E001")
         for text in seams.faults()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,10 @@ from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.paperless import areas
 from paperfleet.settings.app import BACKEND, MEDIA_LOCK, MOUNTS, OPTIONS, AppSettings, table
 from paperfleet.settings.environment import values_of
+from paperfleet.settings.fleet import LOOKING
 from paperfleet.settings.storages import options_of
 from paperfleet.storage.addresses import LOCAL, MEMORY, meaning_of
-from paperfleet.storage.registry import open_storage, refuse_secret
+from paperfleet.storage.registry import accepted_options, open_storage, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +75,14 @@ class AppConfiguration:
         )
 
     def open(self) -> DocumentStorage:
-        """Return the storage, constructed and not entered; raise ``ConfigurationError``."""
-        return open_storage(self.backend, self.options)
+        """Return the storage, constructed and not entered; raise ``ConfigurationError``.
+
+        For who only looks (``LOOKING``) a folder that is missing is not made.
+        """
+        options = dict(self.options)
+        if os.environ.get(LOOKING) and "create" in accepted_options(self.backend):
+            options["create"] = False
+        return open_storage(self.backend, options)
 
 
 def read(environ: Mapping[str, str]) -> AppConfiguration:

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+import os
 import uuid
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +24,7 @@ from paperfleet.paperless.documents import rows
 from paperfleet.paperless.homes import local_names
 from paperfleet.paperless.models import Installation
 from paperfleet.paperless.recorded import OWN_FOLDER, OWN_FOLDER_LABEL, Tables
+from paperfleet.settings.fleet import LOOKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -263,7 +265,12 @@ def mark_of(storage: FullStorage) -> OwnershipMark | None:
 
 
 def write_mark(storage: FullStorage, mark: OwnershipMark) -> None:
-    """Mark the storage as belonging to a database; raise ``StorageError``."""
+    """Mark the storage as belonging to a database; raise ``StorageError``.
+
+    Not for who only looks (``LOOKING``).
+    """
+    if os.environ.get(LOOKING):
+        return
     content = {
         **mark._asdict(),
         "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

@@ -20,6 +20,7 @@ from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.choose import choose_watcher
 from paperfleet.running.apart import prove_apart
+from paperfleet.running.documents import documents_named_by
 from paperfleet.running.ownfiles import DeafToOwn, WithoutOwn, own_files
 from paperfleet.settings.storages import check_apart, for_looking
 from paperfleet.storage.full import full
@@ -42,12 +43,14 @@ MEGABYTE = 1_000_000
 class MirrorSource(NamedTuple):
     """What is mirrored, and who tells of its changes; neither has been entered.
 
-    ``disk`` tells what it lies on, None where that is no disk of this machine.
+    ``disk`` tells what it lies on, None where that is no disk of this machine. ``place`` is False
+    where nothing that is written at a target can be in it at once.
     """
 
     storage: DocumentStorage
     watcher: Watcher
     disk: Disk | None = None
+    place: bool = True
 
 
 @contextmanager
@@ -65,12 +68,16 @@ def build_mirror(
     the settings name. Raises ``ConfigurationError`` for settings that cannot be, ``JournalError``
     for a journal that cannot be used.
     """
-    source, watcher, disk = (source_of or local_source)(settings, report)
+    source, watcher, disk, place = (source_of or _source_of)(settings, report)
     target = open_target(settings)
     check_apart(source, target)
     label = full(target).label
     target = for_looking(target) if settings.dry_run else target
     target = Fenced(target, may_write) if may_write else target
+
+    def prove() -> None:
+        if place:
+            prove_apart(source, target, journal, report)
 
     with _journal(settings, full(source).label, label) as journal:
         mirror = Mirror(
@@ -81,10 +88,32 @@ def build_mirror(
             _options(settings),
             report,
             disk=disk,
-            prove_apart=lambda: prove_apart(source, target, journal, report),
+            prove_apart=prove,
         )
         with mirror:
             yield mirror
+
+
+def _source_of(settings: MirrorSettings, report: Reporter) -> MirrorSource:
+    return (paperless_source if settings.paperless else local_source)(settings, report)
+
+
+def source_for_looking(settings: MirrorSettings) -> DocumentStorage:
+    """Return the source as a command sees it beside the mirror, which may run.
+
+    The documents of a paperless-ngx are those that the mirror last knew of.
+    """
+    if settings.paperless:
+        found = documents_named_by(settings, keep=False)
+        found.fault.set(None)
+        return found.storage
+    return local_source(settings, lambda _: None).storage
+
+
+def paperless_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:  # noqa: ARG001  # as the other
+    """Return the documents of the paperless-ngx that the settings name."""
+    found = documents_named_by(settings, keep=not settings.dry_run)
+    return MirrorSource(found.storage, found.watcher, found.disk, place=False)
 
 
 def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:
@@ -101,12 +130,15 @@ def local_source(settings: MirrorSettings, report: Reporter) -> MirrorSource:
     return MirrorSource(WithoutOwn(storage, ours), DeafToOwn(watcher, ours), FolderDisk(root))
 
 
-def open_target(settings: MirrorSettings) -> DocumentStorage:
-    """Return the target that the settings name, with their credentials."""
-    return open_storage(settings.target, _target_options(settings))
+def open_target(settings: MirrorSettings, **more: object) -> DocumentStorage:
+    """Return the target that the settings name, with their credentials.
+
+    ``more`` are further options, for the kinds of target that take them.
+    """
+    return open_storage(settings.target, _target_options(settings, more))
 
 
-def _target_options(settings: MirrorSettings) -> Mapping[str, object]:
+def _target_options(settings: MirrorSettings, more: Mapping[str, object]) -> Mapping[str, object]:
     """Return those settings that the kind of target takes."""
     options = {
         "username": settings.username or None,
@@ -120,6 +152,7 @@ def _target_options(settings: MirrorSettings) -> Mapping[str, object]:
         "bulk": settings.bulk == "auto",
         "chunk_size": settings.chunk_mb * MEGABYTE,
         "chunk_threshold": settings.chunk_threshold_mb * MEGABYTE,
+        **more,
     }
     accepted = accepted_options(settings.target)
     return {name: value for name, value in options.items() if name in accepted}

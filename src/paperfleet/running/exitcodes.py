@@ -50,6 +50,11 @@ COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
         FINE: "source and target were in sync not long ago",
         WRONG: "they were not, or nobody knows",
     },
+    "doctor": {
+        FINE: "no problem was found; there may be warnings, and what was not tried",
+        WRONG: "there is a problem, or a setting is wrong",
+        UNFINISHED: "no problem was found, and something could not be found out",
+    },
     "migrate": {
         FINE: "every file is at the target, proven by its bytes",
         WRONG: "a setting is wrong, or a storage cannot be used",

@@ -75,10 +75,30 @@ def read(arguments: Mapping[str, object], environ: Mapping[str, str]) -> Reading
     for layer in layers:
         _refuse_doubles(layer)
         _add(found, {key: _parsed(key, raw) for key, raw in layer.items()})
-    if environ.get("WEBDRIVE_URL") and "source" not in found:
+    if "paperless" in found:
+        _put_in_place_of_source(found, layers[0])
+    elif environ.get("WEBDRIVE_URL") and "source" not in found:
         found["source"] = FoundSetting(LEGACY_SOURCE, "WEBDRIVE_URL")
     shared = tuple(_shared(found, file))
     return Reading(found | dict(_secrets_from_files(found)), tuple(_notices(environ)), shared)
+
+
+def _put_in_place_of_source(
+    found: dict[str, FoundSetting], given: Mapping[str, FoundSetting]
+) -> None:
+    """Let a paperless-ngx be the source; the only place that is named is the target then.
+
+    SOURCE and TARGET are told by their position, so the first of one is SOURCE.
+    """
+    address = found["paperless"]
+    if "source" in given and "target" not in given:
+        found["target"] = FoundSetting(found.pop("source").value, "TARGET")
+    if "source" in found and found["source"].value != address.value:
+        origin = found["source"].origin
+        raise ConfigurationError(
+            f"{origin} and {address.origin} are both set, and are two sources", hint="Keep one"
+        )
+    found["source"] = address
 
 
 def settings_of(reading: Reading, environ: Mapping[str, str]) -> MirrorSettings:
@@ -89,12 +109,22 @@ def settings_of(reading: Reading, environ: Mapping[str, str]) -> MirrorSettings:
     for key in ("source", "target"):
         _require(key, values)
         found = reading.found[key]
-        hint = f"Take it out, and set {PREFIX}PASSWORD or {PREFIX}PASSWORD_FILE"
+        secret = "PAPERLESS_TOKEN" if found.origin == _origin(reading, "paperless") else "PASSWORD"
+        hint = f"Take it out, and set {PREFIX}{secret} or {PREFIX}{secret}_FILE"
         refuse_secret(str(found.value), hint=hint, origin=found.origin)
+    if "paperless" in values and "paperless_token" not in values:
+        raise ConfigurationError(
+            "no token for paperless-ngx is given",
+            hint=f"Make one at 'My Profile' there, and set {PREFIX}PAPERLESS_TOKEN_FILE",
+        )
     values["username"] = _username(reading)
     if "journal" not in values:
         values["journal"] = default_journal(str(values["source"]), str(values["target"]), environ)
     return MirrorSettings(**values)  # type: ignore[arg-type]  # each was parsed by its field's own type
+
+
+def _origin(reading: Reading, key: str) -> str | None:
+    return reading.found[key].origin if key in reading.found else None
 
 
 def _option(setting: Setting) -> str:

@@ -41,6 +41,7 @@ def variables() -> frozenset[str]:
         CONFIG_VARIABLE,
         fleet.LAUNCHED,
         fleet.STARTING,
+        fleet.LOOKING,
     }
 
 

@@ -12,8 +12,11 @@ LAUNCHED = PREFIX + "LAUNCHED"
 """Set by the launcher for the program that it becomes; nobody else sets it."""
 STARTING = PREFIX + "STARTING"
 """Set by the launcher for the commands that come before a role's program: the role."""
+LOOKING = PREFIX + "LOOKING"
+"""Set by `paperfleet doctor` for ``manage.py check``: what it finds out is not written down."""
 DATABASE, REDIS = "postgres", "redis"
-
+CHECK_TAG = "paperfleet"
+"""What ``manage.py check --tag`` calls the checks of our app."""
 
 NO_ANSWER = "paperfleet.E004"
 """The error of ``manage.py check`` that the launcher waits for: the storage does not answer now."""

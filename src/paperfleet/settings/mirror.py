@@ -31,6 +31,55 @@ class MirrorSettings:
             unset="required",
         ),
     ]
+    paperless: Annotated[
+        str | None,
+        About(
+            "Address of a paperless-ngx whose documents are mirrored, in the place of SOURCE; what "
+            "its REST API shows to the user of the token",
+            unset="none: SOURCE is mirrored",
+        ),
+    ] = None
+    paperless_token: Annotated[
+        Secret | None,
+        About("Token for the REST API of paperless-ngx, from 'My Profile' there", flag=""),
+    ] = None
+    paperless_token_file: Annotated[
+        Path | None, About("File that holds the token; a newline at its end is not part of it")
+    ] = None
+    content: Annotated[
+        Literal["archive", "original", "both"],
+        About(
+            "Which file of a document of paperless-ngx is mirrored: the `archive` version, else "
+            "the original; the `original`; or `both`, in folders `archive` and `originals`"
+        ),
+    ] = "archive"
+    document_path: Annotated[
+        str | None,
+        About(
+            "Template of the names of documents, in paperless-ngx's filename format, such as "
+            "`{{ created_year }}/{{ correspondent }}/{{ title }}`",
+            unset="the names that they have in paperless-ngx's own folder",
+        ),
+    ] = None
+    only_tags: Annotated[
+        str | None,
+        About("Mirror the documents with one of these tags alone: names, parted by commas"),
+    ] = None
+    only_types: Annotated[
+        str | None,
+        About("Mirror the documents of these types alone: names, parted by commas"),
+    ] = None
+    only_owners: Annotated[
+        str | None,
+        About("Mirror the documents of these users alone: their user names, parted by commas"),
+    ] = None
+    trash_folder: Annotated[
+        str | None,
+        About(
+            "Folder of the target for documents in paperless-ngx's trash, until that is emptied",
+            unset="a document leaves the target when it goes to the trash",
+        ),
+    ] = None
     username: Annotated[
         str,
         About(

@@ -22,6 +22,7 @@ from paperfleet.storage.wrappers.base import Wrapper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from paperfleet.diagnosis import Check
     from paperfleet.model import BegunSave, Precondition, Upload
     from paperfleet.storage.protocol import DocumentStorage
 
@@ -232,6 +233,14 @@ class FullStorage(Wrapper):
         """See ``SupportsFindings``; nothing where the storage cannot."""
         if self.capabilities.findings:
             self._inner.adopt_findings(kept)
+
+    def checks(self) -> list[Check]:
+        """See ``SupportsChecks``; none where the storage has none."""
+        return self._inner.checks() if self.capabilities.checks else []
+
+    def name_fault(self, name: str) -> str:
+        """See ``SupportsChecks``; '' also where nothing is known."""
+        return self._inner.name_fault(name) if self.capabilities.checks else ""
 
 
 def _bare(storage: DocumentStorage) -> DocumentStorage:

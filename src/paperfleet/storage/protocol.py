@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from paperfleet.diagnosis import Check
     from paperfleet.errors import StorageError
     from paperfleet.model import (
         BatchFile,
@@ -353,4 +354,16 @@ class SupportsFindings(Protocol):
         The storage sees for itself whether it still holds; what it does not understand counts as
         nothing. Asks nothing yet.
         """
+        ...
+
+
+class SupportsChecks(Protocol):
+    """``capabilities.checks``: a storage that can be looked at before something goes wrong."""
+
+    def checks(self) -> list[Check]:
+        """Return what can be looked at, in this order; makes none of them."""
+        ...
+
+    def name_fault(self, name: str) -> str:
+        """Return why a file of this name would be refused, '' for nothing known. Asks nothing."""
         ...

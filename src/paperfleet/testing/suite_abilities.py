@@ -55,6 +55,7 @@ METHODS = {
     "free_space": ("free_bytes",),
     "end_requests": ("end_requests",),
     "findings": ("findings", "adopt_findings"),
+    "checks": ("checks", "name_fault"),
     "sweep": ("sweep",),
     "copy": ("copy",),
     "copy_from": ("can_copy_from", "copy_from"),

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from paperfleet.diagnosis import Check, ok, problem
 from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.filesystems import filesystem_type, is_network
 from paperfleet.locks import clock as default_clock
@@ -36,8 +37,11 @@ from paperfleet.private import MODE, make_folder, replace_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from paperfleet.diagnosis import CheckResult
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LOCK_SECONDS = 5.0
+_NETWORK_HINT = "Use a folder of this host, such as /run/paperfleet, or Redis or PostgreSQL"
 _LOCK_POLL_SECONDS = 0.002
 
 
@@ -46,6 +50,30 @@ class _FileEntry(NamedTuple):
     owner: str = ""
     until: float = 0.0
     boot: str = ""
+
+
+def folder_checks(folder: Path) -> list[Check]:
+    """Return what can be looked at in such a folder; makes nothing."""
+    return [Check("folder", lambda: _looked(folder))]
+
+
+def _looked(folder: Path) -> Iterator[CheckResult]:
+    kind = filesystem_type(folder)
+    if is_network(kind):
+        yield problem(f"it lies on a network filesystem ({kind})", _NETWORK_HINT)
+        return
+    nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        yield problem(f"{nearest} is no folder", "Name a folder that all processes share")
+    elif not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
+        yield problem(
+            f"user {os.geteuid()} may not write in {nearest}",
+            "Let all processes that share the leases write there",
+        )
+    elif nearest == folder:
+        yield ok("it is there, and can be written; it reaches the processes of this host alone")
+    else:
+        yield ok("it is not there yet, and can be made")
 
 
 class FileLeases:
@@ -59,7 +87,7 @@ class FileLeases:
         if is_network(kind):
             raise ConfigurationError(
                 f"{folder} lies on a network filesystem ({kind}), where files keep no leases",
-                hint="Use a folder of this host, such as /run/paperfleet, or Redis or PostgreSQL",
+                hint=_NETWORK_HINT,
             )
         try:
             make_folder(folder)

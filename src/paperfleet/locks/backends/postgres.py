@@ -21,12 +21,15 @@ table are per database: all holders must use the same.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from paperfleet.diagnosis import Check
 from paperfleet.errors import ConfigurationError, LeaseError
+from paperfleet.locks.backends import postgres_diagnosis
 from paperfleet.locks.backends.postgres_session import PostgresSession, key_of, source
 from paperfleet.locks.protocol import Granted, LeaseRefused
 
@@ -115,6 +118,10 @@ class PostgresLeases:
             self._spare, self._holding = [], {}
         for session in sessions:
             session.close()
+
+    def checks(self, ttl: float) -> list[Check]:  # noqa: ARG002  # any length will do here
+        """See ``CheckedLeases``."""
+        return [Check("server", partial(postgres_diagnosis.looked, self._parameters, self.label))]
 
     def _session(self) -> tuple[PostgresSession, bool]:
         """Return a session, and whether it is one that was used before."""

@@ -18,7 +18,7 @@ from paperfleet.errors import ConfigurationError, LeaseError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_IDLE_SESSION_TIMEOUT_SINCE = 140_000  # the release notes of PostgreSQL 14
+IDLE_SESSION_TIMEOUT_SINCE = 140_000  # the release notes of PostgreSQL 14
 
 
 class PostgresSession:
@@ -31,7 +31,7 @@ class PostgresSession:
     def __init__(self, parameters: Mapping[str, Any], label: str, timeout: float) -> None:
         self._label, self._timeout = label, timeout
         self._silence = 0.0
-        with self._translated():
+        with translated(label):
             self._connection = psycopg.connect(
                 **{
                     "application_name": "paperfleet lease",
@@ -62,25 +62,25 @@ class PostgresSession:
             self._create()
 
     def _create(self) -> None:
-        with self._translated(), self._bounded(), self._connection.transaction():
+        with translated(self._label), self._bounded(), self._connection.transaction():
             # IF NOT EXISTS alone fails when two create at one time.
             self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [key_of("")])
             self._connection.execute(source("create"))
 
     def value(self, query: str, parameters: Mapping[str, object] | None = None) -> object:
         """Return the first column of the first row, or None."""
-        with self._translated(), self._bounded():
+        with translated(self._label), self._bounded():
             row = self._connection.execute(query.encode(), parameters).fetchone()
         return row[0] if row else None
 
     def change(self, query: str, parameters: Mapping[str, object]) -> int:
         """Return how many rows a statement has changed."""
-        with self._translated(), self._bounded():
+        with translated(self._label), self._bounded():
             return self._connection.execute(query.encode(), parameters).rowcount
 
     def end_when_silent_for(self, seconds: float) -> None:
         """Let the server end the session after so much silence."""
-        known = self._connection.info.server_version >= _IDLE_SESSION_TIMEOUT_SINCE
+        known = self._connection.info.server_version >= IDLE_SESSION_TIMEOUT_SINCE
         if known and seconds != self._silence:
             self._silence = seconds
             self.value(
@@ -115,19 +115,29 @@ class PostgresSession:
         ):
             line.shutdown(socket.SHUT_RDWR)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        # Without the causes: they hold the parameters of the connection.
-        try:
-            yield
-        except psycopg.ProgrammingError as error:
-            raise ConfigurationError(
-                f"{self._label} cannot keep leases: {_line(error)}",
-                hint=f"The table is made by: {' '.join(source('create').split())}; the user needs"
-                " the rights to SELECT, INSERT and UPDATE",
-            ) from None
-        except psycopg.Error as error:
-            raise LeaseError(f"{self._label} does not answer: {_line(error)}") from None
+
+@contextmanager
+def translated(label: str) -> Iterator[None]:
+    """Turn psycopg's errors into ours, without the causes: they hold the connection's parameters.
+
+    ``LeaseError`` where the server does not answer, ``ConfigurationError`` where waiting is no use.
+    """
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError(
+            f"{label} cannot keep leases: {_line(error)}", hint=table_hint()
+        ) from None
+    except psycopg.Error as error:
+        raise LeaseError(f"{label} does not answer: {_line(error)}") from None
+
+
+def table_hint() -> str:
+    """Return how the table of leases is made, and what its user needs."""
+    return (
+        f"The table is made by: {' '.join(source('create').split())}; the user needs the rights to"
+        " SELECT, INSERT and UPDATE"
+    )
 
 
 def key_of(name: str) -> int:

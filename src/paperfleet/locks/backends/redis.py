@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -32,18 +33,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from paperfleet.diagnosis import Check, ok, problem, warning
 from paperfleet.errors import ConfigurationError, LeaseError
 from paperfleet.locks.protocol import Granted, LeaseRefused
+from paperfleet.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from paperfleet.secret import Secret
+    from paperfleet.diagnosis import CheckResult
 
 LONGEST_TTL = 60.0
 """Seconds that a lease lasts at most, unless the address says otherwise."""
 _LONGEST = "longest_ttl"
 _MEMORY = "paperfleet:memory"
+_KEEP = "Set maxmemory-policy noeviction"
 
 _log = logging.getLogger(__name__)
 
@@ -68,15 +72,10 @@ class RedisLeases:
         self._looked = False
         try:
             url, self._longest = _without_longest(address.reveal())
-            self._client = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                decode_responses=True,
-                # Once more at once: a connection from the pool may have died of old age. Every
-                # script can run twice.
-                retry=Retry(NoBackoff(), 1, (redis.exceptions.ConnectionError,)),
-            )
+            self._new_client = partial(_client, Secret(url), timeout)
+            # Once more at once: a connection from the pool may have died of old age. Every script
+            # can run twice.
+            self._client = self._new_client(1)
             pool = self._client.connection_pool
             pool.connection_class(**pool.connection_kwargs)  # refuses options that there are not
         except (ValueError, TypeError):  # without its text, which may quote the address
@@ -90,17 +89,20 @@ class RedisLeases:
 
     def take(self, name: str, owner: str, ttl: float) -> Granted | LeaseRefused:
         """See ``LeaseBackend``; raise ``ConfigurationError`` for more than the longest time."""
+        self._require_not_longer(ttl)
+        keys = [_key(name, "lease"), _key(name, "generation"), _MEMORY]
+        times = [_milliseconds(ttl), _milliseconds(self._longest)]
+        granted, answer = cast("tuple[int, str]", self._take(keys, [owner, *times]))
+        self._look_once()
+        return Granted(int(answer)) if granted else LeaseRefused(answer)
+
+    def _require_not_longer(self, ttl: float) -> None:
         if ttl > self._longest:
             raise ConfigurationError(
                 f"a lease of {ttl:g} s is longer than the longest that {self.label} may give out, "
                 f"{self._longest:g} s",
                 hint=f"Add {_LONGEST}={ttl:g} to the query of its address, for all holders",
             )
-        keys = [_key(name, "lease"), _key(name, "generation"), _MEMORY]
-        times = [_milliseconds(ttl), _milliseconds(self._longest)]
-        granted, answer = cast("tuple[int, str]", self._take(keys, [owner, *times]))
-        self._look_once()
-        return Granted(int(answer)) if granted else LeaseRefused(answer)
 
     def renew(self, name: str, owner: str, generation: int, ttl: float) -> bool:  # noqa: ARG002  # the owner has but one
         """See ``LeaseBackend``."""
@@ -123,23 +125,81 @@ class RedisLeases:
             return
         self._looked = True
         with contextlib.suppress(redis.exceptions.RedisError):  # the next take tells what is wrong
-            memory = cast("dict[str, object]", self._client.info("memory"))
-            policy = memory.get("maxmemory_policy", "noeviction")
-            if memory.get("maxmemory") and policy != "noeviction":
-                _log.warning(
-                    "%s may drop leases when its memory is full (maxmemory-policy %s): two holders "
-                    "could be at work. Set maxmemory-policy noeviction",
-                    self.label,
-                    policy,
-                )
-            kept = cast("dict[str, object]", self._client.info("persistence"))
-            if not kept.get("aof_enabled"):
-                _log.info(
-                    "%s does not keep every change on disk (appendonly no): after each of its "
-                    "restarts leases are lost, and nobody gets one for %g s",
-                    self.label,
-                    self._longest,
-                )
+            if text := self._drops(self._client):
+                _log.warning("%s %s. %s", self.label, text, _KEEP)
+            if text := self._forgets(self._client):
+                _log.info("%s %s", self.label, text)
+
+    def _drops(self, client: redis.Redis) -> str:
+        """Return that the server may drop leases, '' when it does not."""
+        memory = cast("dict[str, object]", client.info("memory"))
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if not memory.get("maxmemory") or policy == "noeviction":
+            return ""
+        return (
+            f"may drop leases when its memory is full (maxmemory-policy {policy}): two holders"
+            " could be at work"
+        )
+
+    def _forgets(self, client: redis.Redis) -> str:
+        """Return that the server forgets leases when it starts again, '' when it does not."""
+        if cast("dict[str, object]", client.info("persistence")).get("aof_enabled"):
+            return ""
+        return (
+            "does not keep every change on disk (appendonly no): after each of its restarts leases"
+            f" are lost, and nobody gets one for {self._longest:g} s"
+        )
+
+    def checks(self, ttl: float) -> list[Check]:
+        """See ``CheckedLeases``."""
+        return [
+            Check("time", lambda: self._check_time(ttl)),
+            Check("server", self._check_server),
+            Check("scripts", self._check_scripts, needs=("server",)),
+            Check("memory", self._check_memory, needs=("server",)),
+        ]
+
+    def _check_time(self, ttl: float) -> Iterator[CheckResult]:
+        self._require_not_longer(ttl)
+        yield ok(f"{ttl:g} s, and {self._longest:g} s are the longest")
+
+    def _check_server(self) -> Iterator[CheckResult]:
+        with self._once() as client:
+            client.ping()
+            found = cast("dict[str, object]", client.info("replication"))
+        if found.get("role") not in {None, "master"}:
+            yield problem(
+                f"this server is a {found['role']}, which takes no writes", "Name the one that does"
+            )
+        else:
+            yield ok("it answers, and takes the password")
+
+    def _check_scripts(self) -> Iterator[CheckResult]:
+        """Run a script that does nothing: all that is done of leases is done by scripts."""
+        with self._once() as client:
+            client.eval("return 1", 0)
+        yield ok("this user may run them")
+
+    def _check_memory(self) -> Iterator[CheckResult]:
+        with self._once() as client:
+            drops, forgets = self._drops(client), self._forgets(client)
+        if drops:
+            yield problem(f"the server {drops}", _KEEP)
+        else:
+            yield ok("the server drops no lease when its memory is full")
+        if forgets:
+            yield warning(f"the server {forgets}", "Set appendonly yes, where that is too long")
+        else:
+            yield ok("it keeps leases on disk")
+
+    @contextlib.contextmanager
+    def _once(self) -> Iterator[redis.Redis]:
+        """Yield a client that asks once, as a password is tried once; its errors are ours."""
+        with contextlib.closing(self._new_client(0)) as client:
+            try:
+                yield client
+            except redis.exceptions.RedisError as error:
+                raise self._translated(error) from None
 
     def _script(self, name: str) -> Callable[[list[str], list[str | int]], object]:
         script = self._client.register_script(_source(name))
@@ -163,6 +223,16 @@ class RedisLeases:
         if isinstance(error, redis.exceptions.ResponseError) and not isinstance(error, _MOMENTARY):
             return ConfigurationError(f"{self.label} cannot keep leases: {error}")
         return LeaseError(f"{self.label} does not answer: {error}")
+
+
+def _client(url: Secret, timeout: float, retries: int) -> redis.Redis:
+    return redis.Redis.from_url(
+        url.reveal(),
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), retries, (redis.exceptions.ConnectionError,)),
+    )
 
 
 def _without_longest(address: str) -> tuple[str, float]:

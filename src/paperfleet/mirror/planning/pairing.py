@@ -3,6 +3,7 @@
 Two files are one that moved when their content is the same (size and SHA-256); the inode decides
 between several of the same content, and alone lets a name that is still there give its old content
 away (a swap). An equal inode with other content is no proof: filesystems use inodes again at once.
+Where an id lasts, it is: such a file is renamed with the content that it had, and looked at again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from paperfleet.model import ABSENT, KnownFile, Move, MoveFolder, Put, moved_row
 from paperfleet.storage.names import is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from paperfleet.mirror.planning.view import View
 
@@ -66,7 +67,25 @@ def _match(puts: dict[str, Put], vanished: dict[str, KnownFile], view: View) -> 
                 best = min(free, key=lambda known: _distance(known, put))
                 pairs[name] = (best, put)
                 used.add(best.name)
-    return pairs
+    return (_by_id(puts, vanished, view, pairs) if view.lasting_ids else {}) | pairs
+
+
+def _by_id(
+    puts: Mapping[str, Put], vanished: Mapping[str, KnownFile], view: View, paired: Pairs
+) -> Pairs:
+    """Pair what is left by the id alone: the content that is there moves, whatever is to come."""
+    used = {known.name for known, _ in paired.values()}
+    left = {
+        known.file_id: known
+        for known in vanished.values()
+        if known.file_id and known.sure and known.sha256 and known.name not in used
+    }
+    found = ((name, left.get(put.source.file_id or ""), put) for name, put in puts.items())
+    return {
+        name: (known, put)
+        for name, known, put in found
+        if known and name not in paired and _may_be_moved_to(put, view)
+    }
 
 
 def _displaced(
@@ -124,7 +143,8 @@ def _consume(pairs: Pairs, puts: dict[str, Put], vanished: dict[str, KnownFile])
 
 def _move(known: KnownFile, put: Put, view: View) -> Move:
     target_name = target_name_of(put.source.name, view.capabilities)
-    return Move(known, put.source.name, target_name, put.source)
+    source = put.source if known.sha256 == put.source.sha256 else None
+    return Move(known, put.source.name, target_name, source)
 
 
 def _renamed(move: Move) -> KnownFile:

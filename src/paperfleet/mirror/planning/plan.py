@@ -12,7 +12,7 @@ from paperfleet.model import Delete, MoveFolder, Put
 from paperfleet.storage.names import collision_key, loose_key, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from paperfleet.mirror.planning.view import View
     from paperfleet.model import KnownFile, Move
@@ -32,7 +32,8 @@ class Plan:
     """Ordered work.
 
     First ``rows`` and ``forgets`` (journal only), then ``clearing`` (deletes that make room), then
-    each wave of ``moves``, then ``puts``, then ``deletes``. Within a stage, order is free.
+    each wave of ``moves``, then ``puts``, then ``deletes``. Within a stage, order is free. Names in
+    ``again`` have other content than what is moved there, and are planned anew after that.
     """
 
     rows: tuple[KnownFile, ...] = ()
@@ -43,6 +44,7 @@ class Plan:
     puts: tuple[Put, ...] = ()
     deletes: tuple[Delete, ...] = ()
     problems: tuple[Problem, ...] = ()
+    again: tuple[str, ...] = ()
 
     @property
     def all_deletes(self) -> tuple[Delete, ...]:
@@ -81,6 +83,7 @@ def plan(view: View) -> Plan:
     problems = [*_folded(puts, vanished, view), *_collisions(puts, vanished, view)]
     forgets += [Forget(p.name, foreign=False) for p in problems if p.name in view.folded]
     renamed_rows, moves = find_moves(puts, vanished, view)
+    again = tuple(move.new_name for move in _each(moves) if move.source is None)
     waves = in_waves(moves, _key_of(view))
     rest = [Delete(known) for _, known in sorted(vanished.items())]
     clearing, deletes = _split(rest, [*(m for wave in waves for m in wave), *puts.values()], view)
@@ -93,7 +96,14 @@ def plan(view: View) -> Plan:
         puts=tuple(puts.values()),
         deletes=tuple(deletes),
         problems=tuple(problems),
+        again=again,
     )
+
+
+def _each(moves: Iterable[Move | MoveFolder]) -> Iterator[Move]:
+    """Yield the moves of files, those of a folder's files too."""
+    for move in moves:
+        yield from move.members if isinstance(move, MoveFolder) else (move,)
 
 
 def _key_of(view: View) -> Callable[[str], str]:
@@ -161,6 +171,7 @@ def describe(work: Plan) -> list[str]:
     lines = [f"adopt {name}" for name in work.adopted]
     lines += [f"{'let go' if f.foreign else 'forget'} {f.name}" for f in work.forgets]
     lines += [line for operation in work.operations for line in _lines(operation)]
+    lines += [f"look again {name}" for name in work.again]
     return lines + [f"refuse {p.name}: {p.reason}" for p in work.problems]
 
 

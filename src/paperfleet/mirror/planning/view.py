@@ -35,7 +35,8 @@ class View:
     the journal's name for a collision key where the target folds names. ``renamed`` holds folder
     renames that were watched as such. ``versioned``: the target names of which the target keeps
     what is replaced, among those that something was seen under. ``folded``: names that the target
-    takes for another one of ours, by which the file there goes.
+    takes for another one of ours, by which the file there goes. ``lasting_ids``: at the source a
+    ``file_id`` is that of one file for ever.
     """
 
     source: Mapping[str, FileStat]
@@ -48,6 +49,7 @@ class View:
     set_aside: bool = True
     versioned: Collection[str] = frozenset()
     folded: Mapping[str, str] = field(default_factory=dict)
+    lasting_ids: bool = False
 
     def seen(self, target_name: str) -> FileStat | Unseen | None:
         """Return what was seen at the target under this name."""

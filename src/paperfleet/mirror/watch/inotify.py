@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from inotify_simple import INotify
 
 from paperfleet.mirror.watch.changes import EVERYTHING, Hint
 from paperfleet.mirror.watch.events import EventReader
+from paperfleet.mirror.watch.limits import more_instances, more_watches, setting
 from paperfleet.mirror.watch.mounts import MountWatch
 from paperfleet.mirror.watch.polling import PollingWatcher
 from paperfleet.mirror.watch.tree import LIMITS, WatchedTree
@@ -18,11 +18,8 @@ from paperfleet.mirror.watch.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
-
-_SETTINGS = Path("/proc/sys/fs/inotify")
-_MANY_WATCHES = 524_288
-_MANY_INSTANCES = 1_024
 
 _ROOT_LOOK = 1.0  # seconds between two looks at what the root's path leads to
 _BREATH = 0.01  # seconds in which the kernel may merge the events of a busy writer
@@ -165,7 +162,7 @@ class InotifyWatcher:
         self._on_notice(
             "more changes than the kernel's queue holds: the whole source is looked at again. "
             "If this happens often, raise the limit: sysctl fs.inotify.max_queued_events="
-            f"{4 * _setting('max_queued_events', 16_384)}"
+            f"{4 * setting('max_queued_events', 16_384)}"
         )
         return self._renew(watch)
 
@@ -255,26 +252,18 @@ def _identity(root: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found.st_nlink else None
 
 
-def _setting(name: str, default: int) -> int:
-    try:
-        return int((_SETTINGS / name).read_text())
-    except (OSError, ValueError):
-        return default
-
-
 def _advice(error: OSError) -> str:
     """Return what to do about a limit that inotify_init(2) or inotify_add_watch(2) has met."""
     if error.errno == errno.ENOSPC:
-        now = _setting("max_user_watches", 8_192)
+        now = setting("max_user_watches", 8_192)
         return (
             f"the host allows only {now} watched folders to a user. Allow more and start again: "
-            f"sysctl fs.inotify.max_user_watches={max(_MANY_WATCHES, 2 * now)}"
+            f"{more_watches()}"
         )
     if error.errno in {errno.EMFILE, errno.ENFILE}:
-        now = _setting("max_user_instances", 128)
+        now = setting("max_user_instances", 128)
         return (
             f"the host allows only {now} inotify instances to a user (or the process has too many "
-            "open files, see ulimit -n). Allow more and start again: "
-            f"sysctl fs.inotify.max_user_instances={max(_MANY_INSTANCES, 2 * now)}"
+            f"open files, see ulimit -n). Allow more and start again: {more_instances()}"
         )
     return f"inotify cannot be used ({error.strerror}). Free memory and start again"

@@ -9,10 +9,11 @@ from typing import IO, TYPE_CHECKING, Self
 import obstore
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError
+from paperfleet.errors import AlreadyExistsError, NotAStorageError, NotFoundError, StorageError
 from paperfleet.model import BegunMove, Capabilities
 from paperfleet.storage.bucket.client import ObjectClient
 from paperfleet.storage.bucket.copying import BucketCopier, Crossing
+from paperfleet.storage.bucket.diagnosis import BucketChecks
 from paperfleet.storage.bucket.errors import translated
 from paperfleet.storage.bucket.features import Features, Probe
 from paperfleet.storage.bucket.keys import Keys, normal_location
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from obstore.store import ObjectStore
 
+    from paperfleet.diagnosis import Check
     from paperfleet.model import FileStat, Obstacle, Precondition, Upload
     from paperfleet.storage.bucket.copying import Service
     from paperfleet.storage.protocol import DocumentStorage
@@ -101,10 +103,24 @@ class ObjectStoreBackend:
             presign=self._presigns,
             entry=True,
             move_in_two=True,
+            checks=True,
             copy_from=self.crossing.service is not None,
             ranged_read=self._client.ranged,
             conditional_create=self._probe.creates,
         )
+
+    def checks(self) -> list[Check]:
+        """Return what can be looked at (``SupportsChecks``)."""
+        look = BucketChecks(self._client, self._listing, self._probe, self._saver.prover)
+        return look.checks(self.crossing.service)
+
+    def name_fault(self, name: str) -> str:
+        """Return why this name would be refused, '' for nothing known (``SupportsChecks``)."""
+        try:
+            self._keys.saved(name, "save")
+        except StorageError as error:
+            return error.reason
+        return ""
 
     def __enter__(self) -> Self:
         """Open a block; sends nothing, as connections are opened when they are needed."""

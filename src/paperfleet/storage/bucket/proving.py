@@ -64,7 +64,20 @@ class Prover:
             return self._kinds.get(True)
 
     def _tried(self) -> EtagKind | None:
-        """Upload a tiny object of ours in parts; None where that is refused."""
+        """Try it; None where that is refused."""
+        try:
+            return self.try_parts()
+        except StorageError as error:
+            # What is refused for this key alone says nothing of the save that is to come.
+            if error.scope is Scope.STORAGE:
+                raise
+            return None
+
+    def try_parts(self) -> EtagKind:
+        """Upload a tiny object of ours in parts, and remove it; return what its etag is.
+
+        Raises ``StorageError`` where that is refused.
+        """
         key = self._client.keys.work("probe", uuid.uuid4().hex)
         data = key.encode()
         IN_USE.add(key)
@@ -72,11 +85,6 @@ class Prover:
             self._client.put_parts(key, [data], PutCondition(part=self._client.part), "save", "")
             etag = self._client.look(key, "save", "").etag
             self._client.delete(key, "delete", "")
-        except StorageError as error:
-            # What is refused for this key alone says nothing of the save that is to come.
-            if error.scope is Scope.STORAGE:
-                raise
-            return None
         finally:
             IN_USE.remove(key)
         in_parts = Digests(self._client.part)

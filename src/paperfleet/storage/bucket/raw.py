@@ -252,7 +252,7 @@ def _transport(service: Service, label: str) -> CurlTransport:
     try:
         return CurlTransport(
             f"{address.scheme}://{address.netloc}",
-            verify=_verify(service),
+            verify=verify_of(service),
             timeout=_timeout(service),
         )
     except (OSError, ValueError) as error:
@@ -266,7 +266,8 @@ def _timeout(service: Service) -> float:
     return given.total_seconds() if isinstance(given, dt.timedelta) else _TIMEOUT
 
 
-def _verify(service: Service) -> bool | bytes:
+def verify_of(service: Service) -> bool | bytes:
+    """Return whom to believe at the store's address: see ``trust_of``."""
     if service.client.get("allow_invalid_certificates"):
         return False
     given = service.client.get("root_certificate")

@@ -47,8 +47,8 @@ class BucketSaver:
         self._client = client
         self._probe = probe
         self._copier = copier
-        self._prover = Prover(client)
-        self.content_sha256 = self._prover.content_sha256
+        self.prover = Prover(client)
+        self.content_sha256 = self.prover.content_sha256
 
     def save(self, key: str, name: str, content: IO[bytes]) -> None:
         """Store all that the content yields.
@@ -87,7 +87,7 @@ class BucketSaver:
 
     def _part_of_etag(self, size: int | None) -> int:
         """Return by how many bytes the store takes MD5s for the etag of an upload in parts."""
-        whole = self._prover.kind_for(size) is EtagKind.WHOLE
+        whole = self.prover.kind_for(size) is EtagKind.WHOLE
         return 0 if whole else part_size(size, self._client.part)
 
     def _require_content(self, read: Digests, upload: Upload, name: str) -> None:
@@ -123,7 +123,7 @@ class BucketSaver:
             raise PreconditionFailedError(
                 "it is gone", operation="save", name=name, storage=self._client.label
             ) from None
-        return self._prover.proven(key, name, etag, digests, parts=False)
+        return self.prover.proven(key, name, etag, digests, parts=False)
 
     def _mode(self, key: str, name: str, expect: Precondition) -> PutMode:
         """Return how the store is to ensure the condition; look ourselves at what it cannot."""
@@ -183,7 +183,7 @@ class BucketSaver:
         put = PutCondition(attributes=_attributes(name, meant), part=part)
         with closing(watched):
             self._client.put_parts(key, watched, put, "save", name)
-        return self._prover.proven(key, name, None, sent, parts=True)
+        return self.prover.proven(key, name, None, sent, parts=True)
 
     def _compared(self, content: Iterator[bytes], meant: Digests, name: str) -> Generator[bytes]:
         """Pass the content on; fail at its end, before the store shows it, if it differs."""

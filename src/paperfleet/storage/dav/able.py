@@ -19,6 +19,7 @@ ABLE = Capabilities(
     free_space=True,
     end_requests=True,
     findings=True,
+    checks=True,
     reads_back=True,
 )
 KEEPS_MODIFIED = replace(ABLE, keeps_modified=True)

@@ -23,6 +23,7 @@ from paperfleet.storage.dav.login import Login
 from paperfleet.storage.dav.transport import error_of_transport, open_transport
 from paperfleet.storage.dav.urls import DEFAULT_PORTS
 from paperfleet.storage.reach import Reach
+from paperfleet.storage.transport.diagnosis import HttpAddress
 from paperfleet.storage.transport.exchange import HttpRequest, TransportError
 from paperfleet.storage.transport.patience import LOWEST_RATE
 
@@ -107,6 +108,7 @@ class DavClient:
         self.server = ""
         """What the last success had as ``Server``; a proxy's own errors have the proxy's name."""
         self._reach = Reach(self._root_answers)
+        self.address = HttpAddress(root.origin, root.path, verify, certificate)
         self._open = functools.partial(
             open_transport,
             root.origin,
@@ -179,6 +181,11 @@ class DavClient:
                 raise error
             time.sleep(pause)
         raise AssertionError("the last turn returns or raises")
+
+    @property
+    def has_login(self) -> bool:
+        """Whether a user was given."""
+        return self._login.given
 
     def end_requests(self, within: float) -> None:
         """End what is under way within so many seconds, and what comes later at once.

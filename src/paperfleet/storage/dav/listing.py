@@ -59,6 +59,11 @@ class DavListing:
         self._etags = Etags(trusted=trusted)
         self._propfind = Propfind(client, self._etags, properties)
 
+    @property
+    def lists_trees(self) -> bool:
+        """Whether the server lists whole trees, as far as is known."""
+        return self._lists_trees
+
     def look(
         self, name: str, *, operation: str, properties: bytes | None = None
     ) -> FoundFile | None:
@@ -179,7 +184,7 @@ class DavListing:
                 if not found.entry.is_folder and found.name != prefix:
                     yield found
         except NotFoundError:
-            self._check_missing(prefix)
+            self.check_missing(prefix)
         except (NameRefusedError, FileAccessError):
             if not self._is_file(prefix) and not self.is_below_file(prefix, operation="list"):
                 raise
@@ -296,8 +301,8 @@ class DavListing:
             storage=self._client.root.url,
         )
 
-    def _check_missing(self, prefix: str) -> None:
-        """Tell a root that is not there yet from an address that is wrong."""
+    def check_missing(self, prefix: str) -> None:
+        """Tell a root that is not there yet from a wrong address: raise ``NotAStorageError``."""
         root = self._client.root
         above = root.parent()
         if prefix and self.look("", operation="list") is not None:

@@ -65,6 +65,11 @@ class Login:
         self._changed = threading.Condition()
         self._asking = self._asks_long = self._waited = False
 
+    @property
+    def given(self) -> bool:
+        """Whether there is a user to log in with."""
+        return self._auth is not None
+
     def headers(self, url: str, identity: Identity) -> dict[str, str]:
         """Return the headers that say who asks."""
         if identity == "none":

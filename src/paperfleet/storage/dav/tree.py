@@ -18,8 +18,9 @@ from paperfleet.storage.dav.folders import Folders
 from paperfleet.storage.dav.moving import DavMover
 from paperfleet.storage.dav.multistatus import QUOTA_ONLY
 from paperfleet.storage.dav.removing import Remover
+from paperfleet.storage.dav.temporary import is_own
 from paperfleet.storage.dav.trials import NEXTCLOUD, Trials
-from paperfleet.storage.names import check_name, check_prefix, is_below
+from paperfleet.storage.names import RESERVED, check_name, check_prefix, is_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,6 +288,17 @@ class DavTree:
         name = self._checked(name, operation)
         self._root.path_of(name)  # refuses what is not UTF-8
         return name
+
+    def name_fault(self, name: str) -> str:
+        """Return why this name would be refused, '' for nothing known (``SupportsChecks``)."""
+        if is_own(name):
+            return RESERVED
+        try:
+            name = self._new_name(name, "save")
+            self._check_shown(name, lists_dots=self._trials.may_list_dots)
+        except StorageError as error:
+            return error.reason
+        return ""
 
     def _checked_prefix(self, prefix: str) -> str:
         return check_prefix(prefix, storage=self.label)

@@ -119,6 +119,11 @@ class Trials:
                 self.require_removed()
         return self._known
 
+    @property
+    def may_list_dots(self) -> bool:
+        """Whether names with a leading dot are listed, as far as is known; asks nothing."""
+        return self._known is None or self._known.lists_dots
+
     @contextlib.contextmanager
     def folder(self) -> Iterator[str]:
         """Make a folder for a trial, and remove it with all in it; see ``require_removed``."""

@@ -22,6 +22,7 @@ from paperfleet.storage.dav.accepted import wait_if_accepted
 from paperfleet.storage.dav.arrivals import WORKING, UploadCheck
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import Outgoing, content_type, upload_of
+from paperfleet.storage.dav.diagnosis import DavChecks
 from paperfleet.storage.dav.direct import DirectSaves
 from paperfleet.storage.dav.drafts import Drafts
 from paperfleet.storage.dav.files import open_file
@@ -39,6 +40,7 @@ from paperfleet.storage.transport.patience import LOWEST_RATE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from paperfleet.diagnosis import Check
     from paperfleet.model import BegunSave, Capabilities, Precondition, Upload
     from paperfleet.secret import Secret
     from paperfleet.storage.dav.answers import Answer
@@ -319,6 +321,11 @@ class WebDavBackend(DavTree):
         if self._moves_keep_etag is None:
             self._moves_keep_etag = found.etag == arrived.etag
         return found._replace(sha256=arrived.sha256)
+
+    def checks(self) -> list[Check]:
+        """Return what can be looked at (``SupportsChecks``)."""
+        look = DavChecks(self._client, self._listing, self._trials)
+        return [*look.before(), *look.trying(self._whole), look.writing(self, self)]
 
     def findings(self) -> Mapping[str, object] | None:
         """Return what was found out by trying (``SupportsFindings``)."""

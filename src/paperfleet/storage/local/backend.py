@@ -19,6 +19,7 @@ from paperfleet.errors import (
     LockedError,
     NotFoundError,
     PreconditionFailedError,
+    StorageError,
 )
 from paperfleet.filesystems import flush_folder
 from paperfleet.model import ANYTHING, Capabilities, Precondition
@@ -26,6 +27,7 @@ from paperfleet.storage.conditions import check_saved_name, check_text, require_
 from paperfleet.storage.hashing import HashingReader, sha256_in
 from paperfleet.storage.local import tree as localtree
 from paperfleet.storage.local.blocks import Blocks
+from paperfleet.storage.local.diagnosis import LocalChecks, name_fault
 from paperfleet.storage.local.root import (
     LIST,
     TRIES,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from paperfleet.diagnosis import Check
     from paperfleet.model import FileStat, Obstacle, Upload
 
 
@@ -118,6 +121,7 @@ class LocalBackend:
             sweep=writes,
             free_space=True,
             keeps_modified=True,
+            checks=True,
             case_sensitive=self._tells_case_apart(),
         )
 
@@ -329,6 +333,18 @@ class LocalBackend:
         self._check_writable("sweep", "")
         with translated("sweep", "", self.label):
             return localtree.sweep(self._root, older_than)
+
+    def checks(self) -> list[Check]:
+        """Return what can be looked at (``SupportsChecks``)."""
+        return LocalChecks(self).checks()
+
+    def name_fault(self, name: str) -> str:
+        """Return why this name would be refused, '' for nothing known (``SupportsChecks``)."""
+        try:
+            check_saved_name(name, storage=self.label)
+        except StorageError as error:
+            return error.reason
+        return name_fault(name)
 
     def _check(self, operation: str, name: str) -> None:
         check_name(name, storage=self.label, operation=operation)

@@ -10,6 +10,7 @@ from paperfleet.errors import NotFoundError, PreconditionFailedError
 from paperfleet.model import ANYTHING, Capabilities, FolderListing, FolderStat
 from paperfleet.storage.dav.client import DavClient, Request
 from paperfleet.storage.dav.content import upload_of
+from paperfleet.storage.dav.diagnosis import FOLDER, LISTING, LOGIN, DavChecks
 from paperfleet.storage.dav.listing import DavListing
 from paperfleet.storage.dav.login import is_app_password
 from paperfleet.storage.dav.multistatus import ETAG_ONLY, NEXTCLOUD_PROPERTIES
@@ -22,6 +23,7 @@ from paperfleet.storage.nextcloud.batching import save_batch
 from paperfleet.storage.nextcloud.bulk import Bulk
 from paperfleet.storage.nextcloud.chunked_saves import ChunkedSaves
 from paperfleet.storage.nextcloud.chunks import Chunks
+from paperfleet.storage.nextcloud.diagnosis import FAILED_LOGINS, SERVER, CloudChecks
 from paperfleet.storage.nextcloud.puts import Puts
 from paperfleet.storage.nextcloud.saving import CloudSaves, LongNameSaves
 from paperfleet.storage.nextcloud.server import Cloud, cloud_address
@@ -31,6 +33,7 @@ from paperfleet.storage.transport.patience import LOWEST_RATE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from paperfleet.diagnosis import Check
     from paperfleet.errors import StorageError
     from paperfleet.model import BatchFile, FileStat, Obstacle, Precondition, Upload
     from paperfleet.secret import Secret
@@ -113,6 +116,8 @@ class NextcloudBackend(DavTree):
         self._cloud = Cloud(client, address)
         client.explain = self._cloud.explain
         client.is_momentary = self._cloud.is_momentary
+        self._password = password
+        self._address = address
         self._bulk = Bulk(client, self._cloud, address, wanted=bulk)
         self._temporaries = Temporaries(client, self._listing)
         self._stored_hash = StoredHash(client, self.open)
@@ -147,6 +152,7 @@ class NextcloudBackend(DavTree):
             sweep=True,
             free_space=True,
             end_requests=True,
+            checks=True,
             hashes_uploads=self._puts.hashes,
             keeps_modified=True,
             keeps_versions=None,
@@ -258,6 +264,22 @@ class NextcloudBackend(DavTree):
     def free_bytes(self) -> int | None:
         """Return how many bytes of the user's quota are left; None without a quota."""
         return self._cloud.free_bytes()
+
+    def checks(self) -> list[Check]:
+        """Return what can be looked at (``SupportsChecks``)."""
+        cloud = CloudChecks(self._client, self._cloud, self._address, self._password)
+        look = DavChecks(self._client, self._listing, self._trials)
+        asked = {check.name: check for check in look.before()}
+        login = asked.pop(LOGIN)._replace(needs=(SERVER, FAILED_LOGINS))
+        files = [asked.pop(FOLDER), asked.pop(LISTING)]
+        return [
+            *asked.values(),
+            *cloud.before_login(),
+            login,
+            *cloud.after_login(),
+            *files,
+            look.writing(self, self, cloud.purge),
+        ]
 
     def sweep(self, older_than: float) -> int:
         """Remove temporary files that cut-off saves left, older than so many seconds."""

@@ -25,6 +25,7 @@ from paperfleet.storage.dav.values import json_of, part_of, texts_of
 if TYPE_CHECKING:
     from paperfleet.storage.dav.answers import Answer
     from paperfleet.storage.dav.client import DavClient
+    from paperfleet.storage.dav.login import Identity
 
 LONGEST_UPLOADED = 227
 """Bytes of a name that a new PUT or chunked upload may have: a longer one is made on the way."""
@@ -56,6 +57,11 @@ class CloudAddress:
     def uploads(self) -> str:
         """The folder of unfinished uploads, with closing slash."""
         return f"{self.base}/remote.php/dav/uploads/{encode(self.user)}/"
+
+    @property
+    def trash(self) -> str:
+        """The list of what the user has deleted, with closing slash."""
+        return f"{self.base}/remote.php/dav/trashbin/{encode(self.user)}/trash/"
 
     @property
     def files(self) -> str:
@@ -116,10 +122,14 @@ class NameRules:
         bad = next((c for c in segment if c in self.characters or ord(c) < ord(" ")), "")
         if bad:
             return f"Nextcloud takes no {bad!r} in a name"
-        if lower in self.names or lower.partition(".")[0] in self.stems:
-            return f"Nextcloud takes no file named {segment!r}"
-        if lower.endswith(self.endings):
-            return f"Nextcloud takes no name that ends like {segment!r}"
+        stem = lower.partition(".")[0]
+        if lower in self.names:
+            return f"Nextcloud takes no file named {lower!r}"
+        if stem in self.stems:
+            return f"Nextcloud takes no file named {stem!r}, with any ending"
+        ending = next((one for one in self.endings if lower.endswith(one)), "")
+        if ending:
+            return f"Nextcloud takes no name that ends in {ending!r}"
         if len(segment.encode()) > LONGEST:
             return f"the name has more than {LONGEST} bytes"
         return ""
@@ -150,7 +160,7 @@ class Cloud:
 
     def _known(self, app: str, key: str) -> object:
         if self._asked is None:
-            self._capabilities = self._ask_capabilities()
+            self._capabilities = self.ask_capabilities()
             self._asked = time.monotonic()
             self._rules = _rules(self._capabilities)
         return part_of(self._capabilities, app, key)
@@ -221,10 +231,13 @@ class Cloud:
             return False  # no better explanation than the 503 itself
         return part_of(status, "maintenance") is True
 
-    def _ask_capabilities(self) -> object:
+    def ask_capabilities(self, identity: Identity = "session") -> object:
+        """Return the server's capabilities; to nobody it tells the public ones."""
         path = f"{self._address.base}/ocs/v1.php/cloud/capabilities?format=json"
         headers = {"OCS-APIRequest": "true", "Accept": "application/json"}
-        request = Request("GET", path, operation="ask capabilities", headers=headers)
+        request = Request(
+            "GET", path, operation="ask capabilities", headers=headers, identity=identity
+        )
         answer = self._client.ask(request, accept={200})
         return part_of(json_of(answer.body), "ocs", "data", "capabilities")
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from paperfleet.diagnosis import Check
     from paperfleet.errors import StorageError
     from paperfleet.model import (
         BatchFile,
@@ -52,6 +53,7 @@ class EveryAbility(
     protocol.SupportsMoveInTwo,
     protocol.SupportsEndRequests,
     protocol.SupportsFindings,
+    protocol.SupportsChecks,
     Protocol,
 ):
     """A storage that has every method; which of them may be called, its capabilities say."""
@@ -257,3 +259,11 @@ class Wrapper:
     def adopt_findings(self, kept: object) -> None:
         """See ``SupportsFindings``."""
         self._inner.adopt_findings(kept)
+
+    def checks(self) -> list[Check]:
+        """See ``SupportsChecks``; what they ask goes past ``_around``."""
+        return self._inner.checks()
+
+    def name_fault(self, name: str) -> str:
+        """See ``SupportsChecks``."""
+        return self._inner.name_fault(name)

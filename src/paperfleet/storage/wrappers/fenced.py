@@ -38,6 +38,8 @@ _READS = frozenset(
         "end_saves",
         "findings",
         "adopt_findings",
+        "checks",
+        "name_fault",
     }
 )
 

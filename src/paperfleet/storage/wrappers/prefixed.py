@@ -232,6 +232,11 @@ class Prefixed(Wrapper):
         with self._named(name, "ask") as inner_name:
             return self._inner.keeps_versions(inner_name)
 
+    def name_fault(self, name: str) -> str:
+        """See ``SupportsChecks``."""
+        with self._named(name, "ask") as inner_name:
+            return self._inner.name_fault(inner_name)
+
     def content_sha256(self, name: str) -> str:
         """See ``SupportsContentHash``."""
         with self._named(name, "hash") as inner_name:

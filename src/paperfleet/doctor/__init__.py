@@ -1,0 +1,1 @@
+"""Looks at all that usually goes wrong, and changes nothing: ``paperfleet doctor``."""
