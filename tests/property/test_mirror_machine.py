@@ -23,7 +23,7 @@ from tests.trees import paths_below, read_tree
 from paperfleet.errors import StorageError
 from paperfleet.journal.journal import Journal
 from paperfleet.mirror.engine import Mirror
-from paperfleet.mirror.events import Event, Planned
+from paperfleet.mirror.events import Event, Failed, Planned
 from paperfleet.mirror.options import Options
 from paperfleet.mirror.planning.guard import Limits
 from paperfleet.mirror.watch.polling import PollingWatcher
@@ -302,7 +302,9 @@ class MirrorMachine(RuleBasedStateMachine):
             except (StorageError, KilledError):
                 return False
             return (
-                outcome.converged and outcome.failed == len(self.blocked()) and not outcome.refused
+                outcome.converged
+                and outcome.failed == len(self.blocked() | self.held())
+                and not outcome.refused
             )
 
     def blocked(self) -> set[str]:
@@ -314,6 +316,17 @@ class MirrorMachine(RuleBasedStateMachine):
             for name in self.files()
             if any(is_below(theirs, name) or is_below(name, theirs) for theirs in others)
         }
+
+    def held(self) -> set[str]:
+        """Return what stays under its old name, as its new one is blocked, and was told of.
+
+        Nothing is let go of that cannot be put elsewhere.
+        """
+        files, there = self.files(), self.there()
+        waiting = {files[name] for name in self.blocked()} - set(self.overwritten)
+        told = {event.name for event in self.events if isinstance(event, Failed)}
+        old = there.keys() - files.keys() - self.foreign.keys()
+        return {name for name in old & told if there[name] in waiting}
 
     def note(self, event: Event) -> None:
         self.events.append(event)
@@ -334,6 +347,8 @@ class MirrorMachine(RuleBasedStateMachine):
         extra = {name: content for name, content in there.items() if name not in files}
         for name, content in self.foreign.items():
             assert extra.pop(name, None) == content, f"{name} of somebody else was touched"
+        for name in self.held():
+            del extra[name]
         assert all(c in self.overwritten for c in extra.values()), f"left behind: {extra}"
         self.check_journal(files)
         self.check_nothing_lost(there)
@@ -351,7 +366,8 @@ class MirrorMachine(RuleBasedStateMachine):
 
     def check_journal(self, files: dict[str, bytes]) -> None:
         with Journal.open(self.base / "j.sqlite", source="s", target="t") as journal:
-            rows = {row.name: row for row in journal.known() if row.name not in self.blocked()}
+            left = self.blocked() | self.held()
+            rows = {row.name: row for row in journal.known() if row.name not in left}
         assert rows.keys() == files.keys()
         assert all(row.sure and row.size == len(files[name]) for name, row in rows.items())
 

@@ -170,3 +170,24 @@ def test_a_file_of_others_where_a_folder_has_to_be_is_told_and_stays(place: Plac
     machine.converge()
     assert machine.there().pop("a") == b"foreign 0"
     machine.folder.cleanup()
+
+
+def test_what_cannot_go_to_its_new_name_stays_under_its_old_one(place: Place) -> None:
+    """Another that chance found: the new name is a folder that holds a file of others."""
+    PlaceMachine.place = place
+    machine = PlaceMachine()
+    machine.start()
+    machine.write("y", b"ours")
+    machine.write("a/x", b"")
+    machine.run()
+    machine.somebody_changes_ours(number=0, which=0)
+    (machine.source / "a" / "x").unlink()
+    (machine.source / "a").rmdir()
+    (machine.source / "y").rename(machine.source / "a")
+    machine.write("last", b"so that the source is not empty")
+    machine.converge()
+    assert machine.there()["a/x"] == b"foreign 0"
+    if not place.side_by_side:
+        assert machine.held() == {"y"}
+        assert machine.there()["y"] == b"ours"
+    machine.folder.cleanup()
