@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
@@ -22,6 +21,7 @@ from paperfleet.errors import (
 )
 from paperfleet.storage.dav.transport import error_of_transport, open_transport
 from paperfleet.storage.transport.exchange import HttpRequest, TransportError
+from paperfleet.storage.transport.pool import HttpPool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,35 +83,22 @@ class PaperlessClient:
     ) -> None:
         self.address = address
         self._token = token
-        self._open = partial(open_transport, address.origin, **connection._asdict())
-        self._given = transport
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._http: Transport | None = None
+        opened = partial(open_transport, address.origin, **connection._asdict())
+        self._pool = HttpPool(opened, transport)
 
     def __enter__(self) -> Self:
-        with self._lock:
-            if self._http is None:
-                self._http = self._given or self._open()
-            self._depth += 1
+        self._pool.enter()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth:
-                return
-            client, self._http = self._http, None
-        if client is not None:
-            client.close()
+        self._pool.leave()
 
     def end_requests(self, within: float) -> None:
         """End what is under way within so many seconds, and what comes later at once.
 
         Takes no lock: safe in a signal handler.
         """
-        if (transport := self._http) is not None:
-            transport.end_within(within)
+        self._pool.end_within(within)
 
     def json(self, path: str, **query: object) -> Any:  # noqa: ANN401  # whatever JSON holds
         """Return what ``/api/<path>`` answers.
@@ -161,9 +148,7 @@ class PaperlessClient:
         method: str = "GET",
         streamed: bool = False,
     ) -> HttpResponse:
-        transport = self._http
-        if transport is None:
-            raise RuntimeError("a storage is used inside its with block only")
+        transport = self._pool.transport
         asked = f"?{urlencode(query)}" if query else ""
         headers = {
             "User-Agent": "paperfleet",

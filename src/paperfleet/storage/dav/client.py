@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -26,6 +25,7 @@ from paperfleet.storage.reach import Reach
 from paperfleet.storage.transport.diagnosis import HttpAddress
 from paperfleet.storage.transport.exchange import HttpRequest, TransportError
 from paperfleet.storage.transport.patience import LOWEST_RATE
+from paperfleet.storage.transport.pool import HttpPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -109,7 +109,7 @@ class DavClient:
         """What the last success had as ``Server``; a proxy's own errors have the proxy's name."""
         self._reach = Reach(self._root_answers)
         self.address = HttpAddress(root.origin, root.path, verify, certificate)
-        self._open = functools.partial(
+        opened = functools.partial(
             open_transport,
             root.origin,
             verify=verify,
@@ -118,27 +118,15 @@ class DavClient:
             timeout=timeout,
             lowest_rate=lowest_rate,
         )
-        self._given = transport
+        self._pool = HttpPool(opened, transport)
         self._timeout = timeout
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._http: Transport | None = None
 
     def __enter__(self) -> Self:
-        with self._lock:
-            if self._http is None:
-                self._http = self._given or self._open()
-            self._depth += 1
+        self._pool.enter()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth:
-                return
-            client, self._http = self._http, None
-        if client is not None:
-            client.close()
+        self._pool.leave()
 
     def ask(self, request: Request, accept: Collection[int]) -> Answer:
         """Send, read the whole answer, at most ``MOST_BODY`` bytes, and return it.
@@ -192,8 +180,7 @@ class DavClient:
 
         Takes no lock: safe in a signal handler.
         """
-        if (transport := self._http) is not None:
-            transport.end_within(within)
+        self._pool.end_within(within)
 
     def error(self, answer: Answer, request: Request) -> StorageError:
         """Return the error that an answer to a request means."""
@@ -270,9 +257,7 @@ class DavClient:
         )
 
     def _send(self, request: Request) -> HttpResponse:
-        transport = self._http
-        if transport is None:
-            raise RuntimeError("a storage is used inside its with block only")
+        transport = self._pool.transport
         url = self.root.origin + request.path
         headers = {**_ALWAYS, **self._login.headers(url, request.identity), **request.headers}
         made = HttpRequest(
