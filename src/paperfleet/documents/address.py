@@ -6,9 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from paperfleet.errors import ConfigurationError
-from paperfleet.storage.addresses import is_loopback
-
-_SCHEMES = {"http": 80, "https": 443}
+from paperfleet.storage.addresses import DEFAULT_PORTS, is_loopback, origin_of
 
 
 class ServerAddress(NamedTuple):
@@ -30,7 +28,7 @@ def server_address(url: str, *, allow_plain_http: bool = False) -> ServerAddress
         port = parts.port
     except ValueError:
         raise ConfigurationError("the address of paperless-ngx is not a URL") from None
-    if parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(
             "the address of paperless-ngx is not of the form https://host",
             hint="Give the address at which a browser opens it",
@@ -45,7 +43,5 @@ def server_address(url: str, *, allow_plain_http: bool = False) -> ServerAddress
             f"plain http to {parts.hostname} would send the token unencrypted",
             hint="Use https://, or set allow_plain_http (--allow-plain-http)",
         )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    standard = port is None or port == _SCHEMES[parts.scheme]
-    origin = f"{parts.scheme}://{host}" if standard else f"{parts.scheme}://{host}:{port}"
+    origin = origin_of(parts.scheme, parts.hostname, port)
     return ServerAddress(origin, parts.path.rstrip("/").removesuffix("/api"))

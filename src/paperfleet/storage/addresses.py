@@ -31,6 +31,9 @@ _NEXTCLOUD_PATH = re.compile(r"/remote\.php/(?:dav/files/(?P<user>[^/]+)|webdav)
 """Where Nextcloud serves files (Nextcloud developer manual, WebDAV; the short form is the old)."""
 
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
 class Meant(NamedTuple):
     """A backend's class or factory by its dotted path, and what the address says for it."""
 
@@ -64,6 +67,13 @@ def meaning_of(spec: str) -> Meant:
             hint=nearest(kind, SCHEMES) + "; a folder of this name is written with ./ before it",
         )
     return SCHEMES[kind](_split(spec, kind))
+
+
+def origin_of(scheme: str, host: str, port: int | None) -> str:
+    """Return scheme, host and port of an http or https URL, without the port that is its own."""
+    shown = f"[{host}]" if ":" in host else host
+    standard = port is None or port == DEFAULT_PORTS[scheme]
+    return f"{scheme}://{shown}" if standard else f"{scheme}://{shown}:{port}"
 
 
 def is_loopback(host: str) -> bool:

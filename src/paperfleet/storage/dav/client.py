@@ -17,10 +17,10 @@ from paperfleet.errors import (
     StorageError,
     UnavailableError,
 )
+from paperfleet.storage.addresses import DEFAULT_PORTS
 from paperfleet.storage.dav.answers import Answer, error_of
 from paperfleet.storage.dav.login import Login
 from paperfleet.storage.dav.transport import error_of_transport, open_transport
-from paperfleet.storage.dav.urls import DEFAULT_PORTS
 from paperfleet.storage.reach import Reach
 from paperfleet.storage.transport.diagnosis import HttpAddress
 from paperfleet.storage.transport.exchange import HttpRequest, TransportError

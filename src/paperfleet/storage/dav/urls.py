@@ -8,11 +8,10 @@ from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from paperfleet.errors import ConfigurationError, NameRefusedError, NotAStorageError
-from paperfleet.storage.addresses import is_loopback
+from paperfleet.storage.addresses import DEFAULT_PORTS, is_loopback, origin_of
 from paperfleet.storage.names import check_name, is_utf8
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +167,7 @@ def parse_root(url: str, *, allow_plain_http: bool = False) -> DavRoot:
             f"plain http to {parts.hostname} would send the password unencrypted",
             hint="Use https://, or set allow_plain_http (--allow-plain-http)",
         )
-    return DavRoot(_origin(parts.scheme, parts.hostname, port), _folder_path(parts.path))
-
-
-def _origin(scheme: str, host: str, port: int | None) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    standard = port is None or port == DEFAULT_PORTS[scheme]
-    return f"{scheme}://{shown}" if standard else f"{scheme}://{shown}:{port}"
+    return DavRoot(origin_of(parts.scheme, parts.hostname, port), _folder_path(parts.path))
 
 
 def _folder_path(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from paperfleet.diagnosis import Check, not_tried, ok, problem, warning
-from paperfleet.storage.addresses import is_loopback
+from paperfleet.storage.addresses import DEFAULT_PORTS, is_loopback
 from paperfleet.storage.transport.curl import CurlTransport
 from paperfleet.storage.transport.exchange import (
     HttpRequest,
@@ -33,7 +33,6 @@ OFF, FAR_OFF = 30.0, 300.0
 LAST_DAYS = 14
 """Days before a certificate ends in which it should have been renewed."""
 _CONNECT_SECONDS = 10.0
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class HttpAddress(NamedTuple):
@@ -55,7 +54,7 @@ class AddressChecks:
         self._address = address
         parts = urlsplit(address.origin)
         self._scheme, self._host = parts.scheme, parts.hostname or ""
-        self._port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+        self._port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
         self._headers: Mapping[str, str] = {}
         self._offset: float | None = None
 
