@@ -236,3 +236,13 @@ def _identity(point: Path, source: str) -> str:
         return "unreadable"
     inode = found.st_ino if point.is_dir() else 0  # of a file it changes with its content
     return f"{number:x}:{inode:x}" if number else f"{source}:{inode:x}"
+
+
+def nearest(path: Path) -> Path:
+    """Return a path that is there: itself, or the folder above in which the rest could be made."""
+    return next(one for one in (path, *path.parents) if os.path.lexists(one))
+
+
+def may_write_in(folder: Path) -> bool:
+    """Say whether this process may make files in a folder."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)

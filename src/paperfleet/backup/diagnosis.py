@@ -10,6 +10,7 @@ from paperfleet.backup import published
 from paperfleet.backup.restic import restic_of
 from paperfleet.backup.snapshots import rows
 from paperfleet.diagnosis import Check, ok, problem, warning
+from paperfleet.filesystems import may_write_in, nearest
 from paperfleet.running.words import duration_text
 from paperfleet.settings.backup import folder_in, settings_in, table
 from paperfleet.settings.storages import storage_of
@@ -70,12 +71,12 @@ class BackupChecks:
     def folder(self) -> Iterator[CheckResult]:
         """See whether the folder for what a backup needs is there, or can be made."""
         folder = folder_in(self._environ)
-        nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-        if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
-            yield ok(f"{folder} can be written" if nearest == folder else f"{folder} can be made")
+        there = nearest(folder)
+        if there.is_dir() and may_write_in(there):
+            yield ok(f"{folder} can be written" if there == folder else f"{folder} can be made")
         else:
             yield problem(
-                f"user {os.geteuid()} may not write in {nearest}",
+                f"user {os.geteuid()} may not write in {there}",
                 f"Mount a folder there, or name another one in {table()['folder'].variable}",
             )
 

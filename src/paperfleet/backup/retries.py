@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LOOK_SECONDS: Final = 1.0
-EACH_SECONDS: Final = 60.0
+_EACH_SECONDS: Final = 60.0
 """How long nothing more is told."""
 _RETRY: Final = "returned error, retrying after"
 _LAST: Final = 4096
@@ -40,7 +40,7 @@ def told_retries(errors: IO[bytes], say: Callable[[str], object]) -> Iterator[No
             text = os.pread(errors.fileno(), seen - begin, begin).decode(errors="replace")
             if lines := [line for line in text.splitlines() if _RETRY in line]:
                 say(lines[-1])
-                quiet_until = time.monotonic() + EACH_SECONDS
+                quiet_until = time.monotonic() + _EACH_SECONDS
 
     thread = threading.Thread(target=look, name="restic-retries", daemon=True)
     thread.start()

@@ -168,11 +168,9 @@ def _secrets_of(settings: MirrorSettings) -> Iterator[str]:
 def _quiet() -> Iterator[None]:
     """Let our own log be silent: what it would say is a result here."""
     log = logging.getLogger("paperfleet")
-    before, log.disabled = log.disabled, True
     level = log.level
     log.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        log.disabled = before
         log.setLevel(level)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.diagnosis import Check, of_error, ok, problem, unknown, warning
 from paperfleet.errors import JournalError
-from paperfleet.filesystems import filesystem_type, is_network
+from paperfleet.filesystems import filesystem_type, is_network, nearest
 from paperfleet.journal.database import MIGRATIONS, Database, explained_os, queries
 from paperfleet.journal.opening import check_pages, checked_version
 from paperfleet.journal.tables import Facts
@@ -48,11 +48,9 @@ class JournalChecks:
                 "Name a file on a local disk (--journal)",
             )
             return
-        nearest = self._path
-        while not os.path.lexists(nearest):
-            nearest = nearest.parent
-        folder = nearest if nearest.is_dir() else nearest.parent
-        wanted = {folder} | ({nearest} if nearest.is_file() else set())
+        there = nearest(self._path)
+        folder = there if there.is_dir() else there.parent
+        wanted = {folder} | ({there} if there.is_file() else set())
         if denied := [one for one in sorted(wanted) if not _may_write(one)]:
             yield problem(
                 f"user {os.geteuid()} may not write {denied[0]}",

@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from paperfleet.diagnosis import Check, ok, problem
 from paperfleet.errors import ConfigurationError, LeaseError
-from paperfleet.filesystems import filesystem_type, is_network
+from paperfleet.filesystems import filesystem_type, is_network, may_write_in, nearest
 from paperfleet.locks import clock as default_clock
 from paperfleet.locks.protocol import Granted, LeaseRefused
 from paperfleet.private import MODE, make_folder, replace_text
@@ -62,15 +62,15 @@ def _looked(folder: Path) -> Iterator[CheckResult]:
     if is_network(kind):
         yield problem(f"it lies on a network filesystem ({kind})", _NETWORK_HINT)
         return
-    nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not nearest.is_dir():
-        yield problem(f"{nearest} is no folder", "Name a folder that all processes share")
-    elif not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
+    there = nearest(folder)
+    if not there.is_dir():
+        yield problem(f"{there} is no folder", "Name a folder that all processes share")
+    elif not may_write_in(there):
         yield problem(
-            f"user {os.geteuid()} may not write in {nearest}",
+            f"user {os.geteuid()} may not write in {there}",
             "Let all processes that share the leases write there",
         )
-    elif nearest == folder:
+    elif there == folder:
         yield ok("it is there, and can be written; it reaches the processes of this host alone")
     else:
         yield ok("it is not there yet, and can be made")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from paperfleet.diagnosis import Check, not_tried, of_error, ok, problem, warning
 from paperfleet.errors import StorageError
-from paperfleet.filesystems import filesystem_type, is_network
+from paperfleet.filesystems import filesystem_type, is_network, may_write_in, nearest
 from paperfleet.model import ABSENT, Upload
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class LocalChecks:
         if os.path.lexists(self._root):
             yield problem("it is no folder", "Name the folder that is to hold the files")
             return
-        above = next(path for path in self._root.parents if os.path.lexists(path))
+        above = nearest(self._root)
         if reason := _refusal(above):
             yield problem(f"it is not there, and cannot be made: {reason}", "Mount it, or make it")
         else:
@@ -121,6 +121,6 @@ def name_fault(name: str) -> str:
 def _refusal(folder: Path) -> str:
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         return f"{folder} is mounted for reading only"
-    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+    if not may_write_in(folder):
         return f"user {os.geteuid()} may not write in {folder}"
     return ""
