@@ -105,16 +105,8 @@ def main(endpoint: str, bucket: str, delay: str = "") -> None:
     """Set Django up on the proxy, count, and print."""
     server = S3Server(endpoint, "testing-key", "testing-secret", bucket)
     with s3_faults(server) as (proxied, faults), tempfile.TemporaryDirectory() as folder:
-        options = {
-            "bucket_name": server.bucket,
-            "endpoint_url": proxied.endpoint_url,
-            "access_key": server.access_key,
-            "secret_key": server.secret_key,
-            "region_name": server.region,
-            "location": "counted",
-        }
         os.environ["PAPERLESS_DOCUMENT_STORAGE_BACKEND"] = "paperfleet.S3CompatibleBackend"
-        os.environ["PAPERLESS_DOCUMENT_STORAGE_OPTIONS"] = json.dumps(options)
+        os.environ["PAPERLESS_DOCUMENT_STORAGE_OPTIONS"] = json.dumps(proxied.options("counted"))
         import django
 
         django.setup()

@@ -17,7 +17,6 @@ from tests.paperless.backup_kit import PASSWORD, SmallInstallation, restic
 from tests.paperless.children import SMALL
 from tests.servers.moto_server import moto_server
 from tests.servers.rclone_s3_server import rclone_s3_server
-from tests.servers.s3 import new_location
 from tests.wide import WIDE, first_of
 
 from paperfleet.backup.place import BackupPlace, alone
@@ -41,17 +40,9 @@ def server() -> Iterator[S3Server]:
 
 def use_bucket(installation: SmallInstallation, server: S3Server, *, migrate: bool = True) -> None:
     """Let an installation keep its documents in a bucket from now on, those that it has too."""
-    options = {
-        "bucket_name": server.bucket,
-        "endpoint_url": server.endpoint_url,
-        "region_name": server.region,
-        "access_key": server.access_key,
-        "secret_key": server.secret_key,
-        "location": new_location(),
-    }
     installation.variables |= {
         "PAPERLESS_DOCUMENT_STORAGE_BACKEND": "paperfleet.S3CompatibleBackend",
-        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": json.dumps(options),
+        "PAPERLESS_DOCUMENT_STORAGE_OPTIONS": json.dumps(server.options()),
     }
     if migrate:
         installation.manage("migrate_storage")

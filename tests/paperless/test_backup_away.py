@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from tests.paperless import backup_kit
-from tests.paperless.backup_kit import PASSWORD, RESTIC, SmallInstallation
+from tests.paperless.backup_kit import PASSWORD, RESTIC, SmallInstallation, instead_of_restic
 from tests.paperless.test_backup import use_bucket
 from tests.servers.rclone_s3_server import rclone_s3_server
 from tests.servers.rclone_server import rclone_binary
@@ -22,7 +20,7 @@ from tests.servers.tcp_proxy import TcpProxy, tcp_proxy
 from tests.wide import WIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.servers.s3 import S3Server
@@ -34,7 +32,6 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 _TOLD = "does not answer as it should"
-_SECONDS = 90
 
 
 @pytest.fixture
@@ -56,13 +53,6 @@ def port_of(server: S3Server) -> int:
     return port
 
 
-def until(fulfilled: Callable[[], object]) -> None:
-    end = time.monotonic() + _SECONDS
-    while not fulfilled():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def keep_in(installation: SmallInstallation, server: S3Server) -> None:
     """Let the backups go to a repository in a bucket."""
     installation.variables |= {
@@ -72,39 +62,25 @@ def keep_in(installation: SmallInstallation, server: S3Server) -> None:
     }
 
 
-def held_while_locked(folder: Path) -> str:
-    """Make a restic that writes its number down when it backs up; return its path."""
-    program = folder / "restic-in-a-test"
-    program.write_text(
-        f'#!/bin/bash\n[ "$1" != backup ] || echo $$ > {folder}/new\n'
-        f'[ "$1" != backup ] || mv {folder}/new {folder}/pid\nexec {RESTIC} "$@"\n'
-    )
-    program.chmod(0o700)
-    return str(program)
-
-
-def away_in_the_middle(server: S3Server, proxy: TcpProxy, pid: Path) -> None:
-    """Cut restic off once it has locked the repository, which is at the start of a backup."""
-
-    def is_locked() -> bool:
-        found = server.client.list_objects_v2(Bucket=server.bucket, Prefix="repository/locks/")
-        return bool(found.get("Contents"))
-
-    assert not is_locked()
-    until(pid.exists)
-    number = int(pid.read_text())
-    until(is_locked)
-    os.kill(number, signal.SIGSTOP)
-    proxy.cut()
-    os.kill(number, signal.SIGCONT)
-
-
 @WIDE
 @pytest.mark.parametrize("comes_back", [True, False], ids=["for a while", "until it is ended"])
 def test_the_repository_goes_away(
     small: SmallInstallation, server: S3Server, tmp_path: Path, *, comes_back: bool
 ) -> None:
-    with tcp_proxy(port_of(server)) as proxy:
+    begun, cut = tmp_path / "begun", threading.Event()
+    script = f'[ "$1" != backup ] || touch {begun}\nexec {RESTIC} "$@"'
+
+    def answers(data: bytes) -> bytes:
+        """Cut restic off with the answer that it has locked the repository for its backup."""
+        if begun.exists() and not cut.is_set():
+            prefix = "repository/locks/"
+            found = server.client.list_objects_v2(Bucket=server.bucket, Prefix=prefix)
+            if found.get("Contents"):
+                cut.set()
+                proxy.cut()
+        return data
+
+    with tcp_proxy(port_of(server), answers) as proxy:
         keep_in(small, behind(server, proxy))
         assert small.run("--init")["complete"]
         small.python(
@@ -113,14 +89,10 @@ def test_the_repository_goes_away(
             "from pathlib import Path\n"
             "from documents.consumer import consume\n"
             "original = Path(tempfile.mkdtemp()) / 'original'\n"
-            "original.write_bytes(os.urandom(30_000_000))\n"
+            "original.write_bytes(os.urandom(1_000_000))\n"
             "consume(original, 'large', archive=None, thumbnail=original)"
         )
-        small.variables["PAPERFLEET_BACKUP_RESTIC"] = held_while_locked(tmp_path)
-        cutting = threading.Thread(
-            target=away_in_the_middle, args=(server, proxy, tmp_path / "pid"), daemon=True
-        )
-        cutting.start()
+        small.variables["PAPERFLEET_BACKUP_RESTIC"] = instead_of_restic(tmp_path, script)
         running = subprocess.Popen(
             [sys.executable, "-m", "paperfleet", "backup", "run"],
             env=small.environment(),
@@ -136,6 +108,7 @@ def test_the_repository_goes_away(
                 if _TOLD in line:
                     proxy.heal() if comes_back else running.send_signal(signal.SIGTERM)
         code = running.returncode
+        assert cut.is_set(), said
         assert _TOLD in said
         assert PASSWORD not in said
         assert server.secret_key not in said

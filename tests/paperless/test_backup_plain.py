@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.servers.moto_server import moto_server
-from tests.servers.s3 import new_location
 from tests.wide import WIDE
 
 from paperfleet.backup.plain import kept_of
@@ -93,14 +92,7 @@ def test_damage_is_found_and_it_is_restored_without_paperfleet(
 @WIDE
 def test_a_second_bucket_has_it(small: SmallInstallation, other: SmallInstallation) -> None:
     with moto_server() as server:
-        options = {
-            "bucket_name": server.bucket,
-            "endpoint_url": server.endpoint_url,
-            "region_name": server.region,
-            "access_key": server.access_key,
-            "secret_key": server.secret_key,
-            "location": new_location(),
-        }
+        options = server.options()
         for installation in (small, other):
             use_plain(installation, "paperfleet.S3CompatibleBackend", options)
         assert small.run("--init")["complete"]
@@ -118,14 +110,7 @@ def test_a_bucket_with_versions_keeps_what_old_backups_were(
         server.client.put_bucket_versioning(
             Bucket=server.bucket, VersioningConfiguration={"Status": "Enabled"}
         )
-        options = {
-            "bucket_name": server.bucket,
-            "endpoint_url": server.endpoint_url,
-            "region_name": server.region,
-            "access_key": server.access_key,
-            "secret_key": server.secret_key,
-            "location": new_location(),
-        }
+        options = server.options()
         for installation in (small, other):
             use_plain(installation, "paperfleet.S3CompatibleBackend", options)
             installation.variables["PAPERFLEET_BACKUP_KEEP_DAILY"] = "1"

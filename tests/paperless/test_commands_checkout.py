@@ -60,17 +60,6 @@ def use_folder(paperless: Installation) -> Path:
     return folder
 
 
-def bucket_options(server: S3Server, location: str) -> dict[str, str]:
-    return {
-        "bucket_name": server.bucket,
-        "endpoint_url": server.endpoint_url,
-        "region_name": server.region,
-        "access_key": server.access_key,
-        "secret_key": server.secret_key,
-        "location": location,
-    }
-
-
 def named(files: dict[str, bytes]) -> dict[str, bytes]:
     """Return what rows name, without thumbnails."""
     return {n: c for n, c in files.items() if n.startswith(("originals/", "archive/"))}
@@ -79,7 +68,7 @@ def named(files: dict[str, bytes]) -> dict[str, bytes]:
 def test_to_a_bucket_and_back(paperless: Installation, server: S3Server) -> None:
     before = paperless.files()
     location = new_location()
-    options = bucket_options(server, location)
+    options = server.options(location)
     bucket = S3Bypass(server, location)
     use(paperless, BUCKET, options)
     shown = paperless.manage("migrate_storage", "--dry-run")
@@ -110,7 +99,7 @@ def test_thumbnails_go_along_when_they_are_mounted(
 ) -> None:
     before = paperless.files()
     location = new_location()
-    options = bucket_options(server, location)
+    options = server.options(location)
     use(paperless, BUCKET, options)
     paperless.settings["PAPERFLEET_MOUNTS"] = "thumbnails,share_link_bundles"
     kept = paperless.manage("migrate_storage", "--no-delete")
@@ -265,7 +254,7 @@ def test_kill_9_and_again(paperless: Installation, server: S3Server) -> None:
     paperless.shell(_MANY)
     before = named(paperless.files())
     location = new_location()
-    use(paperless, BUCKET, bucket_options(server, location))
+    use(paperless, BUCKET, server.options(location))
     bucket = S3Bypass(server, location)
     with paperless.started(arguments=["manage.py", "migrate_storage"]) as migration:
         deadline = time.monotonic() + 60

@@ -91,16 +91,7 @@ def test_two_documents_of_one_title_keep_their_bytes(tmp_path: Path) -> None:
         shared = {**database, "PAPERLESS_REDIS": redis.url, "PAPERLESS_REDIS_PREFIX": "two-"}
         site = replace(SMALL, variables=shared)
         migrated(site, tmp_path / "first")
-        options = json.dumps(
-            {
-                "bucket_name": server.bucket,
-                "endpoint_url": server.endpoint_url,
-                "access_key": server.access_key,
-                "secret_key": server.secret_key,
-                "region_name": server.region,
-                "location": "shared",
-            }
-        )
+        options = json.dumps(server.options("shared"))
         webs = [Web(site, tmp_path / f"host{number}", options) for number in range(2)]
         for web in webs:
             stack.callback(web.end)

@@ -52,15 +52,21 @@ class S3Server:
             )
         return self._clients[0]
 
-    def backend(self, **options: Any) -> S3CompatibleBackend:  # noqa: ANN401 (of any kind)
-        """Return a storage in this bucket; without a location it has one of its own."""
-        given: dict[str, Any] = {
+    def options(self, location: str = "") -> dict[str, str]:
+        """Return the options of a storage in this bucket; without a location it has its own."""
+        return {
             "bucket_name": self.bucket,
             "endpoint_url": self.endpoint_url,
             "region_name": self.region,
             "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "location": location or new_location(),
+        }
+
+    def backend(self, **options: Any) -> S3CompatibleBackend:  # noqa: ANN401 (of any kind)
+        """Return a storage in this bucket; without a location it has one of its own."""
+        given: dict[str, Any] = self.options() | {
             "secret_key": Secret(self.secret_key),
-            "location": new_location(),
             "timeout": 20,
         }
         return S3CompatibleBackend(**(given | options))
