@@ -164,9 +164,10 @@ class FolderToCome(Wrapper):
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(MemoryBackend(capabilities=_READING))
-        self._path = path
-        self._empty = self.inner
+        empty = MemoryBackend(capabilities=_READING)
+        super().__init__(empty)
+        self._empty, self._local = empty, LocalBackend(path, create=False, read_only=True)
+        empty.label = self._local.label
 
     @property
     def capabilities(self) -> Capabilities:
@@ -174,16 +175,17 @@ class FolderToCome(Wrapper):
         return _READING
 
     def _around(self, operation: str, names: tuple[str, ...], work: Callable[[], _T]) -> _T:
-        if operation in {"enter", "exit"}:
+        if operation == "enter":
             return work()
-        if self.inner is self._empty and os.path.isdir(self._path):  # noqa: PTH112  # as above
-            self.inner = LocalBackend(self._path, create=False, read_only=True)
+        if self.inner is self._empty and self._local.root.is_dir():
+            self.inner = self._local
             self._inner = cast("EveryAbility", self.inner)
         if operation not in _READS:
             raise NotAStorageError(
-                f"the folder {self._path} was not there when this began",
+                "this folder was not there when this began",
                 operation=operation,
                 name=names[0] if names else "",
+                storage=self.label,
                 hint="Run it again",
             )
         return work()
